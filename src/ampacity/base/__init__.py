@@ -1,0 +1,1 @@
+"""The ground floor: units, calendar, keyed random streams, the record of a result. Knows nothing of AI compute."""

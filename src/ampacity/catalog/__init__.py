@@ -1,0 +1,1 @@
+"""Cited facts and packaged scenarios: data only, no program."""

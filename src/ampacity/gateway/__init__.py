@@ -1,0 +1,1 @@
+"""The live service: the simulated policy on real traffic. `serve` is its verb."""

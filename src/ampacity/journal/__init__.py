@@ -1,0 +1,1 @@
+"""The usage ledger: its schema, appending, reading. No decision is taken here."""

@@ -1,0 +1,1 @@
+"""Limits, capacity curves, contracts: closed form first. `plan` is its verb."""

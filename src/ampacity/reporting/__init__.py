@@ -1,0 +1,1 @@
+"""Answers for people: sentences, tables, plots, the page. `report` is its verb."""

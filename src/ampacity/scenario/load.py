@@ -1,0 +1,298 @@
+"""A scenario file to frozen nouns: `extends`, `--set`, `--as-of`, the catalog, and every mistake at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ampacity.scenario import lookup
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.consistency import Names, consistency
+from ampacity.scenario.contract import Contract
+from ampacity.scenario.event import Event
+from ampacity.scenario.job import Job
+from ampacity.scenario.limit import Limit
+from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.model import Model
+from ampacity.scenario.placement import Placement
+from ampacity.scenario.pydantic_words import mistakes_of
+from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.site import Site
+from ampacity.scenario.tier import Tier
+from ampacity.scenario.tree import Key, Tree, merged, read_tree
+
+COLLECTIONS: dict[str, type[BaseModel]] = {
+    "accelerators": Accelerator,
+    "models": Model,
+    "sites": Site,
+    "contracts": Contract,
+    "placements": Placement,
+    "limits": Limit,
+    "tiers": Tier,
+    "jobs": Job,
+    "events": Event,
+}
+HEAD = ("scenario", "title", "start", "horizon", "worlds", "service_level", "extends")
+DEFAULTS: dict[str, Any] = {"horizon": "28 d", "service_level": {"hours": "99.5 %"}}
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+def load(name: str | Path, *, sets: Iterable[str] = (), as_of: date | None = None) -> Scenario:
+    """Load a scenario by path or packaged name.
+
+    sets: "sites.here.pue=1.15" lays a value over a key. as_of: leave out what became known later.
+    Raises Mistakes with everything that is wrong.
+    """
+    tree = _with_extends(str(name), None, ())
+    for text in sets:
+        _set(tree, text)
+    return build(tree, as_of)
+
+
+def rebuild(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
+    """The scenario with keys of its source changed. Raises Mistakes."""
+    tree = Tree(_copy(scenario._source), {})
+    for key, value in changes.items():
+        _lay(tree, tuple(key.split(".")), value, "replace")
+    return build(tree, scenario.as_of)
+
+
+def build(tree: Tree, as_of: date | None) -> Scenario:
+    """Nouns from a tree. Raises Mistakes."""
+    work = _Build(tree, as_of)
+    head = work.head()
+    nouns = {key: work.collection(key, noun) for key, noun in COLLECTIONS.items()}
+    names = Names({key: work.names.get(key, ()) for key in COLLECTIONS}, tree.data)
+    work.add(consistency(nouns, names))
+    if not work.mistakes:
+        scenario = work.validated(Scenario, {**head, "as_of": as_of, **nouns}, ())
+        if scenario is not None and not work.mistakes:
+            scenario._source = _copy(tree.data)
+            return scenario
+    raise Mistakes(work.mistakes)
+
+
+@dataclass
+class _Build:
+    """Mistakes are gathered while noun after noun is made, so that one look shows them all."""
+
+    tree: Tree
+    as_of: date | None
+    mistakes: list[Mistake] = field(default_factory=list)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, found: Iterable[tuple[Key, str, str]]) -> None:
+        for path, value, message in found:
+            file, line = self.tree.mark(path)
+            self.mistakes.append(Mistake(file, line, ".".join(path), value[:60], message))
+
+    def head(self) -> dict[str, Any]:
+        data = {**DEFAULTS, **self.tree.data}
+        for key in self.tree.data:
+            if key not in HEAD and key not in COLLECTIONS:
+                self.add([((key,), "", f"unknown key; {nearest(key, (*HEAD, *COLLECTIONS))}")])
+        if not isinstance(data.get("scenario"), str) or not _NAME.fullmatch(data["scenario"]):
+            self.add([(("scenario",), str(data.get("scenario", "")), "a scenario has a name: small letters, digits, hyphens")])
+        head = {"name": data.get("scenario"), "horizon_days": 1, "service_level": data["service_level"]}
+        head |= {k: data[k] for k in ("title", "start", "worlds") if k in data}
+        shape = {**head, "horizon": data["horizon"]}
+        for mistake in mistakes_of(_Head, shape, self.as_of):
+            self.add([mistake])
+        if isinstance(data["horizon"], str):
+            match = re.fullmatch(r"\s*(\d+)\s*(d|days?|weeks?|months?|years?)\s*", data["horizon"])
+            if match:
+                head["horizon_days"] = _horizon_days(data.get("start"), int(match[1]), match[2].rstrip("s"))
+        return head
+
+    def collection(self, key: str, noun: type[BaseModel]) -> tuple[Any, ...]:
+        raw = self.tree.data.get(key) or {}
+        if not isinstance(raw, dict):
+            self.add([((key,), "", f"{key} is a mapping from names, such as `{key}: {{ours: ...}}`")])
+            return ()
+        raw = {k: v for k, v in raw.items() if self._known(v)}
+        self.names[key] = tuple(raw)
+        found = []
+        for name, fields in {**raw, **self._from_catalog(key, raw)}.items():
+            if not _NAME.fullmatch(name):
+                self.add([((key, name), name, "a name is small letters, digits and hyphens")])
+            if fields is not None and not isinstance(fields, dict):
+                self.add([((key, name), str(fields), f"expected the keys of a {noun.__name__.lower()}")])
+                continue
+            if made := self.validated(noun, self._completed(key, name, fields or {}), (key, name)):
+                found.append(made)
+        return tuple(found)
+
+    def validated(self, noun: type[BaseModel], fields: dict[str, Any], path: Key) -> Any:
+        try:
+            return noun.model_validate(fields, context={"as_of": self.as_of})
+        except ValidationError as err:
+            self.add([((*path, *key), found, message) for key, found, message in mistakes_of(noun, fields, self.as_of, err)])
+            return None
+
+    def _known(self, fields: Any) -> bool:
+        since = fields.get("known_since") if isinstance(fields, dict) else None
+        try:
+            return self.as_of is None or not since or date.fromisoformat(str(since)) <= self.as_of
+        except ValueError:
+            return True
+
+    def _from_catalog(self, key: str, raw: dict[str, Any]) -> dict[str, Any]:
+        """Things that the scenario names without describing them."""
+        wanted: list[str] = []
+        for kind, fields in ((k, f) for k in COLLECTIONS for f in _fields_of(self.tree.data.get(k))):
+            if key == "accelerators" and kind == "contracts":
+                deliveries = fields.get("deliveries")
+                wanted += [d.get("accelerator") for d in deliveries if isinstance(d, dict)] if isinstance(deliveries, list) else []
+            if key == "models" and kind in ("tiers", "placements"):
+                wanted.append(fields.get("model"))
+            if key == "limits" and kind == "tiers" and isinstance(fields.get("limit"), str) and "/" in fields["limit"]:
+                wanted.append(fields["limit"])
+        known = {"accelerators": lookup.accelerator_names, "models": lookup.model_names}.get(key)
+        if known:
+            return {name: {} for name in dict.fromkeys(w for w in wanted if w in known()) if name not in raw}
+        presets = {name: _preset(name) for name in dict.fromkeys(wanted)} if key == "limits" else {}
+        return {name.replace("/", "-"): fields for name, fields in presets.items() if fields}
+
+    def _completed(self, key: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """A noun's keys, with its name and what the catalog says where the scenario is silent."""
+        fields = {"name": name, **fields}
+        if key == "accelerators":
+            return {**lookup.accelerator(name), **fields}
+        if key == "models":
+            return {**lookup.model(name), **fields}
+        if key == "sites":
+            carbon = fields.get("carbon")
+            if isinstance(carbon, str) and _NAME.fullmatch(carbon) and not carbon[0].isdigit():
+                fields["carbon"] = lookup.grid_carbon(carbon) or None
+                if not fields["carbon"]:
+                    known = nearest(carbon, lookup.grid_names())
+                    self.add([(("sites", name, "carbon"), carbon, f"no grid of that name in the catalog; {known}")])
+            return {**lookup.site_defaults(), **fields}
+        if key == "limits" and isinstance(windows := fields.get("windows"), dict):
+            fields["windows"] = [{"name": n, **(w if isinstance(w, dict) else {})} for n, w in windows.items()]
+        if key == "tiers":
+            if isinstance(limit := fields.get("limit"), str):
+                fields["limit"] = limit.replace("/", "-")
+            fields["behaviour"] = self._behaviour(name, fields.get("behaviour", "coding-agent"))
+        return fields
+
+    def _behaviour(self, tier: str, found: Any) -> Any:
+        path = ("tiers", tier, "behaviour")
+        like = found if isinstance(found, str) else found.get("like", "coding-agent") if isinstance(found, dict) else None
+        if not isinstance(like, str) or not lookup.behaviour(like):
+            self.add([(path, str(like), f"no behaviour of that name; {nearest(str(like), lookup.behaviour_names())}")])
+            like = "coding-agent"
+        own = {k: v for k, v in found.items() if k != "like"} if isinstance(found, dict) else {}
+        return {**lookup.behaviour(like), **own}
+
+
+class _Head(BaseModel):
+    """The head of a scenario file, for its mistakes alone."""
+
+    model_config = {"extra": "allow"}
+    start: date
+    horizon: str = "28 d"
+
+
+def _horizon_days(start: Any, count: int, unit: str) -> int:
+    from ampacity.base.calendar import add_months
+
+    if unit in ("d", "day", "week"):
+        return count * (7 if unit == "week" else 1)
+    try:
+        first = date.fromisoformat(str(start))
+        return (add_months(first, count * (12 if unit == "year" else 1)) - first).days
+    except ValueError:
+        return 1
+
+
+def _with_extends(name: str, beside: Path | None, chain: tuple[str, ...]) -> Tree:
+    path, shown = _locate(name, beside)
+    if str(path) in chain:
+        circle = " -> ".join(Path(c).name for c in (*chain[chain.index(str(path)) :], str(path)))
+        raise Mistakes([Mistake(Path(chain[-1]).name, 0, "extends", name, f"goes round in a circle: {circle}")])
+    tree = read_tree(path, shown)
+    below = tree.data.pop("extends", None)
+    if below is None:
+        return tree
+    if not isinstance(below, str):
+        file, line = tree.mark(("extends",))
+        raise Mistakes([Mistake(file, line, "extends", str(below), "expected one path or packaged name")])
+    base, _ = _locate(below, path.parent)
+    if not base.exists():
+        file, line = tree.mark(("extends",))
+        known = nearest(below, lookup.scenario_names())
+        raise Mistakes([Mistake(file, line, "extends", below, f"no such file or packaged scenario; {known}")])
+    return merged(_with_extends(below, path.parent, (*chain, str(path))), tree)
+
+
+def _locate(name: str, beside: Path | None) -> tuple[Path, str]:
+    """The file meant by a name, and the name to show for it."""
+    path = (beside / name) if beside else Path(name)
+    if path.exists() or path.suffix in (".yaml", ".yml"):
+        return path, path.name
+    packaged = Path(str(lookup.scenario_path(name)))
+    if _NAME.fullmatch(name) and packaged.exists():
+        return packaged, packaged.name
+    return path, name
+
+
+def _set(tree: Tree, text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise Mistakes([Mistake("--set", 0, text, "", "expected KEY=VALUE, such as sites.here.pue=1.15")])
+    plain: Any = value.strip()
+    for kind in (int, float):
+        try:
+            plain = kind(plain)
+            break
+        except ValueError:
+            continue
+    plain = {"true": True, "false": False, "null": None}.get(str(plain), plain)
+    _lay(tree, tuple(key.strip().split(".")), plain, "--set")
+
+
+def _lay(tree: Tree, path: Key, value: object, origin: str) -> None:
+    into: Any = tree.data
+    for i, part in enumerate(path[:-1]):
+        if isinstance(into, list) and part.isdigit() and int(part) < len(into):
+            into = into[int(part)]
+            continue
+        if not isinstance(into, dict):
+            raise Mistakes([Mistake(origin, 0, ".".join(path), "", f'"{path[i - 1]}" has no keys')])
+        if into.get(part) is None:
+            into[part] = {}
+        into = into[part]
+    if isinstance(into, list) and path[-1].isdigit() and int(path[-1]) < len(into):
+        into[int(path[-1])] = value
+    elif isinstance(into, dict):
+        into[path[-1]] = value
+    else:
+        raise Mistakes([Mistake(origin, 0, ".".join(path), "", f'"{path[-2]}" has no keys')])
+    tree.marks[path] = (origin, 0)
+
+
+def _preset(reference: str) -> dict[str, Any]:
+    """The limit named PRESET/TIER, empty if there is none (consistency reports it)."""
+    preset, _, tier = reference.partition("/")
+    if preset not in lookup.preset_names():
+        return {}
+    limits = read_tree(Path(str(lookup.preset_path(preset))), preset).data["limits"]
+    found: dict[str, Any] = limits.get(tier, {})
+    return found
+
+
+def _fields_of(collection: Any) -> list[dict[str, Any]]:
+    return [f for f in collection.values() if isinstance(f, dict)] if isinstance(collection, dict) else []
+
+
+def _copy(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _copy(v) for k, v in data.items()}
+    return [_copy(v) for v in data] if isinstance(data, list) else data

@@ -1,0 +1,63 @@
+"""A model to serve: its shape, from which memory, FLOPs and bytes per token follow."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ampacity.scenario.value import Confidence, Noun, Status
+
+
+class Model(Noun):
+    """A transformer's published shape.
+
+    layers, hidden, heads, kv_heads, head_dim: as in its configuration; dense_layers of an MoE have no experts.
+    attention: `mha`, `gqa`, or `mla` with kv_latent_dim numbers kept per token and layer.
+    experts, experts_per_token, shared_experts, expert_parameters (all routed experts together): 0 for a dense model.
+    parameters_total, parameters_active: stored, and touched by one token. context_tokens: longest context.
+    family: what limits group it under.
+    """
+
+    name: str
+    vendor: str = ""
+    family: str = ""
+    architecture: Literal["dense", "moe"] = "dense"
+    layers: int = Field(ge=1)
+    dense_layers: int = Field(0, ge=0)
+    hidden: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=1)
+    attention: Literal["mha", "gqa", "mla"] = "gqa"
+    kv_latent_dim: int = Field(0, ge=0)
+    vocabulary: int = Field(0, ge=0)
+    experts: int = Field(0, ge=0)
+    experts_per_token: int = Field(0, ge=0)
+    shared_experts: int = Field(0, ge=0)
+    expert_parameters: float = Field(0.0, ge=0)
+    parameters_total: float = Field(gt=0)
+    parameters_active: float = Field(gt=0)
+    context_tokens: int = Field(131072, ge=1)
+    released: date | None = None
+    status: Status = "assumed"
+    source: str = ""
+    confidence: Confidence = "medium"
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.parameters_active > self.parameters_total:
+            raise PydanticCustomError("mistake.parameters_active", "more than parameters_total")
+        if self.architecture == "moe" and not 0 < self.experts_per_token <= self.experts:
+            raise PydanticCustomError("mistake.experts_per_token", "an MoE model routes each token to 1 to `experts` experts")
+        if (self.attention == "mla") != (self.kv_latent_dim > 0):
+            raise PydanticCustomError("mistake.kv_latent_dim", "mla attention has a kv_latent_dim, and only mla")
+        return self
+
+    def kv_numbers_per_token(self) -> int:
+        """Numbers kept in the KV cache for one token, all layers."""
+        per_layer = self.kv_latent_dim if self.attention == "mla" else 2 * self.kv_heads * self.head_dim
+        return self.layers * per_layer

@@ -1,0 +1,33 @@
+"""A placement: which model runs on which pool, in which layout, under which name, behind which endpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ampacity.scenario.value import Noun
+
+Precision = Literal["bf16", "fp8", "fp4"]
+
+
+class Placement(Noun):
+    """A model on a pool.
+
+    contract, site, accelerator: which pools; each left out means any.
+    precision: of the weights' products; kv_precision: of the KV cache.
+    accelerators_per_replica: chips that hold one copy; absent: the fewest powers of two that fit model and contexts.
+    alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
+    """
+
+    name: str
+    model: str
+    contract: str | None = None
+    site: str | None = None
+    accelerator: str | None = None
+    precision: Precision = "fp8"
+    kv_precision: Precision = "fp8"
+    accelerators_per_replica: int | None = Field(None, ge=1)
+    alias: str | None = None
+    endpoint: str | None = None
+    key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")

@@ -1,0 +1,36 @@
+"""A pool: accelerators of one type at one site under one contract: what routing sees. Derived, never written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.contract import Contract, Delivery
+from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.site import Site
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Accelerators that are alike in all that matters to routing. name: `contract/site/accelerator`."""
+
+    name: str
+    contract: Contract
+    site: Site
+    accelerator: Accelerator
+    deliveries: tuple[Delivery, ...]
+
+
+def pools(s: Scenario) -> tuple[Pool, ...]:
+    """All pools of a scenario that its own side may use, in the order in which contracts and deliveries are written."""
+    found: dict[str, Pool] = {}
+    for contract in s.contracts:
+        if contract.side == "lessor":
+            continue
+        for delivery in contract.deliveries:
+            name = f"{contract.name}/{delivery.site}/{delivery.accelerator}"
+            before = found[name].deliveries if name in found else ()
+            found[name] = Pool(
+                name, contract, s.site(delivery.site), s.accelerator(delivery.accelerator), (*before, delivery)
+            )
+    return tuple(found.values())

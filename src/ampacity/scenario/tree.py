@@ -1,0 +1,167 @@
+"""YAML as a plain tree that remembers where everything stands.
+
+The text is composed to nodes by ruamel.yaml and read from there, so that duplicate keys, depth, size and aliases
+("YAML bombs") are met before they cost anything, and every key knows its file and line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ampacity.scenario.mistakes import Mistake, Mistakes
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 50_000
+MAX_DEPTH = 32
+
+Key = tuple[str, ...]
+
+
+@dataclass
+class Tree:
+    """Plain data, and for the path of every key the file and line it stands on."""
+
+    data: dict[str, Any]
+    marks: dict[Key, tuple[str, int]] = field(default_factory=dict)
+
+    def mark(self, path: Key) -> tuple[str, int]:
+        """File and line of a path, or of the nearest thing above it."""
+        while path and path not in self.marks:
+            path = path[:-1]
+        return self.marks.get(path, ("", 0))
+
+
+def read_tree(path: Path, shown: str) -> Tree:
+    """The tree of a YAML file. `shown` is the name that mistakes use. Raises Mistakes."""
+    text = _read_text(path, shown)
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        node = YAML(typ="rt", pure=True).compose(text)
+    except MarkedYAMLError as err:
+        mark = err.problem_mark or err.context_mark
+        line = mark.line + 1 if mark else 0
+        raise Mistakes([Mistake(shown, line, "YAML", "", f"not readable: {err.problem or err.context}")]) from err
+    except (YAMLError, RecursionError, ValueError) as err:
+        raise Mistakes([Mistake(shown, 0, "YAML", "", f"not readable: {str(err).splitlines()[0]}")]) from err
+    if node is None:
+        raise Mistakes([Mistake(shown, 0, "file", "", "empty; a scenario begins with `scenario: NAME`")])
+    reader = _Reader(shown)
+    data = reader.read(node, (), 0)
+    if not isinstance(data, dict):
+        reader.mistakes.append(Mistake(shown, 1, "file", "", "a scenario is a mapping of keys, such as `sites:`"))
+    if reader.mistakes:
+        raise Mistakes(reader.mistakes)
+    return Tree(data, reader.marks)
+
+
+def merged(below: Tree, above: Tree) -> Tree:
+    """The upper tree laid over the lower: mappings key by key, everything else replaced; null removes."""
+    tree = Tree({}, {})
+    _merge(tree.data, below.data, above.data)
+    tree.marks = {**below.marks, **above.marks}
+    return tree
+
+
+def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key in [*below, *(k for k in above if k not in below)]:
+        if key not in above:
+            into[key] = below[key]
+        elif above[key] is None:
+            continue
+        elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
+            into[key] = {}
+            _merge(into[key], below[key], above[key])
+        else:
+            into[key] = above[key]
+
+
+def _read_text(path: Path, shown: str) -> str:
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise Mistakes([Mistake(shown, 0, "file", "", "a folder; expected a YAML file")])
+        if size > MAX_BYTES:
+            message = f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:.0f} MB"
+            raise Mistakes([Mistake(shown, 0, "file", "", message)])
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise Mistakes([Mistake(shown, 0, "file", "", f"not UTF-8 text (byte {err.start})")]) from err
+    except FileNotFoundError as err:
+        raise Mistakes([Mistake(shown, 0, "file", "", "no such file, and no packaged scenario of that name")]) from err
+    except OSError as err:
+        raise Mistakes([Mistake(shown, 0, "file", "", f"not readable: {err.strerror}")]) from err
+
+
+class _Reader:
+    """One walk over the nodes: values out, marks and mistakes kept."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.marks: dict[Key, tuple[str, int]] = {}
+        self.mistakes: list[Mistake] = []
+        self.nodes = 0
+
+    def read(self, node: Any, path: Key, depth: int) -> Any:
+        self.nodes += 1
+        line = node.start_mark.line + 1
+        if path not in self.marks:
+            self.marks[path] = (self.file, line)
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            what = "levels deep" if depth > MAX_DEPTH else "values once aliases are written out"
+            most = MAX_DEPTH if depth > MAX_DEPTH else MAX_NODES
+            raise Mistakes([Mistake(self.file, line, ".".join(path), "", f"more than {most} {what}")])
+        match node.id:
+            case "mapping":
+                return self._mapping(node, path, depth)
+            case "sequence":
+                return [self.read(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+            case _:
+                return self._scalar(node, path)
+
+    def _mapping(self, node: Any, path: Key, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.id != "scalar":
+                self._wrong(line, path, "", "a key is a word, not a list or mapping")
+                continue
+            key = str(key_node.value)
+            if key == "<<":
+                self._wrong(line, path, key, "merge keys are not read; use `extends:`")
+                continue
+            if key in result:
+                first = self.marks[(*path, key)][1]
+                self._wrong(line, (*path, key), "", f"duplicate key; it stands on line {first} already")
+                continue
+            self.marks[(*path, key)] = (self.file, line)
+            result[key] = self.read(value_node, (*path, key), depth + 1)
+        return result
+
+    def _scalar(self, node: Any, path: Key) -> Any:
+        text, tag = node.value, str(node.tag).rsplit(":", 1)[-1]
+        try:
+            match tag:
+                case "null":
+                    return None
+                case "bool":
+                    return text.lower() == "true"
+                case "int":
+                    return int(text.replace("_", ""), 0) if not text.lstrip("+-").startswith("0") else int(text)
+                case "float":
+                    return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".NaN", "nan"))
+                case "timestamp":
+                    return text  # a date; the noun that holds it reads it
+                case "str":
+                    return text
+        except ValueError:
+            self._wrong(node.start_mark.line + 1, path, text, "not a number or date as YAML has them")
+            return None
+        self._wrong(node.start_mark.line + 1, path, text, f"a YAML tag ({node.tag}); a scenario is plain data")
+        return None
+
+    def _wrong(self, line: int, path: Key, found: str, message: str) -> None:
+        self.mistakes.append(Mistake(self.file, line, ".".join(path) or "file", found[:60], message))

@@ -1,0 +1,1 @@
+"""The fleet twin: what every request meets. `simulate` is its verb."""
