@@ -1,6 +1,6 @@
-"""Random numbers without state: a hash of (seed, entity, index, ...), so any order and any sharding gives the same bytes.
+"""Random numbers without state: a hash of (seed, entity, index, ...), so any sharding gives the same bytes.
 
-The mixer is SplitMix64's finalizer (Steele, Lea, Flood, OOPSLA 2014) over 64-bit words; text enters by its BLAKE2b hash.
+The mixer is SplitMix64's finalizer (Steele, Lea, Flood, OOPSLA 2014) over 64-bit words; text enters by its BLAKE2b.
 """
 
 from __future__ import annotations

@@ -120,10 +120,12 @@ def to_base(found: object, dimension: str) -> float:
 
 
 def _parse(text: str, want: Dimension) -> float:
-    """The text as a number in base units of `want`; only the grammar number-then-unit is read, nothing is evaluated."""
-    match = re.fullmatch(r"\s*([-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf))\s*(.*?)\s*", text, re.I)
+    """The text as a number in base units of `want`; only number-then-unit is read, nothing is evaluated."""
+    match = re.fullmatch(
+        r"\s*([-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf))\s*(.*?)\s*", text, re.I
+    )
     if not match:
-        raise UnitError(f'text that is no quantity where {want.words} belongs{_example(want, "1")}')
+        raise UnitError(f"text that is no quantity where {want.words} belongs{_example(want, '1')}")
     number = float(match[1].replace(",", "").replace("_", ""))
     unit = re.sub(r"^([kMGTPE])\s+(?=[A-Za-z])", r"\1", match[2].replace("%", "percent"))
     if unit in ("k", "M", "G", "T"):  # "9.4 M" of something countable
@@ -179,6 +181,6 @@ def _registry() -> Any:
     """Our own unit registry; the import is late because it costs a quarter of a second."""
     import pint
 
-    registry = pint.UnitRegistry(None)
+    registry: Any = pint.UnitRegistry(None)
     registry.load_definitions([line for line in DEFINITIONS.splitlines() if line.strip()])
     return registry

@@ -1,1 +1,1 @@
-"""Sites on the ground and in the sky: power, emission factors, reliability, orbit, heat. Pure functions over numbers and arrays."""
+"""Sites on the ground and in the sky: power, emission factors, reliability, orbit, heat. Pure functions."""

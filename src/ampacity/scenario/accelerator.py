@@ -27,7 +27,7 @@ class Accelerator(Noun):
     hbm_bytes, hbm_bytes_per_s: memory size and bandwidth. [B], [B/s]
     tdp_w: limit of the chip alone. server_w, it_w, facility_w: power per chip on the three bases. [W]
     chip_price_usd: purchase. rental_*_usd_per_s, own_*: price of one chip for one second on a named basis. [USD/s]
-    scaleup_bytes_per_s: link one way [B/s]; scaleup_world: chips that it joins; scaleout_bytes_per_s: network per chip [B/s].
+    scaleup_bytes_per_s: link one way [B/s]; scaleup_world: chips that it joins; scaleout_bytes_per_s: per chip [B/s].
     efficiency: the one share of its roofline that served models reach. [0 to 1]
     """
 

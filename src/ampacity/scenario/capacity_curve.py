@@ -1,4 +1,4 @@
-"""A capacity curve: for every hour, how many tokens a tier may take from a pool. `plan` writes it, the twin and the gateway obey it."""
+"""A capacity curve: for every hour, how many tokens a tier may take from a pool. `plan` writes it, others obey it."""
 
 from __future__ import annotations
 

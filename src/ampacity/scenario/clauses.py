@@ -69,7 +69,7 @@ class Prepayment(Noun):
 
 
 class DeliveryTerms(Noun):
-    """If capacity is not there on `deadline` and not `cure_days` later: terminate, take fewer pro rata, or a discount."""
+    """If capacity is missing on `deadline` and `cure_days` later: terminate, take fewer pro rata, or a discount."""
 
     deadline: date
     cure_days: PlainDays = Field(0.0, alias="cure")

@@ -84,7 +84,11 @@ def deliveries_name_sites_and_accelerators(made: Nouns, names: Names) -> Iterato
         for i, delivery in enumerate(contract.deliveries):
             path = ("contracts", contract.name, "deliveries", str(i))
             if delivery.site not in names.of("sites"):
-                yield (*path, "site"), delivery.site, f"no site of that name; {nearest(delivery.site, names.of('sites'))}"
+                yield (
+                    (*path, "site"),
+                    delivery.site,
+                    f"no site of that name; {nearest(delivery.site, names.of('sites'))}",
+                )
             if delivery.accelerator not in accelerators:
                 known = nearest(delivery.accelerator, accelerators)
                 yield (*path, "accelerator"), delivery.accelerator, f"no accelerator of that name; {known}"
@@ -118,7 +122,8 @@ def earmarks_name_tiers(made: Nouns, names: Names) -> Iterator[Finding]:
     for contract in made.contracts:
         for tier in contract.earmark:
             if tier not in names.of("tiers"):
-                yield ("contracts", contract.name, "earmark"), tier, f"no tier of that name; {nearest(tier, names.of('tiers'))}"
+                known = nearest(tier, names.of("tiers"))
+                yield ("contracts", contract.name, "earmark"), tier, f"no tier of that name; {known}"
 
 
 def placements_find_their_pools(made: Nouns, names: Names) -> Iterator[Finding]:
@@ -137,7 +142,8 @@ def placements_find_their_pools(made: Nouns, names: Names) -> Iterator[Finding]:
         ):
             if wanted is not None and wanted not in known:
                 yield (*path, key), wanted, f"no {key} of that name; {nearest(wanted, known)}"
-        own = {d for d in delivered if p.contract in (None, d[0]) and p.site in (None, d[1]) and p.accelerator in (None, d[2])}
+        asked = (p.contract, p.site, p.accelerator)
+        own = {pool for pool in delivered if all(a in (None, b) for a, b in zip(asked, pool, strict=True))}
         if not own and len(made.contracts) == len(names.of("contracts")):
             yield path, "", "no contract delivers such accelerators at such a site; this placement stands on nothing"
         for pool in sorted(own):
@@ -170,7 +176,8 @@ def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterat
         memory = p.accelerators_per_replica * chip.hbm_bytes.value
         if weights >= 0.9 * memory:
             found = str(p.accelerators_per_replica)
-            message = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights; {found} x {chip.name} have {memory / 1e9:.0f} GB"
+            needs = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights"
+            message = f"{needs}; {found} x {chip.name} have {memory / 1e9:.0f} GB"
             yield (*path, "accelerators_per_replica"), found, message
     if chip.efficiency is None:
         yield ("accelerators", chip.name), "", "its efficiency is not known; give `efficiency: 40 %`"
@@ -189,7 +196,8 @@ def tiers_find_model_and_limit(made: Nouns, names: Names) -> Iterator[Finding]:
         limits = (*names.of("limits"), *(limit.name for limit in made.limits))
         if tier.limit is not None and tier.limit not in limits:
             presets = [f"{p}/TIER" for p in lookup.preset_names()]
-            yield (*path, "limit"), tier.limit, f"no limit of that name; {nearest(tier.limit, [*names.of('limits'), *presets])}"
+            known = nearest(tier.limit, [*names.of("limits"), *presets])
+            yield (*path, "limit"), tier.limit, f"no limit of that name; {known}"
         if tier.kind == "api" and tier.limit is not None:
             yield (*path, "limit"), tier.limit, "API customers have no windows here; kind: subscribers has them"
         if tier.behaviour.shape not in lookup.shape_names():
@@ -215,7 +223,8 @@ def jobs_and_events_name_what_exists(made: Nouns, names: Names) -> Iterator[Find
         for key, collection in (("contract", "contracts"), ("site", "sites"), ("tier", "tiers"), ("limit", "limits")):
             wanted = cast("str | None", getattr(event, key))
             if wanted is not None and wanted not in names.of(collection):
-                yield ("events", event.name, key), wanted, f"no {key} of that name; {nearest(wanted, names.of(collection))}"
+                known = nearest(wanted, names.of(collection))
+                yield ("events", event.name, key), wanted, f"no {key} of that name; {known}"
         for contract in made.contracts:
             end = contract.end or date.max - timedelta(days=1)
             if event.contract == contract.name and not contract.start <= event.date <= end:
@@ -240,13 +249,13 @@ def time_zones_exist(made: Nouns) -> Iterator[Finding]:
     for limit in made.limits:
         for w in limit.windows:
             path = ("limits", limit.name, "windows", w.name)
-            asked += [((*path, "anchor", "time_zone"), w.anchor.time_zone if w.anchor else None)]
-            asked += [((*path, "peak", "time_zone"), w.peak.time_zone if w.peak else None)]
-    for path, zone in asked:
+            asked.append(((*path, "anchor", "time_zone"), w.anchor.time_zone if w.anchor else None))
+            asked.append(((*path, "peak", "time_zone"), w.peak.time_zone if w.peak else None))
+    for key, zone in asked:
         try:
             if zone is not None:
                 ZoneInfo(zone)
         except (KeyError, ValueError, OSError):
             from zoneinfo import available_timezones
 
-            yield path, zone or "", f"no such time zone; {nearest(zone or '', available_timezones())}"
+            yield key, zone or "", f"no such time zone; {nearest(zone or '', available_timezones())}"

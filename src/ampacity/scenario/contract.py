@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -24,7 +24,7 @@ from ampacity.scenario.value import Accelerators, Noun, Share
 class RampStep(Noun):
     """From `date` on, `quantity` accelerators are there and `fee_share` of the fee is due. [0 to 1]"""
 
-    date: date
+    date: datetime.date
     quantity: Accelerators
     fee_share: Share | None = None
 
@@ -73,8 +73,8 @@ class Contract(Noun):
     side: Literal["lessee", "lessor", "owner"] = "owner"
     supplier: str = ""
     customer: str = ""
-    start: date
-    end: date | None = None
+    start: datetime.date
+    end: datetime.date | None = None
     deliveries: tuple[Delivery, ...] = Field(min_length=1)
     fee: Fee | None = None
     take_or_pay: Share | None = None
@@ -87,7 +87,7 @@ class Contract(Noun):
     options: tuple[CapacityOption, ...] = ()
     exclusive: bool = False
     earmark: tuple[str, ...] = ()
-    known_since: date | None = None
+    known_since: datetime.date | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -96,7 +96,9 @@ class Contract(Noun):
         for i, delivery in enumerate(self.deliveries):
             if delivery.ramp and delivery.ramp[0].date < self.start:
                 raise PydanticCustomError(
-                    f"mistake.deliveries.{i}.ramp", "begins before the contract's start ({day})", {"day": str(self.start)}
+                    f"mistake.deliveries.{i}.ramp",
+                    "begins before the contract's start ({day})",
+                    {"day": str(self.start)},
                 )
         for i, clause in enumerate(self.termination):
             if clause.earliest is not None and clause.earliest < self.start:

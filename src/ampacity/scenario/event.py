@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -23,7 +23,7 @@ class Event(Noun):
 
     name: str
     kind: Literal["reclaim", "outage", "delay", "limit-change"]
-    date: date
+    date: datetime.date
     contract: str | None = None
     site: str | None = None
     tier: str | None = None
@@ -31,7 +31,7 @@ class Event(Noun):
     share: Share | None = None
     duration_s: PlainSeconds | None = Field(None, alias="duration")
     notice_s: PlainSeconds | None = Field(None, alias="notice")
-    known_since: date | None = None
+    known_since: datetime.date | None = None
 
     @model_validator(mode="after")
     def _names_its_subject(self) -> Self:

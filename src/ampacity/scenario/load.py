@@ -71,7 +71,7 @@ def build(tree: Tree, as_of: date | None) -> Scenario:
     names = Names({key: work.names.get(key, ()) for key in COLLECTIONS}, tree.data)
     work.add(consistency(nouns, names))
     if not work.mistakes:
-        scenario = work.validated(Scenario, {**head, "as_of": as_of, **nouns}, ())
+        scenario: Scenario | None = work.validated(Scenario, {**head, "as_of": as_of, **nouns}, ())
         if scenario is not None and not work.mistakes:
             scenario._source = _copy(tree.data)
             return scenario
@@ -98,7 +98,8 @@ class _Build:
             if key not in HEAD and key not in COLLECTIONS:
                 self.add([((key,), "", f"unknown key; {nearest(key, (*HEAD, *COLLECTIONS))}")])
         if not isinstance(data.get("scenario"), str) or not _NAME.fullmatch(data["scenario"]):
-            self.add([(("scenario",), str(data.get("scenario", "")), "a scenario has a name: small letters, digits, hyphens")])
+            found = str(data.get("scenario", ""))
+            self.add([(("scenario",), found, "a scenario has a name: small letters, digits, hyphens")])
         head = {"name": data.get("scenario"), "horizon_days": 1, "service_level": data["service_level"]}
         head |= {k: data[k] for k in ("title", "start", "worlds") if k in data}
         shape = {**head, "horizon": data["horizon"]}
@@ -132,7 +133,8 @@ class _Build:
         try:
             return noun.model_validate(fields, context={"as_of": self.as_of})
         except ValidationError as err:
-            self.add([((*path, *key), found, message) for key, found, message in mistakes_of(noun, fields, self.as_of, err)])
+            found = mistakes_of(noun, fields, self.as_of, err)
+            self.add([((*path, *key), value, message) for key, value, message in found])
             return None
 
     def _known(self, fields: Any) -> bool:
@@ -144,20 +146,21 @@ class _Build:
 
     def _from_catalog(self, key: str, raw: dict[str, Any]) -> dict[str, Any]:
         """Things that the scenario names without describing them."""
-        wanted: list[str] = []
-        for kind, fields in ((k, f) for k in COLLECTIONS for f in _fields_of(self.tree.data.get(k))):
-            if key == "accelerators" and kind == "contracts":
-                deliveries = fields.get("deliveries")
-                wanted += [d.get("accelerator") for d in deliveries if isinstance(d, dict)] if isinstance(deliveries, list) else []
-            if key == "models" and kind in ("tiers", "placements"):
-                wanted.append(fields.get("model"))
-            if key == "limits" and kind == "tiers" and isinstance(fields.get("limit"), str) and "/" in fields["limit"]:
-                wanted.append(fields["limit"])
-        known = {"accelerators": lookup.accelerator_names, "models": lookup.model_names}.get(key)
-        if known:
-            return {name: {} for name in dict.fromkeys(w for w in wanted if w in known()) if name not in raw}
-        presets = {name: _preset(name) for name in dict.fromkeys(wanted)} if key == "limits" else {}
-        return {name.replace("/", "-"): fields for name, fields in presets.items() if fields}
+        data = self.tree.data
+        if key == "accelerators":
+            deliveries = [f.get("deliveries") for f in _fields_of(data.get("contracts"))]
+            wanted = [
+                d.get("accelerator") for ds in deliveries if isinstance(ds, list) for d in ds if isinstance(d, dict)
+            ]
+            return {name: {} for name in lookup.accelerator_names() if name in wanted and name not in raw}
+        if key == "models":
+            wanted = [f.get("model") for k in ("tiers", "placements") for f in _fields_of(data.get(k))]
+            return {name: {} for name in lookup.model_names() if name in wanted and name not in raw}
+        if key == "limits":
+            wanted = [f.get("limit") for f in _fields_of(data.get("tiers"))]
+            presets = {w: _preset(w) for w in wanted if isinstance(w, str) and "/" in w}
+            return {name.replace("/", "-"): fields for name, fields in presets.items() if fields}
+        return {}
 
     def _completed(self, key: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """A noun's keys, with its name and what the catalog says where the scenario is silent."""
@@ -184,7 +187,7 @@ class _Build:
 
     def _behaviour(self, tier: str, found: Any) -> Any:
         path = ("tiers", tier, "behaviour")
-        like = found if isinstance(found, str) else found.get("like", "coding-agent") if isinstance(found, dict) else None
+        like = found.get("like", "coding-agent") if isinstance(found, dict) else found
         if not isinstance(like, str) or not lookup.behaviour(like):
             self.add([(path, str(like), f"no behaviour of that name; {nearest(str(like), lookup.behaviour_names())}")])
             like = "coding-agent"

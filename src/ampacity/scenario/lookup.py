@@ -15,8 +15,8 @@ _CLAIM = ("unit", "basis", "status", "who", "source", "known_since", "confidence
 @cache
 def table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of one of the catalog's CSV files."""
-    with (CATALOG / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
+    text = (CATALOG / f"{name}.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
 
 
 def claim(row: dict[str, str]) -> dict[str, Any]:

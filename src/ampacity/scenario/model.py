@@ -52,7 +52,9 @@ class Model(Noun):
         if self.parameters_active > self.parameters_total:
             raise PydanticCustomError("mistake.parameters_active", "more than parameters_total")
         if self.architecture == "moe" and not 0 < self.experts_per_token <= self.experts:
-            raise PydanticCustomError("mistake.experts_per_token", "an MoE model routes each token to 1 to `experts` experts")
+            raise PydanticCustomError(
+                "mistake.experts_per_token", "an MoE model routes each token to 1 to `experts` experts"
+            )
         if (self.attention == "mla") != (self.kv_latent_dim > 0):
             raise PydanticCustomError("mistake.kv_latent_dim", "mla attention has a kv_latent_dim, and only mla")
         return self

@@ -51,7 +51,9 @@ def mistakes_of(
     # a list is called too short when its only entry is wrong: the entry's own mistake says it better
     paths = [path for path, _, _, _ in findings]
     hollow = [f for f in findings if f[3] == "too_short" and any(p[: len(f[0])] == f[0] and p != f[0] for p in paths)]
-    return [(path, found, message) for path, found, message, kind in findings if (path, found, message, kind) not in hollow]
+    return [
+        (path, found, message) for path, found, message, kind in findings if (path, found, message, kind) not in hollow
+    ]
 
 
 def _message(noun: type[BaseModel], location: tuple[int | str, ...], error: Any) -> str:

@@ -25,7 +25,7 @@ Named = TypeVar("Named", Accelerator, Contract, Limit, Model, Placement, Site, T
 
 
 class ServiceLevel(Noun):
-    """What a limit promises. hours: share of hours in which it is carried [0 to 1]; tpot_s: time per output token [s]."""
+    """What a limit promises. hours: share of hours that carry it [0 to 1]; tpot_s: time per output token [s]."""
 
     hours: Share
     tpot_s: PlainSeconds = Field(0.05, alias="tpot")

@@ -115,10 +115,12 @@ class Site(Noun):
             raise PydanticCustomError(
                 "mistake.power", "{found}: a site's power says its basis: server, it or facility", {"found": found}
             )
-        feeds: list[Value] = [f.power_w for f in (*self.grid, *self.turbines, *self.batteries)]
+        feeds: list[Value] = [f.power_w for f in self.grid]
+        feeds += [f.power_w for f in self.turbines] + [f.power_w for f in self.batteries]
         if any(f.basis not in ("", "facility") for f in feeds):
             raise PydanticCustomError(
-                "mistake.grid", "grid connections, turbines and batteries feed the facility's meter; another basis mixes two"
+                "mistake.grid",
+                "grid connections, turbines and batteries feed the facility's meter; another basis mixes two",
             )
         if (self.orbit is not None) != (self.kind == "orbital"):
             raise PydanticCustomError("mistake.orbit", "an orbital site has an `orbit`, one on the ground has none")

@@ -152,7 +152,7 @@ class _Reader:
                 case "int":
                     return int(text.replace("_", ""), 0) if not text.lstrip("+-").startswith("0") else int(text)
                 case "float":
-                    return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".NaN", "nan"))
+                    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
                 case "timestamp":
                     return text  # a date; the noun that holds it reads it
                 case "str":

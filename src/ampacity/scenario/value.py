@@ -90,7 +90,8 @@ def read_value(found: Any, info: ValidationInfo, *, dimension: str, least: float
 def _ranged(found: dict[str, Any], dimension: str) -> dict[str, Any]:
     unknown = set(found) - {"value", "low", "high", *CLAIM_KEYS}
     if unknown:
-        raise UnitError(f'unknown key "{min(unknown, key=str)}" in a value; it has value, low, high, {", ".join(CLAIM_KEYS)}')
+        known = ", ".join(("value", "low", "high", *CLAIM_KEYS))
+        raise UnitError(f'unknown key "{min(unknown, key=str)}" in a value; it has {known}')
     unit = found.get("unit") or ""
     fields = {k: found[k] for k in CLAIM_KEYS[1:] if found.get(k) is not None}
     for key in ("low", "value", "high"):
@@ -140,7 +141,8 @@ def _check_bounds(number: float | None, dimension: str, least: float | None, mos
         limit = "below zero" if least == 0 else f"less than {least:g}"
         raise PydanticCustomError("mistake", "{words} cannot be {limit} here", {"words": words, "limit": limit})
     if most is not None and number > most:
-        raise PydanticCustomError("mistake", "{words} cannot be more than {most} here", {"words": words, "most": f"{most:g}"})
+        found = {"words": words, "most": f"{most:g}"}
+        raise PydanticCustomError("mistake", "{words} cannot be more than {most} here", found)
 
 
 @dataclass(frozen=True)
