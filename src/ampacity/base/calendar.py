@@ -6,6 +6,7 @@ Everything leaves here as UTC seconds or milliseconds; no other room asks a time
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HOUR_S = 3600
@@ -27,11 +28,12 @@ def day_of(instant_s: int, zone: str = "UTC") -> date:
     return datetime.fromtimestamp(instant_s, ZoneInfo(zone)).date()
 
 
-def hours_of_week(start_s: int, count: int, zone: str) -> list[int]:
+@lru_cache(maxsize=64)
+def hours_of_week(start_s: int, count: int, zone: str) -> tuple[int, ...]:
     """Local hour of the week (0 = Monday 00:00 to 167) of `count` consecutive hours from `start_s`."""
     tz = ZoneInfo(zone)
     local = (datetime.fromtimestamp(start_s + HOUR_S * i, tz) for i in range(count))
-    return [t.weekday() * 24 + t.hour for t in local]
+    return tuple(t.weekday() * 24 + t.hour for t in local)
 
 
 def weekly_instants_ms(start_s: int, end_s: int, weekday: str, at: time, zone: str) -> list[int]:

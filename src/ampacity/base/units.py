@@ -98,6 +98,13 @@ DIMENSIONS = {
 }
 
 
+_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d[\d_]*)\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.IGNORECASE)
+# Names, one-digit powers, products and quotients; numbers stay outside, so that no "W**9**9**9" is ever computed.
+_TERM = r"\(*[A-Za-z_]+(?:(?:\*\*|\^)-?\d)?\)*"
+_UNIT = re.compile(rf"(?:1\s*/\s*)?{_TERM}(?:(?:\s*[*/·]\s*|\s+){_TERM})*")
+
+
 class UnitError(ValueError):
     """A quantity that cannot be read as what belongs there; the message says found and expected."""
 
@@ -111,9 +118,10 @@ def to_base(found: object, dimension: str) -> float:
     if isinstance(found, bool) or found is None:
         raise UnitError(f"{_words(found)} where {want.words} belongs{_example(want, '1')}")
     if isinstance(found, int | float):
+        number = _finite(found, want)
         if want.unit not in ("", "accelerator", "person", "token"):
-            raise UnitError(f"a number without a unit where {want.words} belongs{_example(want, f'{found:g}')}")
-        return _finite(float(found), want)
+            raise UnitError(f"a number without a unit where {want.words} belongs{_example(want, f'{number:g}')}")
+        return number
     if not isinstance(found, str):
         raise UnitError(f"{_words(found)} where {want.words} belongs{_example(want, '1')}")
     return _finite(_parse(found, want), want)
@@ -121,9 +129,7 @@ def to_base(found: object, dimension: str) -> float:
 
 def _parse(text: str, want: Dimension) -> float:
     """The text as a number in base units of `want`; only number-then-unit is read, nothing is evaluated."""
-    match = re.fullmatch(
-        r"\s*([-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf))\s*(.*?)\s*", text, re.I
-    )
+    match = _QUANTITY.fullmatch(text)
     if not match:
         raise UnitError(f"text that is no quantity where {want.words} belongs{_example(want, '1')}")
     number = float(match[1].replace(",", "").replace("_", ""))
@@ -132,7 +138,10 @@ def _parse(text: str, want: Dimension) -> float:
         number, unit = number * {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit], ""
     if not unit:
         return to_base(number, want.name)
-    if len(unit) > 40 or not re.fullmatch(r"[A-Za-z0-9_*/^ ().·-]+", unit):
+    if re.match(r"(?!1\s*/)[\d.,_]", unit):
+        raise UnitError(f'"{text.strip()[:40]}" is no number with a unit; decimals are "1.5", thousands "1,500"')
+    unit = f"1{unit}" if unit.startswith("/") else unit
+    if len(unit) > 40 or not _UNIT.fullmatch(unit):
         raise UnitError(f'"{unit[:40]}" is no unit; expected {want.words}{_example(want, match[1])}')
     registry = _registry()
     try:
@@ -151,7 +160,11 @@ def convert(number: float, unit: str, dimension: str) -> float:
     return to_base(number if unit in ("", "1", "count") else f"{number!r} {unit}", dimension)
 
 
-def _finite(number: float, want: Dimension) -> float:
+def _finite(found: float, want: Dimension) -> float:
+    try:
+        number = float(found)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise UnitError(f"{number} is not a number that {want.words} can have")
     return number
@@ -160,7 +173,7 @@ def _finite(number: float, want: Dimension) -> float:
 def _example(want: Dimension, number: str) -> str:
     if not want.example:
         return ""
-    return f'; did you mean "{number} {want.example}"?'.replace(" %", " %")
+    return f'; did you mean "{number} {want.example}"?'.replace(" 1/", "/")
 
 
 def _words(found: object) -> str:

@@ -214,16 +214,17 @@ def jobs_and_events_name_what_exists(made: Nouns, names: Names) -> Iterator[Find
             for d in c.deliveries
             if (d.site, d.accelerator) == (job.site, job.accelerator)
         ]
-        if not there:
+        if not there and len(made.contracts) == len(names.of("contracts")):
             yield ("jobs", job.name), "", f"no contract delivers {job.accelerator} at {job.site}"
-        elif job.quantity.value > sum(there):
+        elif there and job.quantity.value > sum(there):
             found = f"{job.quantity.value:g}"
             yield ("jobs", job.name, "quantity"), found, f"more than the {sum(there):g} delivered there"
     for event in made.events:
         for key, collection in (("contract", "contracts"), ("site", "sites"), ("tier", "tiers"), ("limit", "limits")):
             wanted = cast("str | None", getattr(event, key))
-            if wanted is not None and wanted not in names.of(collection):
-                known = nearest(wanted, names.of(collection))
+            there_are = (*names.of(collection), *(limit.name for limit in made.limits if key == "limit"))
+            if wanted is not None and wanted not in there_are:
+                known = nearest(wanted, there_are)
                 yield ("events", event.name, key), wanted, f"no {key} of that name; {known}"
         for contract in made.contracts:
             end = contract.end or date.max - timedelta(days=1)

@@ -38,8 +38,9 @@ COLLECTIONS: dict[str, type[BaseModel]] = {
     "jobs": Job,
     "events": Event,
 }
-HEAD = ("scenario", "title", "start", "horizon", "worlds", "service_level", "extends")
+HEAD = ("scenario", "title", "start", "horizon", "worlds", "service_level")
 DEFAULTS: dict[str, Any] = {"horizon": "28 d", "service_level": {"hours": "99.5 %"}}
+MAX_HORIZON_DAYS = 7320
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -57,7 +58,7 @@ def load(name: str | Path, *, sets: Iterable[str] = (), as_of: date | None = Non
 
 def rebuild(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
     """The scenario with keys of its source changed. Raises Mistakes."""
-    tree = Tree(_copy(scenario._source), {})
+    tree = Tree(_copy(scenario._source), {(): (scenario.name, 0)})
     for key, value in changes.items():
         _lay(tree, tuple(key.split(".")), value, "replace")
     return build(tree, scenario.as_of)
@@ -96,20 +97,19 @@ class _Build:
         data = {**DEFAULTS, **self.tree.data}
         for key in self.tree.data:
             if key not in HEAD and key not in COLLECTIONS:
-                self.add([((key,), "", f"unknown key; {nearest(key, (*HEAD, *COLLECTIONS))}")])
+                self.add([((key,), "", f"unknown key; {nearest(key, (*HEAD, 'extends', *COLLECTIONS))}")])
         if not isinstance(data.get("scenario"), str) or not _NAME.fullmatch(data["scenario"]):
             found = str(data.get("scenario", ""))
             self.add([(("scenario",), found, "a scenario has a name: small letters, digits, hyphens")])
-        head = {"name": data.get("scenario"), "horizon_days": 1, "service_level": data["service_level"]}
-        head |= {k: data[k] for k in ("title", "start", "worlds") if k in data}
-        shape = {**head, "horizon": data["horizon"]}
-        for mistake in mistakes_of(_Head, shape, self.as_of):
-            self.add([mistake])
-        if isinstance(data["horizon"], str):
-            match = re.fullmatch(r"\s*(\d+)\s*(d|days?|weeks?|months?|years?)\s*", data["horizon"])
-            if match:
-                head["horizon_days"] = _horizon_days(data.get("start"), int(match[1]), match[2].rstrip("s"))
-        return head
+        head: dict[str, Any] = {"name": str(data.get("scenario")), "horizon_days": 1}
+        head |= {k: data[k] for k in ("title", "start", "worlds", "service_level") if k in data}
+        self.add(mistakes_of(Scenario, head, self.as_of))
+        match = re.fullmatch(r"\s*(\d{1,5})\s*(d|days?|weeks?|months?|years?)\s*", str(data["horizon"]))
+        days = _horizon_days(data.get("start"), int(match[1]), match[2].rstrip("s")) if match else 0
+        if not 1 <= days <= MAX_HORIZON_DAYS:
+            message = 'expected 1 day to 20 years, such as "4 weeks" or "18 months"'
+            self.add([(("horizon",), str(data["horizon"]), message)])
+        return {**head, "horizon_days": days}
 
     def collection(self, key: str, noun: type[BaseModel]) -> tuple[Any, ...]:
         raw = self.tree.data.get(key) or {}
@@ -144,6 +144,10 @@ class _Build:
         except ValueError:
             return True
 
+    def _published(self, claims: Any) -> bool:
+        """Whether any of the catalog's claims about a figure that may be absent was known on the day."""
+        return not isinstance(claims, list) or any(self._known(claim) for claim in claims)
+
     def _from_catalog(self, key: str, raw: dict[str, Any]) -> dict[str, Any]:
         """Things that the scenario names without describing them."""
         data = self.tree.data
@@ -157,7 +161,7 @@ class _Build:
             wanted = [f.get("model") for k in ("tiers", "placements") for f in _fields_of(data.get(k))]
             return {name: {} for name in lookup.model_names() if name in wanted and name not in raw}
         if key == "limits":
-            wanted = [f.get("limit") for f in _fields_of(data.get("tiers"))]
+            wanted = [f.get("limit") for k in ("tiers", "events") for f in _fields_of(data.get(k))]
             presets = {w: _preset(w) for w in wanted if isinstance(w, str) and "/" in w}
             return {name.replace("/", "-"): fields for name, fields in presets.items() if fields}
         return {}
@@ -166,7 +170,7 @@ class _Build:
         """A noun's keys, with its name and what the catalog says where the scenario is silent."""
         fields = {"name": name, **fields}
         if key == "accelerators":
-            return {**lookup.accelerator(name), **fields}
+            return {**{k: v for k, v in lookup.accelerator(name).items() if self._published(v)}, **fields}
         if key == "models":
             return {**lookup.model(name), **fields}
         if key == "sites":
@@ -179,9 +183,9 @@ class _Build:
             return {**lookup.site_defaults(), **fields}
         if key == "limits" and isinstance(windows := fields.get("windows"), dict):
             fields["windows"] = [{"name": n, **(w if isinstance(w, dict) else {})} for n, w in windows.items()]
+        if key in ("tiers", "events") and isinstance(limit := fields.get("limit"), str) and _preset(limit):
+            fields["limit"] = limit.replace("/", "-")
         if key == "tiers":
-            if isinstance(limit := fields.get("limit"), str):
-                fields["limit"] = limit.replace("/", "-")
             fields["behaviour"] = self._behaviour(name, fields.get("behaviour", "coding-agent"))
         return fields
 
@@ -195,14 +199,6 @@ class _Build:
         return {**lookup.behaviour(like), **own}
 
 
-class _Head(BaseModel):
-    """The head of a scenario file, for its mistakes alone."""
-
-    model_config = {"extra": "allow"}
-    start: date
-    horizon: str = "28 d"
-
-
 def _horizon_days(start: Any, count: int, unit: str) -> int:
     from ampacity.base.calendar import add_months
 
@@ -210,17 +206,18 @@ def _horizon_days(start: Any, count: int, unit: str) -> int:
         return count * (7 if unit == "week" else 1)
     try:
         first = date.fromisoformat(str(start))
+    except ValueError:
+        first = date(2026, 1, 1)  # the start's own mistake is told where it stands
+    try:
         return (add_months(first, count * (12 if unit == "year" else 1)) - first).days
     except ValueError:
-        return 1
+        return MAX_HORIZON_DAYS + 1
 
 
-def _with_extends(name: str, beside: Path | None, chain: tuple[str, ...]) -> Tree:
+def _with_extends(name: str, beside: Path | None, chain: tuple[Path, ...]) -> Tree:
     path, shown = _locate(name, beside)
-    if str(path) in chain:
-        circle = " -> ".join(Path(c).name for c in (*chain[chain.index(str(path)) :], str(path)))
-        raise Mistakes([Mistake(Path(chain[-1]).name, 0, "extends", name, f"goes round in a circle: {circle}")])
     tree = read_tree(path, shown)
+    chain = (*chain, path.resolve())
     below = tree.data.pop("extends", None)
     if below is None:
         return tree
@@ -228,20 +225,31 @@ def _with_extends(name: str, beside: Path | None, chain: tuple[str, ...]) -> Tre
         file, line = tree.mark(("extends",))
         raise Mistakes([Mistake(file, line, "extends", str(below), "expected one path or packaged name")])
     base, _ = _locate(below, path.parent)
-    if not base.exists():
-        file, line = tree.mark(("extends",))
+    file, line = tree.mark(("extends",))
+    if not _is_there(base):
         known = nearest(below, lookup.scenario_names())
         raise Mistakes([Mistake(file, line, "extends", below, f"no such file or packaged scenario; {known}")])
-    return merged(_with_extends(below, path.parent, (*chain, str(path))), tree)
+    if base.resolve() in chain:
+        circle = " -> ".join(p.name for p in (*chain[chain.index(base.resolve()) :], base))
+        raise Mistakes([Mistake(file, line, "extends", below, f"goes round in a circle: {circle}")])
+    return merged(_with_extends(below, path.parent, chain), tree)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path leads to something to read; a name that no file could have leads nowhere, and so does a folder."""
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _locate(name: str, beside: Path | None) -> tuple[Path, str]:
     """The file meant by a name, and the name to show for it."""
     path = (beside / name) if beside else Path(name)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
+    if _is_there(path) or path.suffix in (".yaml", ".yml"):
         return path, path.name
     packaged = Path(str(lookup.scenario_path(name)))
-    if _NAME.fullmatch(name) and packaged.exists():
+    if _NAME.fullmatch(name) and _is_there(packaged):
         return packaged, packaged.name
     return path, name
 

@@ -21,7 +21,7 @@ class Mistake:
         """Where and what on one line, why and what else on the next."""
         where = f"  line {self.line}  " if self.line else "  "
         found = f": {self.found}" if self.found else ""
-        return f"{where}{self.key}{found}\n{' ' * len(where)}{self.message}"
+        return f"{where}{_printable(self.key + found)}\n{' ' * len(where)}{_printable(self.message)}"
 
 
 class Mistakes(ValueError):
@@ -39,6 +39,11 @@ class Mistakes(ValueError):
             count = "1 mistake" if len(own) == 1 else f"{len(own)} mistakes"
             parts.append(f"{file}: {count}\n\n" + "\n".join(m.as_text() for m in own))
         return "\n\n".join(parts)
+
+
+def _printable(text: str) -> str:
+    """Text from a file with nothing in it that would steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ class Placement(Noun):
     accelerator: str | None = None
     precision: Precision = "fp8"
     kv_precision: Precision = "fp8"
-    accelerators_per_replica: int | None = Field(None, ge=1)
+    accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     alias: str | None = None
     endpoint: str | None = None
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")

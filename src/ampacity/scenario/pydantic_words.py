@@ -18,6 +18,7 @@ _PLAIN = {
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
     "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
     "tuple_type": "expected a list",
@@ -90,7 +91,7 @@ def _named_path(fields: Any, location: tuple[int | str, ...]) -> tuple[str, ...]
         elif isinstance(fields, dict):
             entry = fields.get(str(part))
         named = path[-1:] == ["windows"] and isinstance(entry, dict)
-        path.append(str(entry["name"]) if named and isinstance(entry, dict) else str(part))
+        path.append(str(entry.get("name", part)) if named and isinstance(entry, dict) else str(part))
         fields = entry
     return tuple(path)
 

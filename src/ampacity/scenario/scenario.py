@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.contract import Contract
@@ -55,6 +56,13 @@ class Scenario(Noun):
     limits: tuple[Limit, ...] = ()
     jobs: tuple[Job, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_our_time(self) -> Self:
+        if not 1970 <= self.start.year <= 2200:
+            raise PydanticCustomError("mistake.start", "expected a day between the years 1970 and 2200")
+        return self
+
     _source: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def accelerator(self, name: str) -> Accelerator:

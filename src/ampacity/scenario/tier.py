@@ -15,6 +15,7 @@ from ampacity.scenario.value import (
     Noun,
     People,
     Ratio,
+    Share,
     Tokens,
     TokensPerTime,
 )
@@ -28,6 +29,7 @@ class Behaviour(Noun):
     context_tokens: mean context of a sequence being decoded [token].
     bout_s: mean length of one active stretch [s].
     sigma_between, sigma_within: log-normal spread of use between people, and of one person's windows.
+    takers: share of active people who use whatever a limit gives them; the others use what they use today [0 to 1].
     common_swing: standard deviation of the logarithm of the swing that all people share in an hour.
     shape: a row set of the catalog's `hour_shapes`.
     """
@@ -41,6 +43,7 @@ class Behaviour(Noun):
     bout_s: Duration = Field(alias="bout_hours")
     sigma_between: Ratio
     sigma_within: Ratio
+    takers: Share
     common_swing: Ratio
     shape: str = "office"
 

@@ -60,13 +60,14 @@ def read_tree(path: Path, shown: str) -> Tree:
 
 def merged(below: Tree, above: Tree) -> Tree:
     """The upper tree laid over the lower: mappings key by key, everything else replaced; null removes."""
-    tree = Tree({}, {})
-    _merge(tree.data, below.data, above.data)
-    tree.marks = {**below.marks, **above.marks}
+    tree, replaced = Tree({}, {}), set[Key]()
+    _merge(tree.data, below.data, above.data, (), replaced)
+    kept = {p: m for p, m in below.marks.items() if not any(p[:i] in replaced for i in range(1, len(p) + 1))}
+    tree.marks = {**kept, **above.marks}
     return tree
 
 
-def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any]) -> None:
+def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], path: Key, replaced: set[Key]) -> None:
     for key in [*below, *(k for k in above if k not in below)]:
         if key not in above:
             into[key] = below[key]
@@ -74,8 +75,9 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any]) -
             continue
         elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
             into[key] = {}
-            _merge(into[key], below[key], above[key])
+            _merge(into[key], below[key], above[key], (*path, key), replaced)
         else:
+            replaced.add((*path, key))
             into[key] = above[key]
 
 
@@ -84,16 +86,28 @@ def _read_text(path: Path, shown: str) -> str:
         size = path.stat().st_size
         if path.is_dir():
             raise Mistakes([Mistake(shown, 0, "file", "", "a folder; expected a YAML file")])
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        size = max(size, len(data))
         if size > MAX_BYTES:
             message = f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:.0f} MB"
             raise Mistakes([Mistake(shown, 0, "file", "", message)])
-        return path.read_bytes().decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as err:
         raise Mistakes([Mistake(shown, 0, "file", "", f"not UTF-8 text (byte {err.start})")]) from err
-    except FileNotFoundError as err:
+    except (FileNotFoundError, ValueError) as err:
         raise Mistakes([Mistake(shown, 0, "file", "", "no such file, and no packaged scenario of that name")]) from err
     except OSError as err:
         raise Mistakes([Mistake(shown, 0, "file", "", f"not readable: {err.strerror}")]) from err
+
+
+def _text(node: Any) -> str:
+    """The text of a scalar; half a surrogate pair, which no file can hold, becomes a question mark."""
+    return str(node.value).encode("utf-8", "replace").decode()
+
+
+def _tag(node: Any) -> str:
+    return str(node.tag).removeprefix("tag:yaml.org,2002:")
 
 
 class _Reader:
@@ -114,6 +128,8 @@ class _Reader:
             what = "levels deep" if depth > MAX_DEPTH else "values once aliases are written out"
             most = MAX_DEPTH if depth > MAX_DEPTH else MAX_NODES
             raise Mistakes([Mistake(self.file, line, ".".join(path), "", f"more than {most} {what}")])
+        if node.id != "scalar" and _tag(node) not in ("map", "seq"):
+            self._wrong(line, path, "", f"a YAML tag ({node.tag}); a scenario is plain data")
         match node.id:
             case "mapping":
                 return self._mapping(node, path, depth)
@@ -129,7 +145,7 @@ class _Reader:
             if key_node.id != "scalar":
                 self._wrong(line, path, "", "a key is a word, not a list or mapping")
                 continue
-            key = str(key_node.value)
+            key = _text(key_node)
             if key == "<<":
                 self._wrong(line, path, key, "merge keys are not read; use `extends:`")
                 continue
@@ -142,13 +158,13 @@ class _Reader:
         return result
 
     def _scalar(self, node: Any, path: Key) -> Any:
-        text, tag = node.value, str(node.tag).rsplit(":", 1)[-1]
+        text, tag = _text(node), _tag(node)
         try:
             match tag:
                 case "null":
                     return None
                 case "bool":
-                    return text.lower() == "true"
+                    return {"true": True, "false": False}[text.lower()]
                 case "int":
                     return int(text.replace("_", ""), 0) if not text.lstrip("+-").startswith("0") else int(text)
                 case "float":
@@ -157,8 +173,9 @@ class _Reader:
                     return text  # a date; the noun that holds it reads it
                 case "str":
                     return text
-        except ValueError:
-            self._wrong(node.start_mark.line + 1, path, text, "not a number or date as YAML has them")
+        except (KeyError, ValueError):
+            message = "not a number, date, true or false as YAML 1.2 has them"
+            self._wrong(node.start_mark.line + 1, path, text, message)
             return None
         self._wrong(node.start_mark.line + 1, path, text, f"a YAML tag ({node.tag}); a scenario is plain data")
         return None

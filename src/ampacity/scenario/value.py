@@ -6,6 +6,7 @@ of different dates, of which the latest known on the `--as-of` day counts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -33,7 +34,9 @@ Confidence = Literal["high", "medium", "low"]
 class Noun(BaseModel):
     """What every noun has in common: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False, str_strip_whitespace=True
+    )
 
 
 class Value(Noun):
@@ -76,8 +79,9 @@ def read_value(found: Any, info: ValidationInfo, *, dimension: str, least: float
     """Whatever a scenario may write for a number, as the fields of a `Value`."""
     if isinstance(found, Value):
         return found
-    if isinstance(found, list):
-        found = _latest_known(found, (info.context or {}).get("as_of"))
+    if isinstance(found, list | dict):
+        claims = found if isinstance(found, list) else [found]
+        found = _latest_known(claims, (info.context or {}).get("as_of"))
     try:
         fields = _ranged(found, dimension) if isinstance(found, dict) else {"value": to_base(found, dimension)}
     except UnitError as err:
@@ -104,20 +108,24 @@ def _ranged(found: dict[str, Any], dimension: str) -> dict[str, Any]:
     if "value" not in fields:
         if "low" not in fields:
             raise UnitError("a value has a `value`, or `low` and `high`")
+        if fields["low"] > fields["high"]:
+            raise UnitError("low, value and high must stand in this order")
         fields["value"] = middle(fields["low"], fields["high"])
     return fields
 
 
 def middle(low: float, high: float) -> float:
     """The median of a range drawn as worlds draw it: geometric where both ends are positive, else arithmetic."""
-    return float((low * high) ** 0.5) if low > 0 else (low + high) / 2
+    return min(max(math.sqrt(low) * math.sqrt(high), low), high) if low > 0 else (low + high) / 2
 
 
 def _latest_known(found: list[Any], as_of: date | None) -> Any:
+    if not found:
+        raise PydanticCustomError("mistake", "an empty list; expected a value, or claims of different dates")
     claims = [c if isinstance(c, dict) else {"value": c} for c in found]
     known = [c for c in claims if as_of is None or _day(c.get("known_since")) <= as_of]
     if not known:
-        first = min((_day(c.get("known_since")) for c in claims), default=None)
+        first = min(_day(c.get("known_since")) for c in claims)
         raise PydanticCustomError(
             "mistake", "not known on {as_of}; first known {first}", {"as_of": str(as_of), "first": str(first)}
         )

@@ -43,7 +43,7 @@ def at(value: Value, share: float) -> float:
     low, high = (value.low, value.value) if share < 0.5 else (value.value, value.high)
     part = 2 * share if share < 0.5 else 2 * share - 1
     if low > 0:
-        return math.exp(math.log(low) + part * (math.log(high) - math.log(low)))
+        return min(max(math.exp(math.log(low) + part * (math.log(high) - math.log(low))), low), high)
     return low + part * (high - low)
 
 

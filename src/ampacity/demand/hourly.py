@@ -1,0 +1,68 @@
+"""What a tier asks for, hour by hour: how likely a person is active, and tokens of each kind.
+
+A person of a tier is active in an hour with a probability that follows the tier's hours per week and the shape of
+the week on their own clock. Active people draw the tier's tokens per hour on average; between people, and between
+the windows of one person, use is log-normal (see `window_use.py`). All people of a tier share a swing from hour to
+hour, log-normal with mean one: days are not alike, and people are not independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.base.calendar import WEEK_H, hours_of_week
+from ampacity.scenario import lookup
+from ampacity.scenario.tier import Tier
+
+Array = NDArray[np.float64]
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class HourlyDemand:
+    """A tier's demand in consecutive hours, expected over people and swings, before any limit.
+
+    active_share: probability that a person is active, one entry an hour [0 to 1].
+    uncached_input, cached_input, output: tokens of the whole tier in each hour. [token]
+    """
+
+    tier: str
+    people: float
+    active_share: Array
+    uncached_input: Array
+    cached_input: Array
+    output: Array
+
+
+def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand:
+    """Demand of a tier in `hours` hours from `start_s`; its people live by `time_zone`."""
+    behaviour, people = tier.behaviour, tier.people.value
+    shape = week_shape(behaviour.shape)
+    clock = "UTC" if behaviour.shape == "global" else time_zone
+    active = np.minimum(behaviour.active_share.value * shape[list(hours_of_week(start_s, hours, clock))], 1.0)
+    active_s = people * active * HOUR_S
+    return HourlyDemand(
+        tier=tier.name,
+        people=people,
+        active_share=active,
+        uncached_input=active_s * behaviour.uncached_per_s.value,
+        cached_input=active_s * behaviour.cached_per_s.value,
+        output=active_s * behaviour.output_per_s.value,
+    )
+
+
+@cache
+def week_shape(name: str) -> Array:
+    """Relative activity in the 168 local hours of a week from Monday 00:00, mean 1. Raises KeyError."""
+    rows = [row for row in lookup.table("hour_shapes") if row["shape"] == name]
+    weights = {(row["day"], int(row["hour"])): float(row["weight"]) for row in rows}
+    if not weights:
+        raise KeyError(name)
+    week = [weights["weekday" if hour < 5 * 24 else "weekend", hour % 24] for hour in range(WEEK_H)]
+    shape: Array = np.array(week) / np.mean(week)
+    shape.flags.writeable = False
+    return shape

@@ -1,0 +1,147 @@
+"""What each pool has in each hour, stage by stage down to `running`: placed replicas that work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.inference.operating_point import smallest_replica
+from ampacity.inference.roofline import Replica, replica
+from ampacity.physics.availability import node_availability, nodes_of
+from ampacity.scenario.placement import Placement
+from ampacity.scenario.pool import Pool, pools
+from ampacity.scenario.scenario import Scenario
+from ampacity.supply.delivery import Hours, between, quantity
+from ampacity.supply.energized import energized_share
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PoolCapacity:
+    """A pool in each hour.
+
+    contracted, delivered: accelerators. energized, healthy, allocated, running: ratio of each stage to the one before.
+    replica: the placement's replica, None where the pool serves nothing. replicas: whole replicas placed.
+    replica_availability: share of time in which all nodes of a replica work [0 to 1].
+    """
+
+    pool: Pool
+    placement: Placement | None
+    replica: Replica | None
+    contracted: Array
+    delivered: Array
+    energized: Array
+    healthy: float
+    allocated: Array
+    running: float
+    replicas: Array
+    replica_availability: float
+
+    @property
+    def ratios(self) -> dict[str, Array | float]:
+        """Ratios of the stages that supply decides, as the waterfall books them."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            delivered = np.where(self.contracted > 0, self.delivered / self.contracted, 0.0)
+        return {
+            "delivered": delivered,
+            "energized": self.energized,
+            "healthy": self.healthy,
+            "allocated": self.allocated,
+            "running": self.running,
+        }
+
+    @property
+    def running_accelerators(self) -> Array:
+        """Accelerators that serve, averaged over failures, one entry an hour."""
+        size = self.replica.accelerators if self.replica else 0
+        return self.replicas * size * self.replica_availability
+
+
+def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
+    """The capacity of every pool of a scenario."""
+    all_pools = pools(s)
+    quantities = [quantity(s, pool, hours) for pool in all_pools]
+    found = []
+    jobs = _Jobs(s, hours)
+    for pool, count in zip(all_pools, quantities, strict=True):
+        neighbours = [i for i, other in enumerate(all_pools) if other.site.name == pool.site.name]
+        energized = energized_share(
+            pool.site,
+            [all_pools[i].accelerator for i in neighbours],
+            [quantities[i].delivered for i in neighbours],
+            hours,
+        )
+        powered = count.delivered * energized
+        placement = next((p for p in s.placements if _stands_on(p, pool)), None)
+        unit = _replica(s, placement, pool) if placement else None
+        size = unit.accelerators if unit else 1
+        free = np.maximum(powered - jobs.take(pool, powered), 0.0)
+        replicas = np.floor(free / size + 1e-9) if unit else np.zeros(hours.count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            allocated = np.where(powered > 0, np.minimum(replicas * size / powered, 1.0), 1.0 if unit else 0.0)
+        site = pool.site
+        node = node_availability(site.node_failure_rate_per_s.value, site.restore_s.value)
+        whole = node ** nodes_of(size)
+        found.append(
+            PoolCapacity(
+                pool=pool,
+                placement=placement,
+                replica=unit,
+                contracted=count.contracted,
+                delivered=count.delivered,
+                energized=energized,
+                healthy=node,
+                allocated=allocated,
+                running=whole / node,
+                replicas=replicas,
+                replica_availability=whole,
+            )
+        )
+    return tuple(found)
+
+
+def _stands_on(p: Placement, pool: Pool) -> bool:
+    return (
+        p.contract in (None, pool.contract.name)
+        and p.site in (None, pool.site.name)
+        and p.accelerator in (None, pool.accelerator.name)
+    )
+
+
+def _replica(s: Scenario, p: Placement, pool: Pool) -> Replica:
+    """The replica of a placement; its size, where the scenario is silent, from weights and the longest mean context."""
+    model = s.model(p.model)
+    if p.accelerators_per_replica is not None:
+        return replica(model, pool.accelerator, p.precision, p.kv_precision, p.accelerators_per_replica)
+    one = replica(model, pool.accelerator, p.precision, p.kv_precision, 1)
+    context = max((t.behaviour.context_tokens.value for t in s.tiers if t.model == p.model), default=8192.0)
+    size = smallest_replica(one.weight_bytes, one.kv_bytes_per_token * context, one.hbm_bytes)
+    return replica(model, pool.accelerator, p.precision, p.kv_precision, size)
+
+
+class _Jobs:
+    """Accelerators that training jobs hold, taken from the pools of their site in turn. Batch jobs yield to serving."""
+
+    def __init__(self, s: Scenario, hours: Hours) -> None:
+        self.left: dict[tuple[str, str], Array] = {}
+        for job in s.jobs:
+            if job.kind != "training":
+                continue
+            zone = s.site(job.site).time_zone
+            held = between(hours, zone, job.start, None)
+            if job.duration_s is not None:
+                begun = int(np.argmax(held > 0)) if held.any() else hours.count
+                held[min(begun + round(job.duration_s / 3600), hours.count) :] = 0.0
+            key = (job.site, job.accelerator)
+            self.left[key] = self.left.get(key, np.zeros(hours.count)) + held * job.quantity.value
+
+    def take(self, pool: Pool, powered: Array) -> Array:
+        key = (pool.site.name, pool.accelerator.name)
+        if key not in self.left:
+            return np.zeros_like(powered)
+        taken = np.minimum(self.left[key], powered)
+        self.left[key] = self.left[key] - taken
+        return np.asarray(taken)
