@@ -45,6 +45,7 @@ class WindowLimit:
 
     tier: str
     window: str
+    length_s: float
     tokens: float
     guaranteed: float
     stated: bool
@@ -226,6 +227,7 @@ def _windows(s: Scenario, tier: Tier, scale: float, guaranteed: float) -> list[W
         WindowLimit(
             tier=tier.name,
             window=w.name,
+            length_s=w.length_s,
             tokens=tokens,
             guaranteed=guaranteed * tier.weight * use.mean,
             stated=w.tokens is not None,

@@ -6,6 +6,7 @@ The text is composed to nodes by ruamel.yaml and read from there, so that duplic
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,23 +83,25 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], p
 
 
 def _read_text(path: Path, shown: str) -> str:
+    def wrong(message: str) -> Mistakes:
+        return Mistakes([Mistake(shown, 0, "file", "", message)])
+
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise Mistakes([Mistake(shown, 0, "file", "", "a folder; expected a YAML file")])
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-        size = max(size, len(data))
-        if size > MAX_BYTES:
-            message = f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:.0f} MB"
-            raise Mistakes([Mistake(shown, 0, "file", "", message)])
+            size = max(os.fstat(file.fileno()).st_size, len(data))
+    except IsADirectoryError as err:
+        raise wrong("a folder; expected a YAML file") from err
+    except (FileNotFoundError, ValueError) as err:
+        raise wrong("no such file, and no packaged scenario of that name") from err
+    except OSError as err:
+        raise wrong(f"not readable: {err.strerror}") from err
+    if size > MAX_BYTES:
+        raise wrong(f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:.0f} MB")
+    try:
         return data.decode("utf-8")
     except UnicodeDecodeError as err:
-        raise Mistakes([Mistake(shown, 0, "file", "", f"not UTF-8 text (byte {err.start})")]) from err
-    except (FileNotFoundError, ValueError) as err:
-        raise Mistakes([Mistake(shown, 0, "file", "", "no such file, and no packaged scenario of that name")]) from err
-    except OSError as err:
-        raise Mistakes([Mistake(shown, 0, "file", "", f"not readable: {err.strerror}")]) from err
+        raise wrong(f"not UTF-8 text (byte {err.start})") from err
 
 
 def _text(node: Any) -> str:

@@ -1,0 +1,41 @@
+"""`ampacity run`: check, plan and report in one go: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ampacity.cli.options import AsOf, Json, Quiet, ScenarioName, Seed, Sets
+
+
+def run(
+    scenario: ScenarioName,
+    sets: Sets = None,
+    as_of: AsOf = None,
+    json: Json = None,
+    quiet: Quiet = False,
+    seed: Seed = 1,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the report goes; by default NAME.html here.")
+    ] = None,
+) -> None:
+    """Check a scenario, find its limits, answer on one screen, and write the report."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import planned, say, write_json
+
+    s = load_scenario(scenario, sets, as_of)
+    show = not quiet and json != "-"
+    p = planned(s, seed, show=show)
+    from ampacity.reporting.result import result
+
+    write_json(json, result(p))
+    path = output or Path(f"{s.name}.html")
+    if show:
+        say(p, [])
+    from ampacity.reporting.page import report
+
+    report(p).save(path)
+    if show:
+        typer.echo(f"\n  report: {path}     why: ampacity show limits {scenario}")

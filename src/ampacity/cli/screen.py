@@ -1,0 +1,101 @@
+"""An answer on one screen: the first sentence at once, progress, then sentences, numbers, and where to look next."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ampacity.planner.plan import Plan
+    from ampacity.scenario.scenario import Scenario
+
+
+def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
+    """Plan a scenario, saying the first sentence as soon as it is known and showing progress after a second."""
+    from ampacity.planner.answer import answer
+    from ampacity.planner.plan import plan
+    from ampacity.reporting.words import first_sentence
+    from ampacity.scenario.worlds import draw
+
+    if not show:
+        return plan(s, seed=seed)
+    began = time.monotonic()
+    typer.echo(f"{headline(s)} · seed {seed}\n")
+    typer.echo("  " + first_sentence(answer(draw(s, seed, 0)), s.service_level.hours.value))
+    progress = _Progress(began)
+    p = plan(s, seed=seed, progress=progress)
+    progress.close()
+    return p
+
+
+def headline(s: Scenario) -> str:
+    """The scenario in one line: name, accelerators, people, models."""
+    from ampacity.reporting.words import count
+
+    chips: dict[str, float] = {}
+    for contract in s.contracts:
+        if contract.side != "lessor":
+            for d in contract.deliveries:
+                chips[d.accelerator] = chips.get(d.accelerator, 0.0) + d.quantity.value
+    fleet = " + ".join(f"{count(n)} x {name}" for name, n in chips.items())
+    people = sum(t.people.value for t in s.tiers if t.kind == "subscribers")
+    served = ", ".join(f"{p.model} {p.precision}" for p in {(p.model, p.precision): p for p in s.placements}.values())
+    as_of = f" · as known on {s.as_of}" if s.as_of else ""
+    return f"{s.name} · {fleet} · {count(people)} people · {served}{as_of}"
+
+
+def say(p: Plan, following: list[tuple[str, str]]) -> None:
+    """Everything after the first sentence."""
+    from ampacity.reporting.words import rows, sentences
+
+    for sentence in sentences(p)[1:]:
+        typer.echo("  " + sentence)
+    typer.echo("")
+    for word, line in rows(p):
+        typer.echo(f"  {word:<10} {line}")
+    for note in p.notes:
+        typer.echo(f"  note       {note}")
+    if following:
+        typer.echo("\n  " + "     ".join(f"{word}: {what}" for word, what in following))
+
+
+def write_json(target: str | None, content: dict[str, Any]) -> None:
+    """Write a result to a file, whole or not at all, or to standard output."""
+    if target is None:
+        return
+    text = json.dumps(content, indent=2, allow_nan=False, default=str) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    from ampacity.base.files import write_whole
+
+    write_whole(Path(target), text)
+
+
+class _Progress:
+    """A bar on standard error once work has taken more than a second; nothing where nobody watches."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.bar: Any = None
+        self.task: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None and time.monotonic() - self.began > 1.0 and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("worlds", total=total)
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()

@@ -1,0 +1,69 @@
+"""`ampacity show`: one thing, with its sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ampacity.cli.options import AsOf, Json, Seed, Sets
+
+app = typer.Typer(help="Show one thing with its sources.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def accelerators(
+    name: Annotated[str | None, typer.Argument(help="One of them; all if left out.")] = None,
+    as_of: AsOf = None,
+    json: Json = None,
+) -> None:
+    """Accelerators of the catalog: what they do, draw and cost, and who says so."""
+    from ampacity.cli.options import day
+    from ampacity.cli.screen import write_json
+    from ampacity.reporting.catalog_views import accelerator_view, accelerators_view
+
+    view = accelerators_view(day(as_of)) if name is None else accelerator_view(name, day(as_of))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="One of them; all if left out.")] = None, json: Json = None
+) -> None:
+    """Models of the catalog: their shapes, and where those are published."""
+    from ampacity.cli.screen import write_json
+    from ampacity.reporting.catalog_views import model_view, models_view
+
+    view = models_view() if name is None else model_view(name)
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
+def limits(
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A YAML file, a packaged scenario, or a dated preset.")
+    ],
+    sets: Sets = None,
+    as_of: AsOf = None,
+    json: Json = None,
+    seed: Seed = 1,
+) -> None:
+    """Limits: of a scenario with what each window carries and why, or of a dated preset."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.reporting.limit_views import limits_view, preset_view
+    from ampacity.scenario import lookup
+
+    if scenario in lookup.preset_names():
+        view = preset_view(scenario)
+    else:
+        from ampacity.planner.plan import plan
+
+        view = limits_view(plan(load_scenario(scenario, sets, as_of), seed=seed))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)

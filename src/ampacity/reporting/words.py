@@ -1,0 +1,230 @@
+"""Numbers and answers in words: what a person reads on one screen."""
+
+from __future__ import annotations
+
+import math
+
+from ampacity.inference.operating_point import OperatingPoint
+from ampacity.planner.answer import Answer
+from ampacity.planner.limits import ModelLoad
+from ampacity.planner.plan import Interval, Plan, PlannedWindow
+from ampacity.supply.waterfall import STAGES, ratios_of
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def digits(x: float, figures: int = 3) -> str:
+    """A number with so many significant figures, thousands apart, no exponent between 1e-3 and 1e15."""
+    if x == 0 or not math.isfinite(x):
+        return "0" if x == 0 else str(x)
+    decimals = max(0, figures - 1 - math.floor(math.log10(abs(x))))
+    rounded = round(x, figures - 1 - math.floor(math.log10(abs(x))))
+    return f"{rounded:,.{min(decimals, 8)}f}"
+
+
+def tokens(x: float) -> str:
+    """Tokens with the fitting prefix: "9.4 M"."""
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(x) >= 0.9995 * size:
+            return f"{digits(x / size)} {prefix}"
+    return digits(x)
+
+
+def share(x: float) -> str:
+    """A share in per cent, finer near 0 and 100: "99.5 %", "0.03 %"."""
+    if x in (0, 1):
+        return f"{100 * x:.0f} %"
+    distance = min(abs(x), abs(1 - x))
+    decimals = 0 if distance >= 0.1 else min(4, 1 - math.floor(math.log10(max(distance, 1e-6) * 100)))
+    text = f"{100 * x:.{max(decimals, 0)}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def count(x: float) -> str:
+    """A number of things: whole where it is nearly so or large, else three figures."""
+    return f"{x:,.0f}" if x >= 100 or abs(x - round(x)) < 1e-6 else digits(x)
+
+
+def usd(x: float) -> str:
+    """Money: "0.41 USD", "12,900 USD"."""
+    return f"{digits(x)} USD"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: "five hours", "week"."""
+    for size, noun in ((604800.0, "week"), (86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
+        many = seconds / size
+        if many >= 1 and abs(many - round(many)) < 1e-9:
+            if round(many) == 1:
+                return noun
+            number = _NUMBERS[round(many)] if round(many) < len(_NUMBERS) else f"{many:.0f}"
+            return f"{number} {noun}s"
+    return f"{digits(seconds)} seconds"
+
+
+def between(i: Interval) -> str:
+    """An interval of tokens in one unit: "8.1 M to 10.6 M"."""
+    return f"{tokens(i.low)} to {tokens(i.high)}"
+
+
+def one_world(p: Plan) -> bool:
+    """Whether nothing in the scenario is a range."""
+    return p.record.worlds == 1
+
+
+def first_sentence(a: Answer, hours_share: float) -> str:
+    """The answer at the stated values, before any other world is looked at."""
+    windows = [w for load in a.models for w in load.limits]
+    lengths = _lengths(a)
+    if not windows:
+        return "No tier has a window, so there is no limit to find."
+    if all(w.tokens == 0 for w in windows if not w.stated) and any(not w.stated for w in windows):
+        return why_nothing(a, hours_share)
+    lead = windows[0]
+    people = "person" if len({w.tier for w in windows}) == 1 else f"person of {lead.tier}"
+    verb = "is given" if lead.stated else "can have"
+    return (
+        f"Each {people} {verb} {tokens(lead.tokens)} tokens per {lengths[lead.tier, lead.window]} "
+        f"({share(hours_share)} of hours)."
+    )
+
+
+def why_nothing(a: Answer, hours_share: float) -> str:
+    """Why no limit above zero is carried: nothing delivered, nothing that fits, or failures alone break the promise."""
+    if not any(p.delivered.any() for p in a.supply):
+        return "No limit is carried: no contract delivers anything in these hours."
+    for load in a.models:
+        if not load.pools:
+            return f"No limit is carried: not even one context of {load.model} fits the memory of its replicas."
+        up = min(p.replica_availability for p in load.pools)
+        if up < hours_share and sum(float(p.replicas.max()) for p in load.pools) <= 1:
+            return (
+                f"No limit is carried in {share(hours_share)} of hours: the one replica of {load.model} is up in "
+                f"{share(up)} of them. A second replica would carry it, or a promise for fewer hours."
+            )
+        if not load.capacity.all():
+            return "No limit is carried: in too many hours there is no capacity at all."
+    return f"No limit is carried in {share(hours_share)} of hours: tiers without windows take all there is."
+
+
+def sentences(p: Plan) -> list[str]:
+    """The answer: what each person can have, what binds, what it would be with less trust and with no limits."""
+    hours_share = p.scenario.service_level.hours.value
+    said = [first_sentence(p.central, hours_share)]
+    found = [w for w in p.windows if w.tokens.value > 0]
+    if not found:
+        return said
+    lead = found[0]
+    if not one_world(p):
+        said.append(f"90 % of {p.record.worlds} worlds give {between(lead.tokens)}.")
+    said.append(_binding(p))
+    if not lead.stated:
+        sure = f"{tokens(lead.guaranteed)} would be carried per {duration(lead.length_s)}"
+        said.append(f"If every active person used it up, {sure}.")
+    for model, carried in p.unlimited_share.items():
+        name = f" of {model}" if len(p.unlimited_share) > 1 else ""
+        said.append(f"Without any limit, today's use{name} would be carried in {share(carried.value)} of hours.")
+    return said
+
+
+def _binding(p: Plan) -> str:
+    """Which window binds, tier by tier, and whom."""
+    parts = []
+    for tier in dict.fromkeys(w.tier for w in p.windows):
+        own = [w for w in p.windows if w.tier == tier]
+        binding = next((w for w in own if w.binding), None)
+        of = f" of {tier}" if len({w.tier for w in p.windows}) > 1 else ""
+        if binding is None:
+            parts.append(f"on today's use no window{of} binds")
+            continue
+        worlds = "" if one_world(p) else f" (in {share(binding.binding_share)} of worlds)"
+        hit = share(binding.people_hit_share)
+        parts.append(f"the {binding.window} window{of} binds{worlds}: {hit} of people run into it in a week")
+    sentence = "; ".join(parts)
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def rows(p: Plan) -> list[tuple[str, str]]:
+    """The lines under the sentences: a word, and numbers with units."""
+    a = p.central
+    found = [("limits", "   ".join(_limit(w, one_world(p)) for w in p.windows))] if p.windows else []
+    found.append(("capacity", capacity(a)))
+    found += [("service", _service(load)) for load in a.models if load.pools]
+    found.append(("money", _money(p)))
+    found.append(("energy", _energy(a)))
+    if p.movers:
+        found.append(
+            ("moved by", "   ".join(f"{path_in_words(m.path)} (x{digits(m.factor, 2)})" for m in p.movers[:3]))
+        )
+    return found
+
+
+def _limit(w: PlannedWindow, alone: bool) -> str:
+    interval = "" if alone or w.stated else f" ({between(w.tokens)})"
+    return f"{w.tier} {w.window} {tokens(w.tokens.value)}{interval}"
+
+
+def capacity(a: Answer) -> str:
+    """The waterfall in one line."""
+    totals = {stage: sum(b.totals[stage] for b in a.bookings) for stage in STAGES}
+    ratios = ratios_of(totals)
+    days = a.hours.count / 24
+    contracted = totals["contracted"] / 3.6e6 / (24 * days)
+    steps = [f"{stage} {share(ratios[stage])}" for stage in STAGES[1:] if ratios[stage] < 0.99995]
+    point = next(iter(points(a)), None) if contracted else None
+    faces = f" (MFU {share(point.mfu)}, MBU {share(point.mbu)})" if point else ""
+    return " > ".join([f"contracted {count(contracted)} accelerators", *steps]) + faces
+
+
+def points(a: Answer) -> list[OperatingPoint]:
+    """Operating points of the first tier of each model on its first pool."""
+    return [m.points[m.tiers[0].name, m.pools[0].pool.name] for m in a.models if m.pools]
+
+
+def _service(load: ModelLoad) -> str:
+    point = load.points[load.tiers[0].name, load.pools[0].pool.name]
+    at_once = float(load.capacity.max() / load.seconds_per_active_s[0])
+    slow = "" if point.meets_tpot else ", slower than the service level even alone"
+    return (
+        f"{load.model}: TPOT {digits(1000 * point.step_s, 2)} ms at full load{slow}   "
+        f"room for {count(at_once)} active {load.tiers[0].name} at today's mean use"
+    )
+
+
+def _money(p: Plan) -> str:
+    cost = p.cost_usd_per_mtok
+    if cost["all"] is None or p.central.cost_usd == 0:
+        return "no price in the scenario" if p.central.cost_usd == 0 else "nothing is served"
+    interval = "" if one_world(p) else f" ({digits(cost['all'].low, 2)} to {digits(cost['all'].high, 2)})"
+    kinds = [(k.replace("_", " "), cost[k]) for k in ("uncached_input", "output")]
+    split = ", ".join(f"{name} {digits(c.value)}" for name, c in kinds if c is not None)
+    return f"{digits(cost['all'].value)} USD per million tokens of all kinds{interval}; {split}"
+
+
+def _energy(a: Answer) -> str:
+    facility_j = sum(e.facility_j for e in a.energy)
+    seconds = a.hours.count * 3600
+    served = a.tokens()
+    parts = [f"{digits(facility_j / seconds / 1000)} kW at the facility on average"]
+    if served["output"] > 0:
+        parts.append(f"{digits(facility_j / served['output'])} J per output token")
+        carbon = [e.carbon_g for e in a.energy]
+        if all(c is not None for c in carbon):
+            grams = sum(c for c in carbon if c is not None)
+            parts.append(f"{digits(grams / served['output'] * 1e3)} kg CO2 per million output tokens, modelled")
+    return "   ".join(parts)
+
+
+def path_in_words(path: str) -> str:
+    """A range's path as a person would say it: "active hours per week of developers"."""
+    parts = path.split(".")
+    noun = parts[-1].replace("_usd_per_s", " price").replace("_per_j", "").replace("_per_s", " per hour")
+    noun = {"active_share": "active hours per week", "bout_s": "length of an active stretch"}.get(parts[-1], noun)
+    for unit in ("_w", "_s", "_g", "_usd", "_bytes", "_tokens"):
+        noun = noun.removesuffix(unit)
+    owner = parts[1] if len(parts) > 2 else ""
+    return f"{noun.replace('_', ' ')}{' of ' + owner if owner else ''}"
+
+
+def _lengths(a: Answer) -> dict[tuple[str, str], str]:
+    return {(w.tier, w.window): duration(w.length_s) for load in a.models for w in load.limits}
