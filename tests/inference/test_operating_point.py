@@ -67,7 +67,7 @@ def test_tiny_contexts_stop_at_the_largest_batch(on: On) -> None:
     assert point.batch == MAX_BATCH
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(("llama-3.1-8b", "llama-3.1-70b", "deepseek-v3")), mixes, st.floats(0.005, 1.0))
 def test_useful_is_a_share_and_mfu_and_mbu_are_at_most_that(on: On, model: str, mix: Mix, tpot_s: float) -> None:
     r = on(model, "h200-sxm", 16)
@@ -81,7 +81,7 @@ def test_useful_is_a_share_and_mfu_and_mbu_are_at_most_that(on: On, model: str, 
     assert point.seconds_per_active_s > 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mixes, st.floats(0.01, 1.0), st.floats(1.0, 5.0))
 def test_a_looser_service_level_never_makes_a_person_dearer(on: On, mix: Mix, tpot_s: float, looser: float) -> None:
     r = on("llama-3.1-70b", "h200-sxm", 8)

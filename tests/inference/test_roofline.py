@@ -45,7 +45,7 @@ def naive_step_s(r: Replica, b: float, k: float, p: float, a: float) -> float:
     return (products + decode + prefill) / r.efficiency
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(MODELS), st.sampled_from(("h100-sxm", "b200-sxm")), st.integers(1, 64), iterations)
 def test_step_time_is_what_a_naive_loop_over_kernel_groups_finds(
     on: On, model: str, chip: str, count: int, iteration: tuple[float, ...]
@@ -54,7 +54,7 @@ def test_step_time_is_what_a_naive_loop_over_kernel_groups_finds(
     assert float(step_time_s(r, *iteration)) == pytest.approx(naive_step_s(r, *iteration), rel=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(MODELS), iterations, st.integers(0, 3), st.floats(1, 1e6))
 def test_more_of_anything_never_makes_a_step_shorter(
     on: On, model: str, iteration: tuple[float, ...], which: int, more: float
@@ -64,7 +64,7 @@ def test_more_of_anything_never_makes_a_step_shorter(
     assert float(step_time_s(r, *larger)) >= float(step_time_s(r, *iteration))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(MODELS), iterations)
 def test_no_step_is_shorter_than_its_roofline_over_the_efficiency(
     on: On, model: str, iteration: tuple[float, ...]
@@ -73,7 +73,7 @@ def test_no_step_is_shorter_than_its_roofline_over_the_efficiency(
     assert float(roofline_s(r, *iteration)) <= float(step_time_s(r, *iteration)) * r.efficiency * (1 + 1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(MODELS), st.floats(1, 1e6))
 def test_a_step_reads_at_most_all_weights_and_at_least_those_of_one_token(on: On, model: str, tokens: float) -> None:
     r = on(model, "h100-sxm", 8)

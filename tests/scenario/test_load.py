@@ -379,3 +379,10 @@ def test_a_bad_replacement_is_a_mistake(laptop: Scenario) -> None:
 )
 def test_a_horizon_of_months_counts_calendar_months_from_the_start(horizon: str, days: int) -> None:
     assert load("laptop", sets=[f"horizon={horizon}"]).horizon_days == days
+
+
+def test_a_claim_laid_over_another_replaces_it_with_its_source(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: laptop\nscenario: mine\nsites: {here: {pue: {value: 1.1}}}\n")
+    pue = load(path).site("here").pue
+    assert (pue.value, pue.low, pue.high, pue.reason) == (1.1, None, None, "")

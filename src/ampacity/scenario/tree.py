@@ -13,7 +13,7 @@ from typing import Any
 
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000
 MAX_NODES = 50_000
 MAX_DEPTH = 32
 
@@ -74,12 +74,17 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], p
             into[key] = below[key]
         elif above[key] is None:
             continue
-        elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
+        elif isinstance(above[key], dict) and isinstance(below.get(key), dict) and not _is_claim(above[key]):
             into[key] = {}
             _merge(into[key], below[key], above[key], (*path, key), replaced)
         else:
             replaced.add((*path, key))
             into[key] = above[key]
+
+
+def _is_claim(found: dict[str, Any]) -> bool:
+    """Whether a mapping is a number with its claim: laid over another it replaces it, so that no source outlives it."""
+    return "value" in found or ("low" in found and "high" in found)
 
 
 def _read_text(path: Path, shown: str) -> str:
@@ -97,7 +102,7 @@ def _read_text(path: Path, shown: str) -> str:
     except OSError as err:
         raise wrong(f"not readable: {err.strerror}") from err
     if size > MAX_BYTES:
-        raise wrong(f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:.0f} MB")
+        raise wrong(f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:g} MB")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as err:

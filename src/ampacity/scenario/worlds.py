@@ -42,9 +42,9 @@ def at(value: Value, share: float) -> float:
         return value.value
     low, high = (value.low, value.value) if share < 0.5 else (value.value, value.high)
     part = 2 * share if share < 0.5 else 2 * share - 1
-    if low > 0:
-        return min(max(math.exp(math.log(low) + part * (math.log(high) - math.log(low))), low), high)
-    return low + part * (high - low)
+    log = low > 0
+    between = (1 - part) * (math.log(low) if log else low) + part * (math.log(high) if log else high)
+    return min(max(math.exp(between) if log else between, low), high)
 
 
 def _drawn(noun: NounType, path: str, seed: int, world: int) -> NounType:

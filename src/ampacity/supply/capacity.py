@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.base.calendar import utc_s
 from ampacity.inference.operating_point import smallest_replica
 from ampacity.inference.roofline import Replica, replica
 from ampacity.physics.availability import node_availability, nodes_of
@@ -133,8 +134,7 @@ class _Jobs:
             zone = s.site(job.site).time_zone
             held = between(hours, zone, job.start, None)
             if job.duration_s is not None:
-                begun = int(np.argmax(held > 0)) if held.any() else hours.count
-                held[min(begun + round(job.duration_s / 3600), hours.count) :] = 0.0
+                held *= hours.begins_s < utc_s(job.start, zone) + job.duration_s
             key = (job.site, job.accelerator)
             self.left[key] = self.left.get(key, np.zeros(hours.count)) + held * job.quantity.value
 

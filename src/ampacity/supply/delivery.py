@@ -49,10 +49,10 @@ def quantity(s: Scenario, pool: Pool, hours: Hours) -> Quantity:
     """Accelerators of a pool under its contract."""
     zone = pool.site.time_zone
     in_force = between(hours, zone, pool.contract.start, pool.contract.end)
-    delay_s = sum(e.duration_s or 0.0 for e in s.events if e.kind == "delay" and e.contract == pool.contract.name)
+    delays = [(e.date, e.duration_s or 0.0) for e in s.events if e.kind == "delay" and e.contract == pool.contract.name]
     contracted = sum((d.quantity.value * in_force for d in pool.deliveries), np.zeros(hours.count))
     begin = pool.contract.start
-    delivered = sum((_ramped(d, begin, hours, zone, delay_s) for d in pool.deliveries), np.zeros(hours.count))
+    delivered = sum((_ramped(d, begin, hours, zone, delays) for d in pool.deliveries), np.zeros(hours.count))
     return Quantity(contracted, delivered * in_force * _what_events_leave(s, pool, hours))
 
 
@@ -79,10 +79,13 @@ def fee_share(contract: Contract, day: date) -> float:
     return min(shares)
 
 
-def _ramped(delivery: Delivery, begin: date, hours: Hours, zone: str, delay_s: float) -> Array:
-    """Accelerators there in each hour: those of the last ramp step reached; without a ramp all from `begin`."""
+def _ramped(delivery: Delivery, begin: date, hours: Hours, zone: str, delays: list[tuple[date, float]]) -> Array:
+    """Accelerators there in each hour: those of the last ramp step reached; without a ramp all from `begin`.
+
+    delays: from which day on, and by how many seconds, steps come later; what was there before that day stays.
+    """
     steps = [(step.date, step.quantity.value) for step in delivery.ramp] or [(begin, delivery.quantity.value)]
-    instants = [utc_s(day, zone) + delay_s for day, _ in steps]
+    instants = [utc_s(day, zone) + sum(late_s for since, late_s in delays if day >= since) for day, _ in steps]
     there = np.array([0.0, *(count for _, count in steps)])
     return np.asarray(there[np.searchsorted(instants, hours.begins_s, side="right")])
 

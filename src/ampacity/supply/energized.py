@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,9 @@ def power_limit_w(site: Site, hours: Hours) -> Array:
         for feed in site.grid:
             feeds += feed.power_w.value * between(hours, site.time_zone, feed.since, feed.until)
         for turbine in site.turbines:
-            until = [d for d in (turbine.until, turbine.permit.until if turbine.permit else None) if d is not None]
-            running = between(hours, site.time_zone, turbine.since, min(until, default=None))
+            running = between(hours, site.time_zone, turbine.since, turbine.until)
+            if turbine.permit and turbine.permit.until:
+                running *= between(hours, site.time_zone, None, turbine.permit.until + timedelta(days=1))
             feeds += turbine.power_w.value * running
         limit = np.minimum(limit, feeds)
     return limit

@@ -1,0 +1,69 @@
+"""The report: one HTML file that opens offline, in light and dark, on paper and on a phone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampacity.base.calendar import today
+from ampacity.base.files import write_whole
+from ampacity.planner.plan import Plan
+from ampacity.reporting.chapters import chapters, day_in_words
+from ampacity.reporting.plots import DARK
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+FOOTER = "A model; not a finding, not advice. Emissions are modelled."
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page in one string, with everything it needs inside."""
+
+    html: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page whole or not at all."""
+        target = Path(path)
+        write_whole(target, self.html)
+        return target
+
+
+def report(p: Plan, *, on: date | None = None) -> Report:
+    """The report of a plan. on: the day it says it was written; absent: today."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    pages = Environment(
+        loader=PackageLoader("ampacity.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["day"] = day_in_words
+    html = pages.get_template("page.html.j2").render(
+        plan=p,
+        chapters=chapters(p, on or today()),
+        footer=FOOTER,
+        drawn=lambda figure: Markup(in_script(drawn(figure))),
+        dark=Markup(in_script(json.dumps(DARK))),
+        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+    )
+    return Report(html)
+
+
+def drawn(figure: Figure) -> str:
+    """What plotly needs to draw a figure, as JSON."""
+    text: str = figure.to_json()
+    return text
+
+
+def in_script(text: str) -> str:
+    """JSON that no HTML parser can take for the end of its script element."""
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

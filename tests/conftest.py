@@ -1,0 +1,41 @@
+"""What tests share: running the command as people do, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ampacity(tmp_path: Path) -> Ampacity:
+    """Run `ampacity ARGS` in an empty folder."""
+
+    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
+        command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False, **options
+        )
+
+    return run
+
+
+@pytest.fixture
+def answer(ampacity: Ampacity) -> Callable[..., Any]:
+    """The JSON that `ampacity ARGS --json -` writes."""
+
+    def run(*args: str) -> Any:
+        done = ampacity(*args, "--json", "-")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
