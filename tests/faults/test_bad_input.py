@@ -680,7 +680,7 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 def test_an_endless_file_is_too_long() -> None:
     (mistake,) = mistakes("/dev/zero")
-    assert "1.0 MB; a scenario is text written by people" in mistake.message
+    assert "a scenario is text written by people, at most 0.25 MB" in mistake.message
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "", ".", "../..", "a/b/c"], ids=lambda n: ascii(n)[:8])
