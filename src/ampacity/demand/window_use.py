@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ampacity.base.calendar import WEEK_H
-from ampacity.scenario.limit import Window
+from ampacity.base.calendar import WEEK_H, WEEKDAYS
+from ampacity.demand.hourly import week_shape
+from ampacity.scenario.limit import PeakHours, Window
 from ampacity.scenario.tier import Behaviour
 
 Array = NDArray[np.float64]
@@ -39,14 +40,27 @@ class WindowUse:
 
 
 def weighted_per_s(behaviour: Behaviour, window: Window) -> float:
-    """Weighted tokens of an active person, as the window counts them. [token/s]
+    """Weighted tokens of an active person, as the window counts them, averaged over peak and other hours. [token/s]
 
     Uncached input of an agent is written to the cache as it is read, so the dearer of the two weights counts.
     """
     w = window.weights
     uncached = max(w.uncached_input, w.cache_write)
     b = behaviour
-    return uncached * b.uncached_per_s.value + w.cache_read * b.cached_per_s.value + w.output * b.output_per_s.value
+    plain = uncached * b.uncached_per_s.value + w.cache_read * b.cached_per_s.value + w.output * b.output_per_s.value
+    if window.peak is None:
+        return plain
+    return plain * (1.0 + (window.peak.multiplier.value - 1.0) * peak_share(behaviour.shape, window.peak))
+
+
+def peak_share(shape: str, peak: PeakHours) -> float:
+    """Share of the week's activity in peak hours; people's clock is taken to be the one of the peak. [0 to 1]"""
+    week = week_shape(shape)
+    begin, end = peak.begin.hour + peak.begin.minute / 60, peak.end.hour + peak.end.minute / 60
+    days = [WEEKDAYS.index(day) for day in peak.days]
+    covered = np.array([max(0.0, min(end, h + 1) - max(begin, h)) for h in range(24)])
+    inside = sum(float(week[24 * day : 24 * day + 24] @ covered) for day in days)
+    return inside / float(week.sum())
 
 
 def window_use(behaviour: Behaviour, window: Window) -> WindowUse:

@@ -39,7 +39,7 @@ class Replica:
     @property
     def weight_bytes(self) -> float:
         """Memory that the weights take. [B]"""
-        return self.model.parameters_total * self.weight_bytes_per_number
+        return self.model.parameters_total * self.model.scale.value * self.weight_bytes_per_number
 
     @property
     def kv_bytes_per_token(self) -> float:
@@ -87,7 +87,7 @@ def work(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) -> 
     b, k, p, a = (np.asarray(x, dtype=np.float64) for x in (b, k, p, a))
     tokens = b + p
     pair = r.attention_flops_per_token_pair
-    products = 2.0 * r.model.parameters_active * tokens
+    products = 2.0 * r.model.parameters_active * r.model.scale.value * tokens
     return Work(
         flops=(products, pair * k, pair * a),
         bytes=(_weight_traffic(r, tokens), r.kv_bytes_per_token * k, np.zeros_like(a * tokens)),
@@ -109,9 +109,9 @@ def roofline_s(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLik
 
 def _weight_traffic(r: Replica, tokens: Array) -> Array:
     """Weights read in an iteration: all dense ones, and those experts that at least one of the tokens is routed to."""
-    m = r.model
+    m, bytes_per_number = r.model, r.model.scale.value * r.weight_bytes_per_number
     dense = m.parameters_total - m.expert_parameters
     if m.experts == 0:
-        return np.where(tokens > 0, dense * r.weight_bytes_per_number, 0.0)
+        return np.where(tokens > 0, dense * bytes_per_number, 0.0)
     touched = 1.0 - (1.0 - m.experts_per_token / m.experts) ** tokens
-    return np.where(tokens > 0, (dense + m.expert_parameters * touched) * r.weight_bytes_per_number, 0.0)
+    return np.where(tokens > 0, (dense + m.expert_parameters * touched) * bytes_per_number, 0.0)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ SWING_WEIGHT = np.exp(-(SWING_Z**2) / 2) / np.exp(-(SWING_Z**2) / 2).sum()
 """The shared swing as 33 evenly spaced standard normal values and their weights."""
 MOST_DOWN = 8
 PRECISION = 2e-3
-"""Relative precision to which a largest factor is found; its interval from unknown inputs is far wider."""
+"""Relative precision to which a largest number is found; its interval from unknown inputs is far wider."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,26 @@ class Capacity:
     availability: float
     share: Array
 
+    @cached_property
+    def states(self) -> list[tuple[Array, Array]]:
+        """States of failure: shares of replicas down and their probabilities, each [hour].
+
+        Where more than two replicas are down on average, the mean alone stands for all states.
+        """
+        n, p = self.replicas, 1.0 - self.availability
+        few = n * p <= 2.0
+        chance, total, states = np.ones(len(n)), np.zeros(len(n)), []
+        for d in range(MOST_DOWN + 1):
+            total = total + chance
+            states.append((np.minimum(d / np.maximum(n, 1.0), 1.0), chance))
+            chance = chance * np.maximum(n - d, 0.0) / (d + 1) * p / max(1.0 - p, 1e-12)
+        found = []
+        for d, (down, weight) in enumerate(states):
+            weight = np.where(few, weight / total, 1.0 if d == 0 else 0.0)
+            if weight.max() > 1e-7:
+                found.append((np.where(few, down, p), weight))
+        return found
+
 
 def carried_share(sources: Sources, takes: Takes, capacity: Capacity) -> float:
     """Share of hours in which the load stays within capacity. [0 to 1]"""
@@ -71,41 +92,35 @@ def carried_share(sources: Sources, takes: Takes, capacity: Capacity) -> float:
     second = active @ (sources.people * takes.second)
     squares = active**2 @ (sources.people * takes.mean**2)
     by_hour = np.zeros(len(capacity.whole))
-    for down, chance in _replicas_down(capacity):
+    for down, chance in capacity.states:
         within = _lumps_within(mean, second, squares, (capacity.whole * (1.0 - down))[:, None])
         by_hour += chance * (within @ SWING_WEIGHT)
     return float(np.dot(by_hour, capacity.share))
 
 
-def largest_factor(
-    sources: Sources, takes: Callable[[float], Takes], high: float, capacity: Capacity, hours_share: float
+def largest(
+    holds: Callable[[float], bool], high: float, start: float | None = None, precision: float = PRECISION
 ) -> float:
-    """The largest factor, up to `high`, at which `takes(factor)` is carried in `hours_share` of the hours; 0 if none.
+    """The largest number up to `high` for which something holds that holds for all smaller ones too; 0 if for none.
 
-    It is sought from the factor at which the mean load would just fill the mean capacity, by doubling and bisection.
+    It is sought from `start` by doubling and bisection.
     """
-
-    def carried(factor: float) -> bool:
-        return carried_share(sources, takes(factor), capacity) >= hours_share
-
     if high <= 0:
         return 0.0
-    mean_per_factor = float(capacity.share @ sources.active @ (sources.people * takes(high).mean)) / high
-    low = min(high, float(capacity.share @ capacity.whole) / max(mean_per_factor, 1e-300)) / 2
+    low = min(high, start or high * 1e-3)
     up = low
-    while not carried(low):
+    while not holds(low):
         up, low = low, low / 4
         if low < high * 1e-12:
             return 0.0
-    while up <= low or carried(up):
-        if up >= high:
-            return high
-        low, up = max(low, up), min(up * 2, high)
+    while up <= low or holds(up):
+        low = max(low, up)
         if low >= high:
             return high
-    while up / low > 1 + PRECISION:
+        up = min(low * 2, high)
+    while up / low > 1 + precision:
         middle = (low * up) ** 0.5
-        low, up = (middle, up) if carried(middle) else (low, middle)
+        low, up = (middle, up) if holds(middle) else (low, middle)
     return low
 
 
@@ -113,26 +128,6 @@ def _swings(sd: float) -> Array:
     """The shared swing at its nodes: log-normal, mean one."""
     raw = np.exp(sd * SWING_Z)
     return np.asarray(raw / np.dot(raw, SWING_WEIGHT))
-
-
-def _replicas_down(capacity: Capacity) -> list[tuple[Array, Array]]:
-    """States of failure: shares of replicas down and their probabilities, each [hour].
-
-    Where more than two replicas are down on average, the mean alone stands for all states.
-    """
-    n, p = capacity.replicas, 1.0 - capacity.availability
-    few = n * p <= 2.0
-    chance, total, states = np.ones(len(n)), np.zeros(len(n)), []
-    for d in range(MOST_DOWN + 1):
-        total = total + chance
-        states.append((np.minimum(d / np.maximum(n, 1.0), 1.0), chance))
-        chance = chance * np.maximum(n - d, 0.0) / (d + 1) * p / max(1.0 - p, 1e-12)
-    found = []
-    for d, (down, weight) in enumerate(states):
-        weight = np.where(few, weight / total, 1.0 if d == 0 else 0.0)
-        if weight.max() > 1e-7:
-            found.append((np.where(few, down, p), weight))
-    return found
 
 
 def _lumps_within(mean: Array, second: Array, squares: Array, capacity: Array) -> Array:

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.demand.capped import capped_mean, capped_second
 from ampacity.demand.hourly import HourlyDemand, hourly
 from ampacity.demand.window_use import people_hit_share, refused_share, window_use
-from ampacity.inference.operating_point import OperatingPoint, mix_of, operating_point
-from ampacity.planner.active_load import Capacity, Sources, Takes, carried_share, largest_factor
-from ampacity.scenario.limit import Limit
+from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of, operating_point
+from ampacity.planner.active_load import largest
+from ampacity.planner.question import Question, limit_of, question
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity
@@ -59,7 +58,9 @@ class WindowLimit:
 class ModelLoad:
     """Everything about one model: its tiers, its pools, what they can carry.
 
-    points: operating point by (tier, pool), only where the tier's context fits. seconds_per_active_s: of a tier, in
+    points: operating point by (tier, pool), only where the tier's context fits. question: what limits are found from,
+    None where no pool serves the model. gives: of each pool with all replicas up, in accelerators of the first pool,
+    [pool, hour]. seconds_per_active_s: of a tier, in
     accelerators of the model's first pool. capacity: of all pools, in the same, [hour].
     scale: rate that an active person may take, over their tier's weight, in units of today's mean rate.
     carried_share: share of hours that carry the limits. unlimited_share: of hours that carry today's use unlimited.
@@ -70,6 +71,8 @@ class ModelLoad:
     demand: tuple[HourlyDemand, ...]
     pools: tuple[PoolCapacity, ...]
     points: dict[tuple[str, str], OperatingPoint]
+    question: Question | None
+    gives: Array
     seconds_per_active_s: Array
     capacity: Array
     scale: float
@@ -91,18 +94,14 @@ def _model_load(s: Scenario, model: str, hours: Hours, supply: tuple[PoolCapacit
     zone = s.sites[0].time_zone
     demand = tuple(hourly(t, hours.start_s, hours.count, t.time_zone or zone) for t in tiers)
     own = [p for p in supply if p.replica is not None and p.replica.model.name == model]
-    points: dict[tuple[str, str], OperatingPoint] = {}
-    for pool in own:
-        for tier in tiers:
-            assert pool.replica is not None
-            point = operating_point(pool.replica, mix_of(tier.behaviour), s.service_level.tpot_s)
-            if point is not None:
-                points[tier.name, pool.pool.name] = point
+    points = _points(s, tiers, own)
     pools = tuple(p for p in own if all((t.name, p.pool.name) in points for t in tiers))
     if not pools:
         nothing = np.zeros(hours.count)
-        limits = tuple(w for t in tiers for w in _windows(s, t, 0.0, 0.0))
-        return ModelLoad(model, tiers, demand, (), points, np.ones(len(tiers)), nothing, 0.0, 0.0, 0.0, limits)
+        limits = tuple(w for t in tiers for w in windows_of(s, t, 0.0, 0.0))
+        return ModelLoad(
+            model, tiers, demand, (), points, None, nothing[None], np.ones(len(tiers)), nothing, 0.0, 0.0, 0.0, limits
+        )
 
     first = pools[0].pool.name
     cost = np.array([points[t.name, first].seconds_per_active_s for t in tiers])
@@ -113,48 +112,12 @@ def _model_load(s: Scenario, model: str, hours: Hours, supply: tuple[PoolCapacit
         own_cost = np.array([points[t.name, pool.pool.name].seconds_per_active_s for t in tiers])
         speed.append(float(np.sum(weight) / np.sum(weight * own_cost / cost)))
     running = sum((p.running_accelerators * v for p, v in zip(pools, speed, strict=True)), np.zeros(hours.count))
-    whole = sum((_placed(p) * v for p, v in zip(pools, speed, strict=True)), np.zeros(hours.count))
-    found = _largest(s, tiers, demand, cost, whole, pools, guarantee)
-    limits = tuple(w for t in tiers for w in _windows(s, t, found.scale, found.guaranteed))
+    gives = np.stack([_placed(p) * v for p, v in zip(pools, speed, strict=True)])
+    asked = question(s, tiers, demand, cost, gives.sum(axis=0), pools)
+    found = _largest(asked, s.service_level.hours.value, guarantee)
+    limits = tuple(w for t in tiers for w in windows_of(s, t, found.scale, found.guaranteed))
     carried = (found.carried_share, found.unlimited_share)
-    return ModelLoad(model, tiers, demand, pools, points, cost, running, found.scale, *carried, limits)
-
-
-def _largest(
-    s: Scenario,
-    tiers: tuple[Tier, ...],
-    demand: tuple[HourlyDemand, ...],
-    cost: Array,
-    whole: Array,
-    pools: tuple[PoolCapacity, ...],
-    guarantee: bool,
-) -> _Found:
-    """The rates of the limited tiers: as people use limits, and if all active people used theirs up."""
-    active = np.stack([d.active_share for d in demand], axis=1)
-    replicas = sum((p.replicas for p in pools), np.zeros_like(whole))
-    kinds, counts = np.unique(np.column_stack([active, whole, replicas]).round(12), axis=0, return_counts=True)
-    n = len(tiers)
-    capacity = Capacity(
-        whole=kinds[:, n],
-        replicas=kinds[:, n + 1],
-        availability=float(np.mean([p.replica_availability for p in pools])),
-        share=counts / counts.sum(),
-    )
-    people = np.array([d.people for d in demand])
-    swing = float(np.average([t.behaviour.common_swing.value for t in tiers], weights=np.maximum(people, 1e-9)))
-    sources = Sources(people, kinds[:, :n], swing)
-    takers = np.array([t.behaviour.takers.value for t in tiers])
-    rates = _Rates(s, tiers, cost)
-    high = float(capacity.whole.max() / (cost * rates.weight)[rates.limited].min()) if rates.limited.any() else 0.0
-    hours_share = s.service_level.hours.value
-    scale = largest_factor(sources, lambda f: rates.takes(f, takers), high, capacity, hours_share)
-    all_take = np.ones(n)
-    sure = (
-        largest_factor(sources, lambda f: rates.takes(f, all_take), high, capacity, hours_share) if guarantee else 0.0
-    )
-    carried = carried_share(sources, rates.takes(scale, takers), capacity)
-    unlimited = carried_share(sources, rates.takes(np.inf, np.zeros(n)), capacity)
-    return _Found(scale, sure, carried, unlimited)
+    return ModelLoad(model, tiers, demand, pools, points, asked, gives, cost, running, found.scale, *carried, limits)
 
 
 @dataclass(frozen=True)
@@ -165,29 +128,28 @@ class _Found:
     unlimited_share: float
 
 
-class _Rates:
-    """What active people take, by tier, as a function of the rate that limits allow."""
+def _largest(q: Question, hours_share: float, guarantee: bool) -> _Found:
+    """The rate that limits may allow: as people use limits, and if all active people used theirs up."""
+    everyone, nobody = np.ones_like(q.takers), np.zeros_like(q.takers)
+    # where every window is stated there is nothing to find
+    scale = largest(lambda rate: q.carried(rate, q.takers) >= hours_share, q.highest) if q.free else q.highest
+    sure = largest(lambda rate: q.carried(rate, everyone) >= hours_share, q.highest) if guarantee else 0.0
+    return _Found(scale, sure, q.carried(scale, q.takers), q.carried(np.inf, nobody))
 
-    def __init__(self, s: Scenario, tiers: tuple[Tier, ...], cost: Array) -> None:
-        spread = [(t.behaviour.sigma_between.value, t.behaviour.sigma_within.value) for t in tiers]
-        self.limited = np.array([_limit(s, t) is not None for t in tiers])
-        self.weight = np.array([t.weight for t in tiers])
-        self.stated = np.array([_stated_rate(s, t) for t in tiers])
-        self.sigma = np.maximum(np.hypot(*np.array(spread).T), 1e-6)
-        # customers without windows are known ones: what varies from hour to hour is their own use
-        self.own_second = np.exp(np.array([within**2 for _, within in spread]))
-        self.cost = cost
 
-    def takes(self, factor: float, takers: Array) -> Takes:
-        """Takers use up the rate they may have; the others use what they want of it; no window, no cap."""
-        cap = np.maximum(np.minimum(factor * self.weight, self.stated), 1e-12)
-        finite = np.where(np.isinf(cap), 0.0, cap)
-        mean = takers * finite + (1 - takers) * capped_mean(cap, self.sigma)
-        second = takers * finite**2 + (1 - takers) * capped_second(cap, self.sigma)
-        return Takes(
-            self.cost * np.where(self.limited, mean, 1.0),
-            self.cost**2 * np.where(self.limited, second, self.own_second),
-        )
+def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> dict[tuple[str, str], OperatingPoint]:
+    """Operating points of all tiers on all pools; tiers of one mix share theirs."""
+    points: dict[tuple[str, str], OperatingPoint] = {}
+    for pool in own:
+        assert pool.replica is not None
+        known: dict[Mix, OperatingPoint | None] = {}
+        for tier in tiers:
+            mix = mix_of(tier.behaviour)
+            if mix not in known:
+                known[mix] = operating_point(pool.replica, mix, s.service_level.tpot_s)
+            if (point := known[mix]) is not None:
+                points[tier.name, pool.pool.name] = point
+    return points
 
 
 def _placed(pool: PoolCapacity) -> Array:
@@ -195,26 +157,9 @@ def _placed(pool: PoolCapacity) -> Array:
     return pool.replicas * pool.replica.accelerators
 
 
-def _limit(s: Scenario, tier: Tier) -> Limit | None:
-    """The limit of a tier, or None if it has none or no window in it."""
-    limit = s.limit(tier.limit) if tier.limit is not None else None
-    return limit if limit is not None and limit.windows else None
-
-
-def _stated_rate(s: Scenario, tier: Tier) -> float:
-    """The rate per active time that stated windows allow, over today's mean rate; infinite where none is stated."""
-    limit = _limit(s, tier)
-    rates = [np.inf]
-    for w in limit.windows if limit else ():
-        if w.tokens is not None:
-            use = window_use(tier.behaviour, w)
-            rates.append(w.tokens.value / use.mean)
-    return float(min(rates))
-
-
-def _windows(s: Scenario, tier: Tier, scale: float, guaranteed: float) -> list[WindowLimit]:
-    """Tokens of each window at a scale, whom it hits today, and which of them binds."""
-    limit = _limit(s, tier)
+def windows_of(s: Scenario, tier: Tier, scale: float = 0.0, guaranteed: float = 0.0) -> list[WindowLimit]:
+    """Tokens of each window, stated or at a scale, whom it hits today, and which of them binds."""
+    limit = limit_of(s, tier)
     if limit is None:
         return []
     rows = []

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ampacity.base.record import Record
+from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
+from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw, ranges
@@ -69,7 +71,8 @@ class Plan:
 
     windows: every window of every tier. curves: hourly caps. central: the answer at the stated values of all ranges.
     carried_share: hours that carry the limits, by model. unlimited_share: hours that would carry today's use with no
-    limit at all. cost_usd_per_mtok: by kind. movers: ranges, the most moving first. notes: what has no effect here.
+    limit at all. cost_usd_per_mtok: by kind. movers: ranges, the most moving first. verdict: of a change of limits, if
+    there is one. notes: what has no effect here.
     """
 
     scenario: Scenario
@@ -81,6 +84,7 @@ class Plan:
     unlimited_share: dict[str, Interval]
     cost_usd_per_mtok: dict[str, Interval | None]
     movers: tuple[Mover, ...]
+    verdict: Verdict | None
     notes: tuple[str, ...]
 
     @property
@@ -111,15 +115,18 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
     seed: of the draws from ranges. progress: called with (worlds done, worlds in all).
     """
     began = time.process_time()
-    central = answer(draw(s, seed, 0))
     paths = [path for path, _ in ranges(s)]
     count = s.worlds if paths else 1
-    worlds, answers = [draw(s, seed, 0)], [central]
-    for world in range(1, count):
+    worlds, answers, judged = [], [], []
+    supplier = largest_supplier(s)
+    for world in range(count):
         worlds.append(draw(s, seed, world))
-        answers.append(answer(worlds[-1], guarantee=False))
+        answers.append(answer(after(worlds[-1]), guarantee=world == 0))
+        if changes(s):
+            judged.append(judge(worlds[-1], answers[-1].models[0], supplier))
         if progress is not None:
             progress(world + 1, count)
+    central = answers[0]
     record = Record(
         scenario=s.name,
         scenario_hash=s.digest(),
@@ -134,14 +141,15 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         scenario=s,
         record=record,
         central=central,
-        windows=_windows(s, answers),
+        windows=_windows(after(s), answers),
         curves=curves(central),
         carried_share={m.model: m.carried_share for m in central.models},
         unlimited_share={
             m.model: _interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
-        movers=_movers(paths, worlds, answers),
+        movers=_movers(ranges_apart(s), worlds, _moved(answers, judged)),
+        verdict=verdict(s, worlds, judged, supplier),
         notes=_notes(s),
     )
 
@@ -183,23 +191,42 @@ def _interval_or_none(numbers: list[float | None]) -> Interval | None:
     return _interval(known) if len(known) == len(numbers) else None
 
 
-def _movers(paths: list[str], worlds: list[Scenario], answers: list[Answer]) -> tuple[Mover, ...]:
-    """How much each range moves the scale of the limits: geometric mean in its upper half over that in its lower.
+def _moved(answers: list[Answer], judged: list[Judgement]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """What the ranges are ranked by, one number a world: the people carried, or else the rate that limits allow."""
+    if judged:
+        return np.array([j.carried for j in judged])
+    return np.array([np.mean([m.scale for m in a.models]) for a in answers])
 
-    Ranges whose effect is within the noise of so few worlds are left out.
+
+def ranges_apart(s: Scenario) -> list[str]:
+    """Paths of the ranges that are drawn apart: of those that share an unknown, the first."""
+    found: dict[str, str] = {}
+    for path, value in ranges(s):
+        found.setdefault(value.together or path, path)
+    return list(found.values())
+
+
+def _movers(
+    paths: list[str], worlds: list[Scenario], moved: np.ndarray[Any, np.dtype[np.float64]]
+) -> tuple[Mover, ...]:
+    """How much each range moves the answer, upper half of it over lower, the others held equal.
+
+    By linear regression of the answer's logarithm on the ranks of all ranges; effects under 3.3 standard errors, the
+    noise of so few worlds, are left out.
     """
-    scales = np.array([np.mean([m.scale for m in a.models]) for a in answers])
-    if len(answers) < 20 or np.any(scales <= 0):
+    if len(moved) < 2 * len(paths) + 20 or np.median(moved) <= 0:
         return ()
-    log_scale = np.log(scales)
-    noise = 3.0 * float(log_scale.std()) * 2.0 / math.sqrt(len(answers))
-    found = []
-    for path in paths:
-        drawn = np.array([value_at(w, path) for w in worlds])
-        upper = drawn > np.median(drawn)
-        effect = float(log_scale[upper].mean() - log_scale[~upper].mean())
-        if abs(effect) > noise:
-            found.append(Mover(path, math.exp(effect)))
+    # worlds in which nothing is carried count as a hundredth of the median: far down, but finite
+    answer_log = np.log(np.maximum(moved, np.median(moved) / 100))
+    drawn = np.array([[value_at(w, path) for path in paths] for w in worlds])
+    ranks = drawn.argsort(axis=0, kind="stable").argsort(axis=0).astype(np.float64)
+    design = np.column_stack([(ranks - ranks.mean(axis=0)) / len(moved), np.ones(len(moved))])
+    effect = np.linalg.lstsq(design, answer_log, rcond=None)[0]
+    residual = answer_log - design @ effect
+    variance = float(residual @ residual) / (len(moved) - design.shape[1])
+    error = np.sqrt(variance * np.diag(np.linalg.pinv(design.T @ design)))
+    # the halves of a range lie half of it apart
+    found = [Mover(path, math.exp(effect[i] / 2)) for i, path in enumerate(paths) if abs(effect[i]) > 3.3 * error[i]]
     return tuple(sorted(found, key=lambda m: -abs(math.log(m.factor))))
 
 

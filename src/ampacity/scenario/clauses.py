@@ -96,6 +96,7 @@ class Termination(Noun):
     party: Party
     notice_days: PlainDays = Field(alias="notice")
     earliest: date | None = None
+    known_since: date | None = None
     fee_usd: Money | None = Field(None, alias="fee")
 
 
@@ -111,6 +112,7 @@ class Reclaim(Noun):
     cure_days: PlainDays = Field(0.0, alias="cure")
     notice_days: PlainDays = Field(0.0, alias="notice")
     hazard_per_s: EventRate | None = Field(None, alias="hazard")
+    known_since: date | None = None
 
 
 class CapacityOption(Noun):

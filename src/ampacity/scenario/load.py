@@ -38,7 +38,7 @@ COLLECTIONS: dict[str, type[BaseModel]] = {
     "jobs": Job,
     "events": Event,
 }
-HEAD = ("scenario", "title", "start", "horizon", "worlds", "service_level")
+HEAD = ("scenario", "title", "about", "start", "horizon", "worlds", "service_level")
 DEFAULTS: dict[str, Any] = {"horizon": "28 d", "service_level": {"hours": "99.5 %"}}
 MAX_HORIZON_DAYS = 7320
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -102,7 +102,7 @@ class _Build:
             found = str(data.get("scenario", ""))
             self.add([(("scenario",), found, "a scenario has a name: small letters, digits, hyphens")])
         head: dict[str, Any] = {"name": str(data.get("scenario")), "horizon_days": 1}
-        head |= {k: data[k] for k in ("title", "start", "worlds", "service_level") if k in data}
+        head |= {k: data[k] for k in ("title", "about", "start", "worlds", "service_level") if k in data}
         self.add(mistakes_of(Scenario, head, self.as_of))
         match = re.fullmatch(r"\s*(\d{1,5})\s*(d|days?|weeks?|months?|years?)\s*", str(data["horizon"]))
         days = _horizon_days(data.get("start"), int(match[1]), match[2].rstrip("s")) if match else 0
@@ -130,6 +130,7 @@ class _Build:
         return tuple(found)
 
     def validated(self, noun: type[BaseModel], fields: dict[str, Any], path: Key) -> Any:
+        fields = self._known_parts(fields)
         try:
             return noun.model_validate(fields, context={"as_of": self.as_of})
         except ValidationError as err:
@@ -143,6 +144,14 @@ class _Build:
             return self.as_of is None or not since or date.fromisoformat(str(since)) <= self.as_of
         except ValueError:
             return True
+
+    def _known_parts(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields without those entries of lists (clauses) that became known later; claims see to themselves."""
+
+        def kept(entry: Any) -> bool:
+            return not isinstance(entry, dict) or "value" in entry or "low" in entry or self._known(entry)
+
+        return {k: [e for e in v if kept(e)] if isinstance(v, list) else v for k, v in fields.items()}
 
     def _published(self, claims: Any) -> bool:
         """Whether any of the catalog's claims about a figure that may be absent was known on the day."""

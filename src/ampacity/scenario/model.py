@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ampacity.scenario.value import Confidence, Noun, Status
+from ampacity.scenario.value import Confidence, Noun, Ratio, Status, Value
 
 
 class Model(Noun):
@@ -18,7 +18,7 @@ class Model(Noun):
     attention: `mha`, `gqa`, or `mla` with kv_latent_dim numbers kept per token and layer.
     experts, experts_per_token, shared_experts, expert_parameters (all routed experts together): 0 for a dense model.
     parameters_total, parameters_active: stored, and touched by one token. context_tokens: longest context.
-    family: what limits group it under.
+    family: what limits group it under. scale: factor on all parameter counts; a range where the size is a guess.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Model(Noun):
     expert_parameters: float = Field(0.0, ge=0)
     parameters_total: float = Field(gt=0)
     parameters_active: float = Field(gt=0)
+    scale: Ratio = Value(value=1.0)
     context_tokens: int = Field(131072, ge=1)
     released: date | None = None
     status: Status = "assumed"

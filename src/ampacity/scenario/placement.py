@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
 
-from ampacity.scenario.value import Noun
+from ampacity.scenario.value import Noun, Share, Value
 
 Precision = Literal["bf16", "fp8", "fp4"]
 
@@ -17,6 +18,7 @@ class Placement(Noun):
     contract, site, accelerator: which pools; each left out means any.
     precision: of the weights' products; kv_precision: of the KV cache.
     accelerators_per_replica: chips that hold one copy; absent: the fewest powers of two that fit model and contexts.
+    usable: share of the pool that this model can use; the rest holds other models, versions and spares [0 to 1].
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
     """
 
@@ -28,6 +30,8 @@ class Placement(Noun):
     precision: Precision = "fp8"
     kv_precision: Precision = "fp8"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
+    usable: Share = Value(value=1.0)
     alias: str | None = None
     endpoint: str | None = None
+    known_since: date | None = None
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")

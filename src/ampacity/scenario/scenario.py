@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -35,13 +35,15 @@ class ServiceLevel(Noun):
 class Scenario(Noun):
     """Everything that a plan, a simulation, a live service or a report starts from.
 
-    start, horizon_days: the days that are planned. as_of: what was known that day; None: all that is.
-    worlds: how many draws are made from the ranges. accelerators and models: those that are named, from the catalog
-    or the scenario itself.
+    about: `own` inputs, which the user stands behind, or `public` statements about real organizations, so that answers
+    are conditional and say so. start, horizon_days: the days that are planned.
+    as_of: what was known that day; None: all that is. worlds: how many draws are made from the ranges.
+    accelerators and models: those that are named, from the catalog or the scenario itself.
     """
 
     name: str
     title: str = ""
+    about: Literal["own", "public"] = "own"
     start: date
     horizon_days: int = Field(ge=1)
     as_of: date | None = None

@@ -81,6 +81,7 @@ class Orbit(Noun):
 class Site(Noun):
     """A place with power. Powers say their basis: `server`, `it` or `facility`; bases are never mixed silently.
 
+    latitude, longitude: where the map draws it [deg].
     power_w: nameplate, on the basis that its value names; absent means that power never runs short. [W]
     it_per_server: power of all IT equipment over that of servers [>= 1]; pue: facility over IT power [>= 1].
     grid, turbines, batteries: what feeds it, at the facility's meter.
@@ -93,6 +94,8 @@ class Site(Noun):
     name: str
     kind: Literal["ground", "orbital"] = "ground"
     place: str = ""
+    latitude: float | None = Field(None, ge=-90, le=90)
+    longitude: float | None = Field(None, ge=-180, le=180)
     time_zone: str = "UTC"
     power_w: Power | None = Field(None, alias="power")
     it_per_server: Factor = Field(alias="it_per_server")

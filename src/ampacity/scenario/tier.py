@@ -30,6 +30,7 @@ class Behaviour(Noun):
     bout_s: mean length of one active stretch [s].
     sigma_between, sigma_within: log-normal spread of use between people, and of one person's windows.
     takers: share of active people who use whatever a limit gives them; the others use what they use today [0 to 1].
+    parallel: sessions that one person runs at once at the most; even a taker draws no more than so many.
     common_swing: standard deviation of the logarithm of the swing that all people share in an hour.
     shape: a row set of the catalog's `hour_shapes`.
     """
@@ -44,6 +45,7 @@ class Behaviour(Noun):
     sigma_between: Ratio
     sigma_within: Ratio
     takers: Share
+    parallel: Ratio
     common_swing: Ratio
     shape: str = "office"
 
@@ -61,6 +63,7 @@ class Tier(Noun):
     behaviour: see Behaviour; a name is looked up in the catalog. model: what they use.
     limit: name of a limit, or none. weight: this tier's allowance in units of the others' [> 0].
     price_usd: per person [USD/month]. time_zone: whose clock their hours follow; absent: the first site's.
+    growth: of the number of people, a month [share].
     """
 
     name: str
@@ -72,4 +75,5 @@ class Tier(Noun):
     weight: float = Field(1.0, gt=0)
     price_usd: MonthlyFee | None = Field(None, alias="price")
     time_zone: str | None = None
+    growth: Ratio | None = Field(None, alias="growth_per_month")
     known_since: date | None = None

@@ -46,6 +46,7 @@ class Value(Noun):
     low, high: the range that the truth is said to lie in; absent for a number taken as it is.
     unit: base unit. basis: what the number is counted on (server, it, facility; a price index; ...).
     status, who, source, known_since, confidence: the claim. reason: why a range or an assumption is what it is.
+    together: ranges that name the same unknown are drawn at the same place, each within its own ends.
     """
 
     value: float
@@ -59,6 +60,7 @@ class Value(Noun):
     known_since: date | None = None
     confidence: Confidence = "medium"
     reason: str = ""
+    together: str = ""
 
     @property
     def is_range(self) -> bool:
@@ -72,7 +74,7 @@ class Value(Noun):
         return self
 
 
-CLAIM_KEYS = ("unit", "basis", "status", "who", "source", "known_since", "confidence", "reason")
+CLAIM_KEYS = ("unit", "basis", "status", "who", "source", "known_since", "confidence", "reason", "together")
 
 
 def read_value(found: Any, info: ValidationInfo, *, dimension: str, least: float | None, most: float | None) -> Any:

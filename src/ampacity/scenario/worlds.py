@@ -1,7 +1,8 @@
 """Worlds: a scenario with one number drawn from every range, so that unknown inputs become an interval of answers.
 
 A positive range is drawn evenly in its logarithm, one that touches zero evenly; the stated value is its median, so
-half of the draws lie on either side of it. Each draw depends on (seed, path of the number, world) alone.
+half of the draws lie on either side of it. Each draw depends on (seed, path of the number, world) alone; ranges that
+share an unknown (`together`) are drawn by its name instead, and so move as one.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _drawn_part(found: Any, path: str, seed: int, world: int) -> Any:
     if isinstance(found, Value):
         if not found.is_range:
             return found
-        number = found.value if world == 0 else at(found, uniform(seed, path, world, "world"))
+        number = found.value if world == 0 else at(found, uniform(seed, found.together or path, world, "world"))
         return found.model_copy(update={"value": number, "low": None, "high": None})
     if isinstance(found, BaseModel):
         return _drawn(found, path, seed, world)

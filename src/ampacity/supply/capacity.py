@@ -80,7 +80,8 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
         unit = _replica(s, placement, pool) if placement else None
         size = unit.accelerators if unit else 1
         free = np.maximum(powered - jobs.take(pool, powered), 0.0)
-        replicas = np.floor(free / size + 1e-9) if unit else np.zeros(hours.count)
+        usable = placement.usable.value if placement else 0.0
+        replicas = np.floor(free * usable / size + 1e-9) if unit else np.zeros(hours.count)
         with np.errstate(divide="ignore", invalid="ignore"):
             allocated = np.where(powered > 0, np.minimum(replicas * size / powered, 1.0), 1.0 if unit else 0.0)
         site = pool.site

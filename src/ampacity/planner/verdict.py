@@ -1,0 +1,177 @@
+"""The conditional answer about public facts: how many people the changed limits carry, and what would break that.
+
+Nobody outside knows the inputs, so the answer is not yes or no: it is a headcount below which it holds, in every world
+that the ranges allow, with what moves it most.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from ampacity.planner.announced import after, came_with_it, changes
+from ampacity.planner.headcount import people_carried, people_of
+from ampacity.planner.limits import ModelLoad, windows_of
+from ampacity.scenario.scenario import Scenario
+
+DAYS_PER_MONTH = 365.2425 / 12
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One world's verdict.
+
+    people: there are. carried: most that the limits after the change carry; before: with the limits and contracts of
+    before; alone: by what came with the change alone, customers without windows served elsewhere; without_largest:
+    without the largest supplier. holds_months: until growth reaches `carried`; negative if it does not hold at all;
+    infinite without growth. binds_before, binds_after: by tier, the window that refuses most, "" if none does.
+    hit_*: people hit in a week.
+    """
+
+    people: float
+    carried: float
+    before: float
+    alone: float
+    without_largest: float
+    holds_months: float
+    binds_before: dict[str, str]
+    binds_after: dict[str, str]
+    hit_before: dict[str, dict[str, float]]
+    hit_after: dict[str, dict[str, float]]
+
+
+def largest_supplier(s: Scenario) -> str:
+    """The supplier whose contracts deliver most dense 8-bit arithmetic (bf16 where that is unknown), when complete."""
+    flops: dict[str, float] = {}
+    for contract in s.contracts:
+        if contract.side == "lessor":
+            continue
+        for d in contract.deliveries:
+            chip = s.accelerator(d.accelerator)
+            peak = chip.flops("fp8") or chip.flops("bf16")
+            flops[contract.supplier] = flops.get(contract.supplier, 0.0) + d.quantity.value * (
+                peak.value if peak else 0
+            )
+    return max(flops, key=lambda name: flops[name], default="")
+
+
+def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
+    """The verdict of one world: `s` as written (limits of before), `load` of the world after the change."""
+    now, new = after(s), came_with_it(s)
+    people, carried = people_of(load), people_carried(now, load)
+    growth = [t.growth.value for t in s.tiers if t.growth is not None]
+    rate = math.log1p(float(np.mean(growth))) if growth else 0.0
+    months = math.inf
+    if rate > 0 and people > 0:
+        months = math.log(max(carried, 1e-9) / people) / rate
+    elif carried < people:
+        months = -math.inf
+    names = [t.name for t in load.tiers]
+    rows_before = {n: windows_of(s, s.tier(n)) for n in names}
+    rows_after = {n: windows_of(now, now.tier(n)) for n in names}
+    return Judgement(
+        people=people,
+        carried=carried,
+        before=people_carried(s, load, lambda p: p.pool.contract.name not in new),
+        alone=people_carried(now, load, lambda p: p.pool.contract.name in new, others=False),
+        without_largest=people_carried(now, load, lambda p: p.pool.contract.supplier != supplier),
+        holds_months=months,
+        binds_before={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_before.items() if rows},
+        binds_after={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_after.items() if rows},
+        hit_before={n: {w.window: w.people_hit_share for w in rows} for n, rows in rows_before.items() if rows},
+        hit_after={n: {w.window: w.people_hit_share for w in rows} for n, rows in rows_after.items() if rows},
+    )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median of all worlds and their 90 % interval."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The conditional answer over all worlds.
+
+    changed: date of the change and factor of the shortest window's tokens. people: assumed. carried and the others as
+    in Judgement. holds_share: of worlds in which it holds on the first day. holds_until: dates, None beyond a century.
+    binds_after, binds_before: by tier and window, share of worlds. hit_*: median share of people hit in a week.
+    """
+
+    changed_on: date
+    factor: float
+    supplier: str
+    with_contracts: tuple[str, ...]
+    people: Spread
+    carried: Spread
+    before: Spread
+    alone: Spread
+    without_largest: Spread
+    holds_share: float
+    holds_without_largest_share: float
+    growth: Spread | None
+    holds_until: tuple[date | None, date | None, date | None]
+    binds_before: dict[str, dict[str, float]]
+    binds_after: dict[str, dict[str, float]]
+    hit_before: dict[str, dict[str, float]]
+    hit_after: dict[str, dict[str, float]]
+
+
+def verdict(s: Scenario, worlds: list[Scenario], judged: list[Judgement], supplier: str) -> Verdict | None:
+    """Gather the worlds' judgements; None where no limit changes."""
+    if not changes(s):
+        return None
+    growth = [float(np.mean(g)) for w in worlds if (g := [t.growth.value for t in w.tiers if t.growth is not None])]
+    months = np.quantile([min(max(j.holds_months, -1e6), 1e6) for j in judged], (0.05, 0.5, 0.95))
+    return Verdict(
+        changed_on=changes(s)[0].date,
+        factor=_factor(s),
+        supplier=supplier,
+        with_contracts=tuple(sorted(came_with_it(s))),
+        people=_spread([j.people for j in judged]),
+        carried=_spread([j.carried for j in judged]),
+        before=_spread([j.before for j in judged]),
+        alone=_spread([j.alone for j in judged]),
+        without_largest=_spread([j.without_largest for j in judged]),
+        holds_share=float(np.mean([j.carried >= j.people for j in judged])),
+        holds_without_largest_share=float(np.mean([j.without_largest >= j.people for j in judged])),
+        growth=_spread(growth) if growth else None,
+        holds_until=(_day(s, months[1]), _day(s, months[0]), _day(s, months[2])),
+        binds_before=_shares([j.binds_before for j in judged]),
+        binds_after=_shares([j.binds_after for j in judged]),
+        hit_before=_medians([j.hit_before for j in judged]),
+        hit_after=_medians([j.hit_after for j in judged]),
+    )
+
+
+def _factor(s: Scenario) -> float:
+    """How many times the tokens of a tier's shortest window, after over before, at the stated values."""
+    tier = next(t for t in s.tiers if t.name == changes(s)[0].tier)
+    old = min(s.limit(str(tier.limit)).windows, key=lambda w: w.length_s)
+    new = min(s.limit(str(after(s).tier(tier.name).limit)).windows, key=lambda w: w.length_s)
+    return new.tokens.value / old.tokens.value if new.tokens and old.tokens else math.nan
+
+
+def _spread(numbers: list[float]) -> Spread:
+    low, median, high = np.quantile(np.array(numbers), (0.05, 0.5, 0.95))
+    return Spread(float(median), float(low), float(high))
+
+
+def _day(s: Scenario, months: float) -> date | None:
+    return s.start + timedelta(days=months * DAYS_PER_MONTH) if abs(months) < 1200 else None
+
+
+def _shares(found: list[dict[str, str]]) -> dict[str, dict[str, float]]:
+    tiers = found[0]
+    windows = {t: sorted({f[t] for f in found}) for t in tiers}
+    return {t: {w or "none": float(np.mean([f[t] == w for f in found])) for w in windows[t]} for t in tiers}
+
+
+def _medians(found: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    return {t: {w: float(np.median([f[t][w] for f in found])) for w in rows} for t, rows in found[0].items()}
