@@ -209,24 +209,26 @@ def ranges_apart(s: Scenario) -> list[str]:
 def _movers(
     paths: list[str], worlds: list[Scenario], moved: np.ndarray[Any, np.dtype[np.float64]]
 ) -> tuple[Mover, ...]:
-    """How much each range moves the answer, upper half of it over lower, the others held equal.
+    """How much each range moves the answer, upper half of it over lower, the other ranges held equal.
 
-    By linear regression of the answer's logarithm on the ranks of all ranges; effects under 3.3 standard errors, the
-    noise of so few worlds, are left out.
+    By linear regression of the answer's logarithm on the ranks of the ranges, those that go with the answer most first
+    and no more than a fifth as many as there are worlds; effects under 3.5 standard errors, noise, are left out.
     """
-    if len(moved) < 2 * len(paths) + 20 or np.median(moved) <= 0:
+    if len(moved) < 20 or np.median(moved) <= 0 or not paths:
         return ()
     # worlds in which nothing is carried count as a hundredth of the median: far down, but finite
     answer_log = np.log(np.maximum(moved, np.median(moved) / 100))
     drawn = np.array([[value_at(w, path) for path in paths] for w in worlds])
-    ranks = drawn.argsort(axis=0, kind="stable").argsort(axis=0).astype(np.float64)
-    design = np.column_stack([(ranks - ranks.mean(axis=0)) / len(moved), np.ones(len(moved))])
+    ranks = drawn.argsort(axis=0, kind="stable").argsort(axis=0) / len(moved) - 0.5
+    going_along = np.abs((answer_log - answer_log.mean()) @ ranks)
+    chosen = np.argsort(-going_along, kind="stable")[: len(moved) // 5]
+    design = np.column_stack([ranks[:, chosen], np.ones(len(moved))])
     effect = np.linalg.lstsq(design, answer_log, rcond=None)[0]
     residual = answer_log - design @ effect
     variance = float(residual @ residual) / (len(moved) - design.shape[1])
     error = np.sqrt(variance * np.diag(np.linalg.pinv(design.T @ design)))
-    # the halves of a range lie half of it apart
-    found = [Mover(path, math.exp(effect[i] / 2)) for i, path in enumerate(paths) if abs(effect[i]) > 3.3 * error[i]]
+    # the means of a range's halves lie half of it apart
+    found = [Mover(paths[k], math.exp(effect[i] / 2)) for i, k in enumerate(chosen) if abs(effect[i]) > 3.5 * error[i]]
     return tuple(sorted(found, key=lambda m: -abs(math.log(m.factor))))
 
 
