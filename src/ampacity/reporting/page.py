@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ampacity.base.calendar import today
 from ampacity.base.files import write_whole
 from ampacity.planner.plan import Plan
-from ampacity.reporting.chapters import chapters, day_in_words
+from ampacity.reporting.chapter import day_in_words
+from ampacity.reporting.chapters import chapters
 from ampacity.reporting.plots import DARK
 
 if TYPE_CHECKING:

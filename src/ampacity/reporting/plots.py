@@ -5,6 +5,7 @@ Every figure is drawn in the light palette; the page swaps each colour for its d
 
 from __future__ import annotations
 
+import re
 from html import escape
 from itertools import pairwise
 from textwrap import wrap
@@ -17,7 +18,7 @@ from ampacity.base.calendar import WEEK_H, day_of, hours_of_week
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Interval, Plan
 from ampacity.reporting.sources import claims
-from ampacity.reporting.words import digits, share, tokens, usd
+from ampacity.reporting.words import count, digits, share, tokens, usd
 from ampacity.supply.waterfall import STAGES
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 BLUE, VERMILLION, GREEN, GREY, LOST = "#0072b2", "#d55e00", "#007a5a", "#6b7280", "#d8d3c8"
+WASH = "rgba(0,114,178,0.3)"
 TEXT, GRID, PAPER = "#24272c", "#dedbd3", "#fbfaf7"
 DARK = {
     BLUE: "#56b4e9",
@@ -33,6 +35,7 @@ DARK = {
     GREEN: "#3fc79b",
     GREY: "#9aa3af",
     LOST: "#45484d",
+    WASH: "rgba(86,180,233,0.35)",
     TEXT: "#e6e4df",
     GRID: "#3a3d42",
     PAPER: "#16181b",
@@ -52,34 +55,27 @@ def waterfall(p: Plan) -> Figure:
     lost = [0.0, *(a - b for a, b in pairwise(kept))]
     ratios = [share(b / a) if a else "none" for a, b in pairwise(kept)]
     labels = [STAGES[0], *(f"{stage} {r}" for stage, r in zip(STAGES[1:], ratios, strict=True))]
-    told = [f"{stage}: {digits(h, 4)} accelerator-hours" for stage, h in zip(STAGES, kept, strict=True)]
-    gone = [f"lost before {stage}: {digits(h, 4)} accelerator-hours" for stage, h in zip(STAGES, lost, strict=True)]
+    told = [f"{stage}: {count(h)} accelerator-hours" for stage, h in zip(STAGES, kept, strict=True)]
+    gone = [f"lost before {stage}: {count(h)} accelerator-hours" for stage, h in zip(STAGES, lost, strict=True)]
     figure = go.Figure(
         [
-            _bar("there", labels, kept, BLUE, told),
+            _bar("left", labels, kept, BLUE, told),
             _bar("lost in reaching it", labels, lost, LOST, gone),
         ]
     )
+    figure.update_traces(marker_line={"color": GREY, "width": 1}, selector={"name": "lost in reaching it"})
     figure.update_layout(barmode="stack", bargap=0.35)
-    figure.update_yaxes(autorange="reversed", title="stage, and its share of the stage before", title_standoff=8)
-    figure.update_xaxes(title="accelerator-hours", rangemode="tozero")
-    return _styled(figure, 400)
+    figure.update_layout(legend={"traceorder": "normal"})
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="accelerator-hours", rangemode="tozero", tickformat=",")
+    return _styled(figure, 380)
 
 
 def supply_and_demand(p: Plan) -> Figure:
     """Accelerators running, wanted without limits and served under them, hour by hour; one week in view at first."""
     times = local_times(p)
     figure = _lines(p, lambda series: (times, series), "hour, local time of the first site")
-    if len(times) > WEEK_H:
-        figure.update_xaxes(range=[times[0], times[WEEK_H]])
-    one = len(p.central.models) == 1
-    buttons = [{"count": 7, "step": "day", "stepmode": "backward", "label": "one week"}, {"step": "all"}]
-    style = {"bgcolor": LOST, "activecolor": GRID, "font": {"color": TEXT}, "y": 1.0, "yanchor": "bottom", "x": 0}
-    figure.update_xaxes(type="date")
-    figure.update_xaxes(rangeselector={"buttons": buttons, **style}, row=1, col=1)
-    if one:
-        figure.update_xaxes(rangeslider={"visible": True, "thickness": 0.12, "bgcolor": PAPER, "bordercolor": GRID})
-    figure.update_layout(legend={"y": 1.16})
+    figure.update_xaxes(type="date", range=[times[0], times[min(WEEK_H, len(times) - 1)]])
     return figure
 
 
@@ -101,12 +97,12 @@ def mean_week(p: Plan) -> Figure:
         zeroline=False,
     )
     for day in range(1, 7):
-        figure.add_vline(x=24 * day, line={"color": GRID, "width": 1}, row="all", col="all")
+        figure.add_vline(x=24 * day, line={"color": GRID, "width": 1}, layer="below", row="all", col="all")
     return figure
 
 
 def limits(p: Plan) -> Figure:
-    """Every window on a log axis: what it holds with its 90 % interval, and what is guaranteed. None at zero is drawn."""
+    """Every window on a log axis: what it holds, its 90 % interval, what is guaranteed. One at zero is left out."""
     rows = [w for w in p.windows if w.tokens.value > 0]
     names = [f"{escape(w.tier)}<br>{escape(w.window)}" for w in rows]
     figure = _intervals(
@@ -128,7 +124,7 @@ def limits(p: Plan) -> Figure:
             hoverinfo="text",
         )
     every = [x for w in rows for x in (w.tokens.low, w.tokens.high, w.guaranteed, w.tokens.value) if x > 0]
-    figure.update_xaxes(title="weighted tokens that the window holds, log scale", **_log_ticks(every, tokens))
+    figure.update_xaxes(title="weighted tokens in a window (log scale)", **_log_ticks(every, tokens))
     return _styled(figure, 190 + 62 * len(rows))
 
 
@@ -139,7 +135,7 @@ def cost(p: Plan) -> Figure:
     names = ["<br>".join(wrap(name, 14)) for name, _ in rows]
     figure = _intervals(names, [c for _, c in rows], [BLUE] * len(rows), told, "at the stated values")
     every = [x for _, c in rows for x in (c.low, c.high, c.value) if x > 0]
-    figure.update_xaxes(title="USD per million tokens served, log scale", **_log_ticks(every, lambda x: digits(x, 2)))
+    figure.update_xaxes(title="USD per million tokens (log scale)", **_log_ticks(every, lambda x: digits(x, 2)))
     return _styled(figure, 190 + 56 * len(rows))
 
 
@@ -154,9 +150,9 @@ def power(p: Plan) -> Figure:
     told = [f"{name}: {digits(w)} {unit} on average, modelled" for name, w in zip(labels, kept, strict=True)]
     figure = go.Figure([_bar("mean power", labels, kept, GREEN, told)])
     figure.update_layout(showlegend=False, bargap=0.45)
-    figure.update_yaxes(autorange="reversed", title="counted at")
+    figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title=f"mean power, modelled [{unit}]", rangemode="tozero")
-    return _styled(figure, 240)
+    return _styled(figure, 210)
 
 
 def movers(p: Plan) -> Figure:
@@ -173,17 +169,18 @@ def movers(p: Plan) -> Figure:
             y=[name, name],
             mode="lines+markers",
             line={"color": colour, "width": 4},
-            marker={"color": colour, "size": [0, 13]},
+            marker={"color": colour, "size": [0, 13], "opacity": 1},
             hovertext=f"limits × {digits(m.factor, 2)}",
             hoverinfo="text",
             showlegend=False,
         )
     every = [1.0, *(m.factor for m in p.movers)]
     ticks = _log_ticks([min(every), max(every)], lambda x: f"×{digits(x, 2)}", steps=(1, 1.5, 2, 3, 5, 7))
-    figure.update_xaxes(title="limits when it is larger, over limits when it is smaller, log scale", **ticks)
-    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="factor on the limits (log scale)", **ticks)
+    figure.update_yaxes(range=[len(p.movers) - 0.5, -0.5])
+    figure.update_layout(showlegend=False)
     figure.add_vline(x=1, line={"color": GREY, "width": 1})
-    return _styled(figure, 130 + 64 * len(p.movers))
+    return _styled(figure, 90 + 64 * len(p.movers))
 
 
 def stage_hours(p: Plan) -> dict[str, float]:
@@ -198,8 +195,8 @@ def series(p: Plan, load: ModelLoad) -> dict[str, Array]:
     none = np.zeros(p.central.hours.count)
     return {
         "running": load.capacity,
-        "wanted without limits": sum((t.wanted_s for t in own), none) / 3600.0,
         "served under limits": sum((t.served_s for t in own), none) / 3600.0,
+        "wanted without limits": sum((t.wanted_s for t in own), none) / 3600.0,
     }
 
 
@@ -228,10 +225,10 @@ def power_unit(watts: float) -> tuple[float, str]:
 
 
 _BASES = ("server", "it", "facility")
-_INK = {
-    "running": {"color": GREEN, "width": 2.5},
-    "wanted without limits": {"color": VERMILLION, "width": 2, "dash": "dot"},
-    "served under limits": {"color": BLUE, "width": 2.5},
+_INK: dict[str, dict[str, Any]] = {
+    "running": {"line": {"color": GREEN, "width": 2.5, "shape": "hv"}},
+    "served under limits": {"line": {"color": BLUE, "width": 1, "shape": "hv"}, "fill": "tozeroy", "fillcolor": WASH},
+    "wanted without limits": {"line": {"color": VERMILLION, "width": 2, "shape": "hv", "dash": "dot"}},
 }
 
 
@@ -240,20 +237,19 @@ def _lines(p: Plan, points: Any, x_title: str) -> Figure:
     from plotly.subplots import make_subplots
 
     loads = p.central.models
-    titles = [f"model {escape(load.model)}" for load in loads] if len(loads) > 1 else None
-    figure = make_subplots(rows=max(len(loads), 1), cols=1, shared_xaxes=True, subplot_titles=titles)
+    rows = max(len(loads), 1)
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.12 / rows)
     for row, load in enumerate(loads, 1):
-        for name in ("running", "served under limits", "wanted without limits"):
-            x, y = points(series(p, load)[name])
-            line = {**_INK[name], "shape": "hv"}
-            hover = f"%{{y:.3g}} accelerators {name}<extra></extra>"
-            figure.add_scatter(
-                x=x, y=y, mode="lines", name=name, line=line, hovertemplate=hover, showlegend=row == 1, row=row, col=1
-            )
-    figure.update_yaxes(title="accelerators", rangemode="tozero")
-    figure.update_xaxes(title=x_title, row=max(len(loads), 1), col=1)
+        for name, line in series(p, load).items():
+            x, y = points(line)
+            how = {"name": name, "showlegend": row == 1, "hovertemplate": f"%{{y:.3g}} {name}<extra></extra>"}
+            figure.add_scatter(x=x, y=y, mode="lines", **_INK[name], **how, row=row, col=1)
+        title = f"accelerators<br>for {escape(load.model)}" if rows > 1 else "accelerators"
+        figure.update_yaxes(title=title, row=row, col=1)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(title=x_title, row=rows, col=1)
     figure.update_layout(hovermode="x unified")
-    return _styled(figure, 170 + 260 * max(len(loads), 1))
+    return _styled(figure, 170 + (260 if rows == 1 else 190 * rows))
 
 
 def _bar(name: str, labels: list[str], lengths: list[float], colour: str, told: list[str]) -> Any:
@@ -290,7 +286,7 @@ def _intervals(names: list[str], found: list[Interval], colours: list[str], told
         hovertext=told,
         hoverinfo="text",
     )
-    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_yaxes(range=[len(names) - 0.5, -0.5], type="category")
     return figure
 
 
@@ -298,13 +294,14 @@ def _log_ticks(every: list[float], write: Any, steps: tuple[float, ...] = (1, 2,
     """A log axis from a little under the least to a little over the largest, with ticks in words."""
     low, high = (min(every) / 1.3, max(every) * 1.3) if every else (0.5, 2.0)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    steps = steps if high / low < 300 else (1,)
+    if high / low > 20:
+        steps = (1, 3) if high / low < 300 else (1,)
     ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
     return {
         "type": "log",
         "range": [float(np.log10(low)), float(np.log10(high))],
         "tickvals": ticks,
-        "ticktext": [write(t) for t in ticks],
+        "ticktext": [re.sub(r"\.0+(?!\d)|(?<=\.\d)0+(?!\d)", "", write(t)) for t in ticks],
     }
 
 
@@ -314,14 +311,16 @@ def _styled(figure: Figure, height: int) -> Figure:
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 10, "r": 16, "t": 56, "b": 10},
+        margin={"l": 10, "r": 16, "t": 56 if figure.layout.showlegend is not False else 12, "b": 10},
         paper_bgcolor=clear,
         plot_bgcolor=clear,
-        font={"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 14, "color": TEXT},
+        font={"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": TEXT},
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
         hoverlabel={"bgcolor": PAPER, "bordercolor": GREY, "font": {"color": TEXT}},
         dragmode=False,
     )
-    figure.update_xaxes(gridcolor=GRID, linecolor=GRID, zerolinecolor=GRID, automargin=True, title_standoff=12)
-    figure.update_yaxes(gridcolor=GRID, linecolor=GRID, zerolinecolor=GRID, automargin=True)
+    figure.update_xaxes(
+        gridcolor=GRID, linecolor=GRID, zerolinecolor=GRID, automargin=True, title_standoff=12, title_font_size=13
+    )
+    figure.update_yaxes(gridcolor=GRID, linecolor=GRID, zerolinecolor=GRID, automargin=True, title_font_size=13)
     return figure

@@ -170,12 +170,12 @@ def claims(s: Scenario) -> list[Claim]:
     return sorted(found, key=lambda c: not c.is_range)
 
 
-def human(numbers: tuple[float, ...], dimension: str) -> tuple[list[str], str]:
+def human(numbers: tuple[float, ...], dimension: str, figures: int = 6) -> tuple[list[str], str]:
     """Numbers in base units as texts in the unit that suits the first that is not zero, and that unit."""
     scale = next((abs(x) for x in numbers if x != 0), 0.0)
     units = UNITS[dimension]
     size, unit = next(((a, b) for a, b in units if scale >= a * (1 - 1e-9)), units[-1])
-    texts = [digits(x / size, 6) for x in numbers]
+    texts = [digits(x / size, figures) for x in numbers]
     return [t.rstrip("0").rstrip(".") if "." in t else t for t in texts], unit
 
 

@@ -1,0 +1,187 @@
+"""The page in a real Chromium, offline: it draws, changes its colours, fits a phone, and asks nothing of anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampacity.planner.plan import Plan
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DARK_INK, LIGHT_INK = "rgb(36, 39, 44)", "rgb(230, 228, 223)"
+AXIS = "#figure-waterfall .xtick text"
+FIGURES = ["waterfall", "supply-and-demand", "mean-week", "limits", "cost", "power", "movers"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """An open page with all that it complained of and asked for."""
+
+    def __init__(self, browser: Any, path: Path, scheme: str = "light", width: int = 1280) -> None:
+        size = {"width": width, "height": 900}
+        self.context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("dialog", lambda d: (self.complaints.append(d.message), d.dismiss()))
+        self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('[data-figure]')].every(e => e.querySelector('svg'))"
+        )
+
+    def colour(self, selector: str, what: str) -> str:
+        found: str = self.page.evaluate("([s, w]) => getComputedStyle(document.querySelector(s))[w]", [selector, what])
+        return found
+
+    def axis_ink(self) -> str:
+        return self.colour(AXIS, "fill")
+
+    def wait_for_ink(self, colour: str) -> None:
+        """Media queries tell the page of a change a moment later."""
+        expression = "([s, c]) => getComputedStyle(document.querySelector(s)).fill === c"
+        self.page.wait_for_function(expression, arg=[AXIS, colour], timeout=5000)
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
+    visits: list[Visit] = []
+
+    def open_(path: Path, **how: Any) -> Visit:
+        visits.append(Visit(chromium, path, **how))
+        return visits[-1]
+
+    yield open_
+    for v in visits:
+        v.context.close()
+        assert not v.complaints
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in v.requests)
+
+
+@pytest.fixture(scope="module")
+def laptop_page(laptop: Plan, saved: Callable[[Plan, str], Path]) -> Path:
+    return saved(laptop, "laptop")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_opens_offline_draws_every_figure_and_never_scrolls_sideways(
+    scheme: str, width: int, laptop_page: Path, visit: Callable[..., Visit]
+) -> None:
+    v = visit(laptop_page, scheme=scheme, width=width)
+    assert v.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert v.page.evaluate("document.body.scrollWidth") <= width
+    for name in FIGURES:
+        marks = v.page.evaluate(
+            """name => {
+              const box = document.querySelector(`#figure-${name} .drawing`).getBoundingClientRect();
+              const svg = document.querySelector(`#figure-${name} svg.main-svg`).getBoundingClientRect();
+              const marks = [...document.querySelectorAll(`#figure-${name} .cartesianlayer .trace path`)];
+              const seen = marks.filter(m => { const b = m.getBoundingClientRect(); return b.width + b.height > 0; });
+              return [seen.length, svg.width - box.width, svg.width];
+            }""",
+            name,
+        )
+        assert marks[0] > 0, f"{name} has no marks"
+        assert marks[1] <= 1, f"{name} is wider than its box"
+        assert marks[2] > 200
+    paper = "rgb(22, 24, 27)" if scheme == "dark" else "rgb(251, 250, 247)"
+    assert v.colour("body", "backgroundColor") == paper
+    assert v.axis_ink() == (LIGHT_INK if scheme == "dark" else DARK_INK)
+
+
+def test_the_button_changes_page_and_figures_and_is_remembered(laptop_page: Path, visit: Callable[..., Visit]) -> None:
+    v = visit(laptop_page)
+    light = (v.colour("body", "backgroundColor"), v.axis_ink())
+    v.page.click("#theme")
+    dark = (v.colour("body", "backgroundColor"), v.axis_ink())
+    assert dark == ("rgb(22, 24, 27)", LIGHT_INK)
+    v.page.reload()
+    v.page.wait_for_selector("#figure-movers svg")
+    assert (v.colour("body", "backgroundColor"), v.axis_ink()) == dark
+    v.page.click("#theme")
+    assert (v.colour("body", "backgroundColor"), v.axis_ink()) == light
+
+
+def test_figures_follow_the_system_when_it_changes(laptop_page: Path, visit: Callable[..., Visit]) -> None:
+    v = visit(laptop_page)
+    v.page.emulate_media(color_scheme="dark")
+    v.wait_for_ink(LIGHT_INK)
+
+
+def test_the_search_box_filters(laptop_page: Path, visit: Callable[..., Visit]) -> None:
+    v = visit(laptop_page)
+    rows = "document.querySelectorAll('#claims tbody tr:not([hidden])')"
+    every = v.page.evaluate(f"{rows}.length")
+    v.page.fill("#search", "PUE")
+    assert v.page.evaluate(f"[...{rows}].map(r => r.dataset.path)") == ["sites.here.pue"]
+    assert v.page.inner_text("#shown") == f"1 of {every} shown"
+    assert v.page.locator("#claims tbody tr:visible").count() == 1
+    v.page.fill("#search", "measured developers")
+    assert 0 < v.page.evaluate(f"{rows}.length") < every
+    v.page.fill("#search", "nothing is called this")
+    assert v.page.inner_text("#shown") == f"0 of {every} shown"
+    v.page.fill("#search", "")
+    assert v.page.evaluate(f"{rows}.length") == every
+
+
+def test_weeks_can_be_turned_and_stay_when_the_colours_change(laptop_page: Path, visit: Callable[..., Visit]) -> None:
+    v = visit(laptop_page)
+    shown = "document.querySelector('#figure-supply-and-demand .drawing')._fullLayout.xaxis.range.map(String)"
+    v.page.click("text=Week after")
+    second = v.page.evaluate(shown)
+    assert [day[:10] for day in second] == ["2026-11-30", "2026-12-07"]
+    v.page.click("#theme")
+    assert v.page.evaluate(shown) == second
+    v.page.click("text=All days")
+    assert [day[:10] for day in v.page.evaluate(shown)] == ["2026-11-23", "2026-12-21"]
+    for _ in range(6):
+        v.page.click("text=Week before")
+    assert v.page.evaluate(shown)[0][:10] == "2026-11-23"
+
+
+def test_on_paper_it_is_light_and_fits(laptop_page: Path, visit: Callable[..., Visit]) -> None:
+    v = visit(laptop_page, scheme="dark")
+    v.page.emulate_media(media="print")
+    v.wait_for_ink(DARK_INK)
+    assert v.page.evaluate("document.querySelector('#figure-limits svg').getBoundingClientRect().width") <= 661
+    assert v.page.pdf(format="A4").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("which", ["one_world", "nothing", "unpriced", "two_models"])
+def test_unusual_plans_open_without_complaint(
+    which: str, request: pytest.FixtureRequest, saved: Callable[[Plan, str], Path], visit: Callable[..., Visit]
+) -> None:
+    v = visit(saved(request.getfixturevalue(which), which), width=390)
+    assert v.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert v.page.title() != "broken"
+    assert v.page.locator("img").count() == 0
