@@ -17,20 +17,31 @@ if TYPE_CHECKING:
 
 def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     """Plan a scenario, saying the first sentence as soon as it is known and showing progress after a second."""
-    from ampacity.planner.answer import answer
     from ampacity.planner.plan import plan
-    from ampacity.reporting.words import first_sentence
     from ampacity.scenario.worlds import draw
 
     if not show:
         return plan(s, seed=seed)
     began = time.monotonic()
     typer.echo(f"{headline(s)} · seed {seed}\n")
-    typer.echo("  " + first_sentence(answer(draw(s, seed, 0)), s.service_level.hours.value))
+    typer.echo("  " + _first(draw(s, seed, 0)))
     progress = _Progress(began)
     p = plan(s, seed=seed, progress=progress)
     progress.close()
     return p
+
+
+def _first(s: Scenario) -> str:
+    """The first sentence, from the stated values alone."""
+    from ampacity.planner.announced import after, changes
+    from ampacity.planner.answer import answer
+    from ampacity.reporting.verdict_words import first_condition
+    from ampacity.reporting.words import first_sentence
+
+    a = answer(after(s), guarantee=False)
+    if changes(s) and s.about == "public":
+        return first_condition(s, a.models[0])
+    return first_sentence(a, s.service_level.hours.value)
 
 
 def headline(s: Scenario) -> str:
@@ -53,7 +64,8 @@ def say(p: Plan, following: list[tuple[str, str]]) -> None:
     """Everything after the first sentence."""
     from ampacity.reporting.words import rows, sentences
 
-    for sentence in sentences(p)[1:]:
+    said = sentences(p)
+    for sentence in said if p.verdict else said[1:]:
         typer.echo("  " + sentence)
     typer.echo("")
     for word, line in rows(p):

@@ -58,14 +58,15 @@ class Answer:
         return {**found, "all": sum(found.values())}
 
     def cost_usd_per_mtok(self) -> dict[str, float | None]:
-        """Cost per million tokens served, by kind; None where none is served. [USD/Mtoken]
+        """Cost per million tokens served, by kind; None where none is served or nothing has a price. [USD/Mtoken]
 
         Prefill's share of the busy time pays for uncached input, decode's for output; a cache read is in both of them.
         """
         tokens = self.tokens()
         prefill = prefill_share(self.models, self.tiers)
         shares = {"uncached_input": prefill, "output": 1.0 - prefill, "all": 1.0}
-        return {k: self.cost_usd * v / tokens[k] * 1e6 if tokens[k] > 0 else None for k, v in shares.items()}
+        paid = self.cost_usd
+        return {k: paid * v / tokens[k] * 1e6 if tokens[k] > 0 and paid > 0 else None for k, v in shares.items()}
 
 
 def answer(s: Scenario, *, guarantee: bool = True) -> Answer:

@@ -18,7 +18,7 @@ from ampacity.planner.curves import curves
 from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
-from ampacity.scenario.worlds import draw, ranges
+from ampacity.scenario.worlds import draw, ranges, values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -218,7 +218,8 @@ def _movers(
         return ()
     # worlds in which nothing is carried count as a hundredth of the median: far down, but finite
     answer_log = np.log(np.maximum(moved, np.median(moved) / 100))
-    drawn = np.array([[value_at(w, path) for path in paths] for w in worlds])
+    numbers = [{path: value.value for path, value in values(w)} for w in worlds]
+    drawn = np.array([[found[path] for path in paths] for found in numbers])
     ranks = drawn.argsort(axis=0, kind="stable").argsort(axis=0) / len(moved) - 0.5
     going_along = np.abs((answer_log - answer_log.mean()) @ ranks)
     chosen = np.argsort(-going_along, kind="stable")[: len(moved) // 5]
@@ -230,17 +231,6 @@ def _movers(
     # the means of a range's halves lie half of it apart
     found = [Mover(paths[k], math.exp(effect[i] / 2)) for i, k in enumerate(chosen) if abs(effect[i]) > 3.5 * error[i]]
     return tuple(sorted(found, key=lambda m: -abs(math.log(m.factor))))
-
-
-def value_at(s: Scenario, path: str) -> float:
-    """The number at a path such as `ranges` gives."""
-    noun: Any = s
-    for part in path.split("."):
-        if isinstance(noun, tuple):
-            noun = next((n for i, n in enumerate(noun) if part in (getattr(n, "name", ""), str(i))))
-        else:
-            noun = getattr(noun, part)
-    return float(noun.value)
 
 
 def _notes(s: Scenario) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ def verdict(s: Scenario, worlds: list[Scenario], judged: list[Judgement], suppli
     months = np.quantile([min(max(j.holds_months, -1e6), 1e6) for j in judged], (0.05, 0.5, 0.95))
     return Verdict(
         changed_on=changes(s)[0].date,
-        factor=_factor(s),
+        factor=factor(s),
         supplier=supplier,
         with_contracts=tuple(sorted(came_with_it(s))),
         people=_spread([j.people for j in judged]),
@@ -150,7 +150,7 @@ def verdict(s: Scenario, worlds: list[Scenario], judged: list[Judgement], suppli
     )
 
 
-def _factor(s: Scenario) -> float:
+def factor(s: Scenario) -> float:
     """How many times the tokens of a tier's shortest window, after over before, at the stated values."""
     tier = next(t for t in s.tiers if t.name == changes(s)[0].tier)
     old = min(s.limit(str(tier.limit)).windows, key=lambda w: w.length_s)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ampacity.planner.plan import Interval, Plan
+from ampacity.reporting.verdict_words import as_data
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
 
@@ -18,6 +19,7 @@ def result(p: Plan) -> dict[str, Any]:
     return {
         "scenario": p.scenario.name,
         "answer": sentences(p),
+        "verdict": as_data(p),
         "record": p.record.as_dict(),
         "service_level": {"hours": p.scenario.service_level.hours.value, "tpot_s": p.scenario.service_level.tpot_s},
         "limits": _limits(p),
@@ -34,11 +36,9 @@ def result(p: Plan) -> dict[str, Any]:
         },
         "energy": _energy(p, days),
         "service": {
-            f"{tier} on {pool}": asdict(point)
-            for load in a.models
-            for (tier, pool), point in load.points.items()
+            f"{tier} on {pool}": asdict(point) for load in a.models for (tier, pool), point in load.points.items()
         },
-        "movers": [asdict(m) for m in p.movers],
+        "sensitivity": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
     }
 

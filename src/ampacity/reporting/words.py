@@ -17,8 +17,8 @@ def digits(x: float, figures: int = 3) -> str:
     """A number with so many significant figures, thousands apart, no exponent between 1e-3 and 1e15."""
     if x == 0 or not math.isfinite(x):
         return "0" if x == 0 else str(x)
-    decimals = max(0, figures - 1 - math.floor(math.log10(abs(x))))
     rounded = round(x, figures - 1 - math.floor(math.log10(abs(x))))
+    decimals = max(0, figures - 1 - math.floor(math.log10(abs(rounded))))
     return f"{rounded:,.{min(decimals, 8)}f}"
 
 
@@ -108,7 +108,16 @@ def why_nothing(a: Answer, hours_share: float) -> str:
 
 
 def sentences(p: Plan) -> list[str]:
-    """The answer: what each person can have, what binds, what it would be with less trust and with no limits."""
+    """The answer: a verdict for one's own scenario, conditions where public facts are modelled."""
+    if p.verdict is not None and p.scenario.about == "public":
+        from ampacity.reporting.verdict_words import conditions
+
+        return conditions(p)
+    return own_sentences(p)
+
+
+def own_sentences(p: Plan) -> list[str]:
+    """What each person can have, what binds, what it would be with less trust and with no limits."""
     hours_share = p.scenario.service_level.hours.value
     said = [first_sentence(p.central, hours_share)]
     found = [w for w in p.windows if w.tokens.value > 0]
@@ -193,7 +202,7 @@ def _service(load: ModelLoad) -> str:
 
 def _money(p: Plan) -> str:
     cost = p.cost_usd_per_mtok
-    if cost["all"] is None or p.central.cost_usd == 0:
+    if cost["all"] is None:
         return "no price in the scenario" if p.central.cost_usd == 0 else "nothing is served"
     interval = "" if one_world(p) else f" ({digits(cost['all'].low, 2)} to {digits(cost['all'].high, 2)})"
     kinds = [(k.replace("_", " "), cost[k]) for k in ("uncached_input", "output")]

@@ -64,6 +64,11 @@ def rebuild(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
     return build(tree, scenario.as_of)
 
 
+def load_as_of(scenario: Scenario, day: date) -> Scenario:
+    """The same scenario with what was known on another day. Raises Mistakes."""
+    return build(Tree(_copy(scenario._source), {(): (scenario.name, 0)}), day)
+
+
 def build(tree: Tree, as_of: date | None) -> Scenario:
     """Nouns from a tree. Raises Mistakes."""
     work = _Build(tree, as_of)

@@ -34,7 +34,12 @@ def draws(s: Scenario, seed: int) -> Iterator[Scenario]:
 
 def ranges(s: Scenario) -> Iterator[tuple[str, Value]]:
     """Every range of a scenario with its path, in the order of the nouns."""
-    yield from _ranges(s, "")
+    return ((path, value) for path, value in values(s) if value.is_range)
+
+
+def values(s: Scenario) -> Iterator[tuple[str, Value]]:
+    """Every number of a scenario with its path, in the order of the nouns."""
+    return _values(s, "")
 
 
 def at(value: Value, share: float) -> float:
@@ -72,17 +77,16 @@ def _drawn_part(found: Any, path: str, seed: int, world: int) -> Any:
     return found
 
 
-def _ranges(noun: BaseModel, path: str) -> Iterator[tuple[str, Value]]:
+def _values(noun: BaseModel, path: str) -> Iterator[tuple[str, Value]]:
     for name, found in noun:
         below = f"{path}.{name}" if path else name
         if isinstance(found, Value):
-            if found.is_range:
-                yield below, found
+            yield below, found
         elif isinstance(found, BaseModel):
-            yield from _ranges(found, below)
+            yield from _values(found, below)
         elif isinstance(found, tuple) and found and isinstance(found[0], BaseModel):
             for i, part in enumerate(found):
-                yield from _ranges(part, _step(below, part, i))
+                yield from _values(part, _step(below, part, i))
 
 
 def _step(path: str, noun: BaseModel, position: int) -> str:
