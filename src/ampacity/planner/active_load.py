@@ -70,9 +70,12 @@ def carried_share(sources: Sources, takes: Takes, capacity: Capacity) -> float:
     mean = active @ (sources.people * takes.mean)
     second = active @ (sources.people * takes.second)
     squares = active**2 @ (sources.people * takes.mean**2)
+    nobody = np.exp(np.log1p(-np.minimum(active, 1.0 - 1e-12)) @ sources.people)
     by_hour = np.zeros(len(capacity.whole))
     for down, chance in _replicas_down(capacity):
-        within = _lumps_within(mean, second, squares, (capacity.whole * (1.0 - down))[:, None])
+        left = (capacity.whole * (1.0 - down))[:, None]
+        # with nothing left, only an hour in which nobody is active is carried, however little they take
+        within = np.where(left > 0, _lumps_within(mean, second, squares, left), nobody)
         by_hour += chance * (within @ SWING_WEIGHT)
     return float(np.dot(by_hour, capacity.share))
 

@@ -147,13 +147,12 @@ def _largest(
     rates = _Rates(s, tiers, cost)
     high = float(capacity.whole.max() / (cost * rates.weight)[rates.limited].min()) if rates.limited.any() else 0.0
     hours_share = s.service_level.hours.value
-    scale = largest_factor(sources, lambda f: rates.takes(f, takers), high, capacity, hours_share)
-    all_take = np.ones(n)
-    sure = (
-        largest_factor(sources, lambda f: rates.takes(f, all_take), high, capacity, hours_share) if guarantee else 0.0
-    )
-    carried = carried_share(sources, rates.takes(scale, takers), capacity)
-    unlimited = carried_share(sources, rates.takes(np.inf, np.zeros(n)), capacity)
+    scale = largest_factor(sources, lambda f: rates.takes(rates.allowed(f), takers), high, capacity, hours_share)
+    sure = 0.0
+    if guarantee:
+        sure = largest_factor(sources, lambda f: rates.takes(rates.at_most(f), np.ones(n)), high, capacity, hours_share)
+    carried = carried_share(sources, rates.takes(rates.allowed(scale), takers), capacity)
+    unlimited = carried_share(sources, rates.takes(np.full(n, np.inf), np.zeros(n)), capacity)
     return _Found(scale, sure, carried, unlimited)
 
 
@@ -166,21 +165,30 @@ class _Found:
 
 
 class _Rates:
-    """What active people take, by tier, as a function of the rate that limits allow."""
+    """What active people take, by tier, and the rates that limits allow them, in units of today's mean rate."""
 
     def __init__(self, s: Scenario, tiers: tuple[Tier, ...], cost: Array) -> None:
         spread = [(t.behaviour.sigma_between.value, t.behaviour.sigma_within.value) for t in tiers]
         self.limited = np.array([_limit(s, t) is not None for t in tiers])
         self.weight = np.array([t.weight for t in tiers])
         self.stated = np.array([_stated_rate(s, t) for t in tiers])
+        self.free = np.array([any(w.tokens is None for w in getattr(_limit(s, t), "windows", ())) for t in tiers])
         self.sigma = np.maximum(np.hypot(*np.array(spread).T), 1e-6)
         # customers without windows are known ones: what varies from hour to hour is their own use
         self.own_second = np.exp(np.array([within**2 for _, within in spread]))
         self.cost = cost
 
-    def takes(self, factor: float, takers: Array) -> Takes:
+    def at_most(self, factor: float) -> Array:
+        """The rate at a factor, or the stated one where that is less."""
+        return np.asarray(np.minimum(factor * self.weight, self.stated))
+
+    def allowed(self, factor: float) -> Array:
+        """The rate that windows allow at a factor; where all of a tier's windows are stated no factor changes it."""
+        return np.where(self.free, self.at_most(factor), self.stated)
+
+    def takes(self, rate: Array, takers: Array) -> Takes:
         """Takers use up the rate they may have; the others use what they want of it; no window, no cap."""
-        cap = np.maximum(np.minimum(factor * self.weight, self.stated), 1e-12)
+        cap = np.maximum(rate, 1e-12)
         finite = np.where(np.isinf(cap), 0.0, cap)
         mean = takers * finite + (1 - takers) * capped_mean(cap, self.sigma)
         second = takers * finite**2 + (1 - takers) * capped_second(cap, self.sigma)
@@ -229,7 +237,7 @@ def _windows(s: Scenario, tier: Tier, scale: float, guaranteed: float) -> list[W
             window=w.name,
             length_s=w.length_s,
             tokens=tokens,
-            guaranteed=guaranteed * tier.weight * use.mean,
+            guaranteed=min(guaranteed * tier.weight * use.mean, tokens if w.tokens is not None else np.inf),
             stated=w.tokens is not None,
             binding=refused == worst and refused > BINDS_ABOVE,
             active_s=use.active_s,

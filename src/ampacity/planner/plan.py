@@ -197,6 +197,10 @@ def _movers(paths: list[str], worlds: list[Scenario], answers: list[Answer]) -> 
     for path in paths:
         drawn = np.array([value_at(w, path) for w in worlds])
         upper = drawn > np.median(drawn)
+        if not upper.any():  # a range whose stated value is its upper end: half of the worlds stand there
+            upper = drawn == drawn.max()
+        if upper.all():
+            continue
         effect = float(log_scale[upper].mean() - log_scale[~upper].mean())
         if abs(effect) > noise:
             found.append(Mover(path, math.exp(effect)))
