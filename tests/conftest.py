@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# every run draws the same examples, and none is judged by how long it takes
+settings.register_profile("ampacity", deadline=None, derandomize=True)
+settings.load_profile("ampacity")
 
 Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 

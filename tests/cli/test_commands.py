@@ -78,9 +78,9 @@ def test_init_answers_for_any_pair_of_the_catalog_that_fits(gpus: tuple[int, str
     path = tmp_path / "lab.yaml"
     path.write_text(scenario_text("lab", *gpus, people=20, model=model, zone="UTC"))
     first = answer_of(load(path)).models[0]
-    fits = bool(first.pools)
-    assert fits == all(w.tokens > 0 for w in first.limits)
-    assert fits or model == "frontier-moe-hypothetical"
+    # two trillion parameters leave some of these replicas too little room for a context, or for more than one
+    assert model == "frontier-moe-hypothetical" or all(w.tokens > 0 for w in first.limits)
+    assert all(w.tokens >= 0 for w in first.limits)
 
 
 def test_init_does_not_replace_a_file(ampacity: Callable[..., Any], tmp_path: Path) -> None:

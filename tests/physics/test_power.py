@@ -51,7 +51,9 @@ def test_a_nameplate_below_the_tdp_takes_nothing_away() -> None:
 
 
 @given(st.floats(0, 1e9), st.floats(1, 1.5), st.floats(1, 2))
-def test_facility_over_it_is_the_pue_and_it_over_server_is_the_rest_of_the_room(w: float, it: float, pue: float) -> None:
+def test_facility_over_it_is_the_pue_and_it_over_server_is_the_rest_of_the_room(
+    w: float, it: float, pue: float
+) -> None:
     server, at_it, facility = (float(on_basis(w, basis, it, pue)) for basis in ("server", "it", "facility"))
     assert server == w
     assert at_it == pytest.approx(w * it)

@@ -14,7 +14,7 @@ from ampacity.supply.delivery import hours_of
 
 @pytest.fixture(scope="session")
 def ours() -> Callable[..., Scenario]:
-    """`ours({"contracts.server.end": "2026-12-01"})` is the laptop scenario with that changed; its 28 days are winter."""
+    """`ours({"contracts.server.end": "2026-12-01"})` is the laptop scenario with that changed: 28 days of winter."""
     laptop = load("laptop")
 
     def change(changes: dict[str, object] | None = None) -> Scenario:

@@ -91,9 +91,15 @@ def carried_share(sources: Sources, takes: Takes, capacity: Capacity) -> float:
     mean = active @ (sources.people * takes.mean)
     second = active @ (sources.people * takes.second)
     squares = active**2 @ (sources.people * takes.mean**2)
+    number = active @ sources.people
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unlike = np.where(mean > 0, np.clip(1.0 - mean**2 / (second * number), 0.0, 1.0), 0.0)
+    nobody = np.exp(np.log1p(-np.minimum(active, 1.0 - 1e-12)) @ sources.people)
     by_hour = np.zeros(len(capacity.whole))
     for down, chance in capacity.states:
-        within = _lumps_within(mean, second, squares, (capacity.whole * (1.0 - down))[:, None])
+        left = (capacity.whole * (1.0 - down))[:, None]
+        # with nothing left, only an hour in which nobody is active is carried, however little they take
+        within = np.where(left > 0, _lumps_within(mean, second, squares, left, unlike), nobody)
         by_hour += chance * (within @ SWING_WEIGHT)
     return float(np.dot(by_hour, capacity.share))
 
@@ -124,18 +130,29 @@ def largest(
     return low
 
 
+def largest_factor(
+    sources: Sources, takes: Callable[[float], Takes], high: float, capacity: Capacity, hours_share: float
+) -> float:
+    """The largest factor, up to `high`, at which `takes(factor)` is carried in `hours_share` of the hours."""
+    return largest(lambda factor: carried_share(sources, takes(factor), capacity) >= hours_share, high)
+
+
 def _swings(sd: float) -> Array:
     """The shared swing at its nodes: log-normal, mean one."""
     raw = np.exp(sd * SWING_Z)
     return np.asarray(raw / np.dot(raw, SWING_WEIGHT))
 
 
-def _lumps_within(mean: Array, second: Array, squares: Array, capacity: Array) -> Array:
-    """P(load <= capacity) for a binomial number of equal lumps with the load's moments."""
+def _lumps_within(mean: Array, second: Array, squares: Array, capacity: Array, unlike: Array) -> Array:
+    """P(load <= capacity) for a binomial number of equal lumps with the load's moments.
+
+    Whole lumps fit where all take the same (`unlike` 0); the more takes differ, the more a part of a lump counts too.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         lump = np.where(mean > 0, second / mean, 1.0)
         chance = np.clip(np.where(second > 0, squares / second, 0.5), 1e-9, 1.0)
         number = np.where(mean > 0, mean / (lump * chance), 0.0)
     fits = np.floor(capacity / lump * (1 + 1e-12) + 1e-9)
-    inside = betainc(np.maximum(number - fits, 1e-9), np.maximum(fits, 0.0) + 1.0, 1.0 - chance)
+    parts = np.maximum(fits + unlike * (capacity / lump - fits - 0.5), -1.0 + 1e-9)
+    inside = betainc(np.maximum(number - parts, 1e-9), parts + 1.0, 1.0 - chance)
     return np.where(fits < 0, 0.0, np.where(fits >= number - 1e-9, 1.0, inside))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from ampacity.planner.active_load import largest
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.question import question
@@ -40,5 +38,5 @@ def people_carried(
     if not others:
         q = q.without_others()
     hours_share = s.service_level.hours.value
-    times = largest(lambda f: q.carried(np.inf, q.takers, f) >= hours_share, MOST_TIMES, start=1.0, precision=1e-2)
+    times = largest(lambda f: q.carried(q.stated, q.takers, f) >= hours_share, MOST_TIMES, start=1.0, precision=1e-2)
     return times * people_of(load)

@@ -131,10 +131,14 @@ class _Found:
 def _largest(q: Question, hours_share: float, guarantee: bool) -> _Found:
     """The rate that limits may allow: as people use limits, and if all active people used theirs up."""
     everyone, nobody = np.ones_like(q.takers), np.zeros_like(q.takers)
+    unlimited = np.full_like(q.stated, np.inf)
     # where every window is stated there is nothing to find
-    scale = largest(lambda rate: q.carried(rate, q.takers) >= hours_share, q.highest) if q.free else q.highest
-    sure = largest(lambda rate: q.carried(rate, everyone) >= hours_share, q.highest) if guarantee else 0.0
-    return _Found(scale, sure, q.carried(scale, q.takers), q.carried(np.inf, nobody))
+    scale, sure = q.highest, 0.0
+    if q.free.any():
+        scale = largest(lambda f: q.carried(q.allowed(f), q.takers) >= hours_share, q.highest)
+    if guarantee:
+        sure = largest(lambda f: q.carried(q.at_most(f), everyone) >= hours_share, q.highest)
+    return _Found(scale, sure, q.carried(q.allowed(scale), q.takers), q.carried(unlimited, nobody))
 
 
 def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> dict[tuple[str, str], OperatingPoint]:
@@ -174,7 +178,7 @@ def windows_of(s: Scenario, tier: Tier, scale: float = 0.0, guaranteed: float = 
             window=w.name,
             length_s=w.length_s,
             tokens=tokens,
-            guaranteed=guaranteed * tier.weight * use.mean,
+            guaranteed=min(guaranteed * tier.weight * use.mean, tokens if w.tokens is not None else np.inf),
             stated=w.tokens is not None,
             binding=refused == worst and refused > BINDS_ABOVE,
             active_s=use.active_s,

@@ -235,9 +235,7 @@ def _movers(
 
 def _notes(s: Scenario) -> tuple[str, ...]:
     """What the scenario says that this plan does not use, so that nobody takes silence for effect."""
-    notes = [
-        f'event "{e.name}": a change of limits is not planned; the tier keeps its limit' for e in s.events if e.limit
-    ]
+    notes = []
     for c in s.contracts:
         unused = [
             key

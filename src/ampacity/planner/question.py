@@ -23,15 +23,15 @@ Array = NDArray[np.float64]
 class Question:
     """Who may be active in each kind of hour, what one of them takes, and what can be given.
 
-    free: whether any window is to be found. limited: whether a tier has windows. weight: its allowance in units of the
-    others'. stated: the rate that stated windows allow, over today's mean rate, infinite where none is stated.
-    takers, parallel, sigma: as the behaviour has them. own_second: second moment of one hour's own use.
+    free: whether some window of a tier is to be found. limited: whether a tier has windows. weight: its allowance in
+    units of the others'. stated: the rate that stated windows allow, over today's mean rate, infinite where none is
+    stated. takers, parallel, sigma: as the behaviour has them. own_second: second moment of one hour's own use.
     cost: accelerator-seconds of one active second. All [tier].
     """
 
     sources: Sources
     capacity: Capacity
-    free: bool
+    free: NDArray[np.bool_]
     limited: NDArray[np.bool_]
     weight: Array
     stated: Array
@@ -41,9 +41,17 @@ class Question:
     own_second: Array
     cost: Array
 
-    def takes(self, rate: float, takers: Array) -> Takes:
-        """Takers use up the rate that limits allow; the others use what they want of it; no window, no cap."""
-        cap = np.maximum(np.minimum(rate * self.weight, self.stated), 1e-12)
+    def at_most(self, factor: float) -> Array:
+        """The rate at a factor, or the stated one where that is less."""
+        return np.asarray(np.minimum(factor * self.weight, self.stated))
+
+    def allowed(self, factor: float) -> Array:
+        """The rate that windows allow at a factor; where all of a tier's windows are stated no factor changes it."""
+        return np.where(self.free, self.at_most(factor), self.stated)
+
+    def takes(self, rate: Array, takers: Array) -> Takes:
+        """Takers use up the rate they may have; the others use what they want of it; no window, no cap."""
+        cap = np.maximum(rate, 1e-12)
         used_up = np.minimum(cap, self.parallel)
         mean = takers * used_up + (1 - takers) * capped_mean(cap, self.sigma)
         second = takers * used_up**2 + (1 - takers) * capped_second(cap, self.sigma)
@@ -52,8 +60,8 @@ class Question:
             self.cost**2 * np.where(self.limited, second, self.own_second),
         )
 
-    def carried(self, rate: float, takers: Array, people: float = 1.0) -> float:
-        """Share of hours carried at a rate, with so many times the people of limited tiers."""
+    def carried(self, rate: Array, takers: Array, people: float = 1.0) -> float:
+        """Share of hours carried at rates by tier, with so many times the people of limited tiers."""
         many = np.where(self.limited, people, 1.0) * self.sources.people
         sources = Sources(many, self.sources.active, self.sources.swing)
         return carried_share(sources, self.takes(rate, takers), self.capacity)
@@ -95,9 +103,8 @@ def question(
     behaviours = [t.behaviour for t in tiers]
     swing = float(np.average([b.common_swing.value for b in behaviours], weights=np.maximum(people, 1e-9)))
     within = np.array([b.sigma_within.value for b in behaviours])
-    windows = [w for t in tiers if (limit := limit_of(s, t)) is not None for w in limit.windows]
     return Question(
-        free=any(w.tokens is None for w in windows),
+        free=np.array([any(w.tokens is None for w in getattr(limit_of(s, t), "windows", ())) for t in tiers]),
         sources=Sources(people, kinds[:, :n], swing),
         capacity=capacity,
         limited=np.array([limit_of(s, t) is not None for t in tiers]),

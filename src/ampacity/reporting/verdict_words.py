@@ -49,7 +49,7 @@ def conditions(p: Plan) -> list[str]:
     if p.movers:
         moved = ", ".join(f"{path_in_words(m.path)} (x{digits(m.factor, 2)})" for m in p.movers[:3])
         said.append(f"What moves it most, upper half of a range over lower: {moved}.")
-    said += [_binding(v), *_risks(v)]
+    said += [_binding(v), *_risks(p, v)]
     if p.scenario.as_of is not None and p.scenario.as_of > v.changed_on:
         said += why_it_differs(p.scenario, v.changed_on)
     return [*said, DISCLAIMER]
@@ -93,7 +93,7 @@ def as_data(p: Plan) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _risks(v: Verdict) -> list[str]:
+def _risks(p: Plan, v: Verdict) -> list[str]:
     said = []
     if v.with_contracts:
         said.append(f"What came with it alone carries {tokens(v.alone.median)} ({_ninety(v.alone)}).")
@@ -102,8 +102,8 @@ def _risks(v: Verdict) -> list[str]:
         worlds = share(v.holds_without_largest_share)
         said.append(f"Without the largest supplier ({v.supplier}) it holds {fewer}: in {worlds} of worlds.")
     if v.growth:
-        median, low, high = (_iso(d) or "no end in sight" for d in v.holds_until)
-        said.append(f"At {share(v.growth.median)} growth a month it holds until {median} (90 %: {low} to {high}).")
+        median, low, high = (_until(d, p.scenario.start) for d in v.holds_until)
+        said.append(f"At {share(v.growth.median)} growth a month it holds until {median} (90 %: {low}, to {high}).")
     return said
 
 
@@ -130,3 +130,13 @@ def _news(n: News) -> str:
     return (
         f"{path_in_words(n.path)} is known otherwise{when}" if n.before else f"{path_in_words(n.path)} is known{when}"
     )
+
+
+def _until(day: date | None, start: date) -> str:
+    if day is None:
+        return "beyond a century"
+    return day.isoformat() if day >= start else "not even on the first day"
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
