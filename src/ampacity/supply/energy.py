@@ -18,8 +18,9 @@ Array = NDArray[np.float64]
 class Energy:
     """Energy of a pool over its hours, all modelled.
 
-    facility_w: mean power at the facility's meter in each hour [W]. server_j, it_j, facility_j: on the three bases [J]. cost_usd, carbon_g, water_m3: None where the site gives no
-    price, carbon intensity or water intensity.
+    facility_w: mean power at the facility's meter in each hour [W]. server_j, it_j, facility_j: on the three bases [J].
+    cost_usd, carbon_g, water_m3: None where the site gives no price, carbon intensity or water intensity; all of the
+    energy counts as grid power here (`supply.air` tells the sources apart).
     """
 
     facility_w: Array
