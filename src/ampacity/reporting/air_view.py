@@ -198,7 +198,8 @@ def _says(site: Site, found: dict[str, Any], cases: dict[str, tuple[Air, Air]]) 
         kept = found["energized"]
         said.append(
             f"With its turbines the site energizes {share(kept['with_turbines']['mean'])} of the delivered "
-            f"accelerators at nameplate, without them {share(kept['without_turbines']['mean'])} (modelled, mean over the hours)."
+            f"accelerators at nameplate, without them {share(kept['without_turbines']['mean'])} "
+            "(modelled, mean over the hours)."
         )
     for turbines, hours in found["full_load_hours_of_nox_cap"].items():
         words = ", ".join(f"{count(h)} with {control}" for control, h in hours.items())

@@ -48,9 +48,8 @@ def utilization_view(s: Scenario, a: Answer) -> View:
         lines.append(f"  {r['name']:<12} {share(r['value']):>9}  {r['numerator']} / {r['denominator']}")
     lines += ["", "  The same word elsewhere, for comparison; none of these is a stage above:"]
     for line in data["lines"]:
-        lines.append(
-            f"  {line['words']:<12} {digits(100 * line['value']) + ' %':>9}  {line['numerator']} / {line['denominator']}"
-        )
+        percent = f"{digits(100 * line['value'])} %"
+        lines.append(f"  {line['words']:<12} {percent:>9}  {line['numerator']} / {line['denominator']}")
         lines.append(f"  {'':<12} {'':>9}  {line['status']} by {line['who']}, known since {line['known_since']}")
     lines += ["", "  Levers (published factor, low to high):"]
     for lever in data["levers"]:

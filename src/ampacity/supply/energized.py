@@ -74,6 +74,6 @@ def energized_share(site: Site, chips: Sequence[Accelerator], delivered: Sequenc
         (nameplate_w(chip, site, "facility") * count for chip, count in zip(chips, delivered, strict=True)),
         np.zeros(hours.count),
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         share = np.where(needed > 0, power_limit_w(site, hours) / needed, 1.0)
     return np.clip(share, 0.0, 1.0)
