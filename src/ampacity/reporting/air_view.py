@@ -130,13 +130,11 @@ def _alone(site: Site, drawn: Array, shares: tuple[Array, Array], hours: Hours, 
     return air_without_turbines(site, drawn, shares, hours, as_of)
 
 
-def _share_data(energized: Array) -> dict[str, float]:
+def _share_data(energized: Array) -> dict[str, float | None]:
     """Share of the delivered accelerators with power: mean over the hours in which some are there, and the least."""
-    return (
-        {"mean": float(energized.mean()), "least": float(energized.min())}
-        if len(energized)
-        else {"mean": 1, "least": 1}
-    )
+    if not len(energized):
+        return {"mean": None, "least": None}
+    return {"mean": float(energized.mean()), "least": float(energized.min())}
 
 
 def _air(found: Air, hours: Hours, site: Site) -> dict[str, Any]:
@@ -145,7 +143,10 @@ def _air(found: Air, hours: Hours, site: Site) -> dict[str, Any]:
     energy = {kind: float(d.gives_j(kind).sum()) / MWH_J for kind in kinds}
     return {
         "energy_mwh": {"needed": float(d.needed_j.sum()) / MWH_J, **energy, "short": float(d.short_j.sum()) / MWH_J},
-        "by_source_mwh": {source.name: float(source.gives_j.sum()) / MWH_J for source in d.sources},
+        "by_source": [
+            {"name": source.name, "kind": source.kind, "mwh": float(source.gives_j.sum()) / MWH_J}
+            for source in d.sources
+        ],
         "hours_on_gas": found.hours_on_gas,
         "turbines_t": {name: asdict(span.times(1 / TONNE_G)) for name, span in found.turbines_g.items()},
         "co2_t": {method: _tonnes(span) for method, span in found.co2_g.items()},
@@ -194,7 +195,7 @@ def _finite(span: Span) -> dict[str, float] | None:
 def _says(site: Site, found: dict[str, Any], cases: dict[str, tuple[Air, Air]]) -> list[str]:
     """Sentences: the fleet with and without turbines, gas, caps, CO2 by both methods, water."""
     said = []
-    if site.turbines:
+    if site.turbines and found["energized"]["with_turbines"]["mean"] is not None:
         kept = found["energized"]
         said.append(
             f"With its turbines the site energizes {share(kept['with_turbines']['mean'])} of the delivered "
@@ -248,7 +249,7 @@ def _cap_says(permit: dict[str, Any], case: str) -> list[str]:
     for species, cap in permit["caps"].items():
         name = f"{NAMES[species]} {digits(cap['cap_t'])} t"
         passed = cap["passed_on"]
-        parts.append(f"{name} over from {passed}" if passed else f"{name} used to {share(cap['share_of_cap'])}")
+        parts.append(f"{name} over from {passed}" if passed else f"{name} used to {share(cap['share_of_cap'] or 0)}")
     said = []
     if parts:
         said.append(f"Caps in any twelve months, {permit['control']} factors, modelled, {case}: {', '.join(parts)}.")
@@ -266,7 +267,7 @@ def _full_load(site: Site, as_of: date | None) -> dict[str, dict[str, float]]:
             continue
         for control in get_args(Control):
             rates = turbine_rates(turbine.model_copy(update={"control": control, "nox_g_per_j": None}), as_of)
-            if "nox" in rates:
+            if "nox" in rates and turbine.power_w.value > 0:
                 hours = full_load_hours(turbine.permit.nox_g.value, turbine.power_w.value, rates["nox"].value)
-                found.setdefault(turbine.name, {})[control] = float(hours)
+                found.setdefault(turbine.name or "the turbines", {})[control] = float(hours)
     return found
