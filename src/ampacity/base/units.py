@@ -42,6 +42,8 @@ gallon = 3.785411784e-3 * meter ** 3 = gal = gallons
 joule = 1e3 * gram * meter ** 2 / second ** 2 = J
 watt = joule / second = W
 watt_hour = 3600 * joule = Wh
+british_thermal_unit = 1055.05585262 * joule = Btu
+million_british_thermal_units = 1e6 * british_thermal_unit = MMBtu
 
 bit = [information] = bit = bits
 byte = 8 * bit = B = bytes

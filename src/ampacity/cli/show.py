@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ampacity.cli.options import AsOf, Json, Seed, Sets
+from ampacity.cli.options import AsOf, Json, ScenarioName, Seed, Sets
 
 app = typer.Typer(help="Show one thing with its sources.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -64,6 +64,53 @@ def limits(
         from ampacity.planner.plan import plan
 
         view = limits_view(plan(load_scenario(scenario, sets, as_of), seed=seed))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
+def site(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None) -> None:
+    """Sites and fleets: power on every basis, per accelerator, against what is stated."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.reporting.power_view import fleet_view
+
+    view = fleet_view(load_scenario(scenario, sets, as_of))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
+def air(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None, seed: Seed = 1) -> None:
+    """Air: modelled emissions and water of every site, permits, and the fleet with and without its turbines."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.planner.answer import answer
+    from ampacity.reporting.air_view import air_view
+    from ampacity.scenario.worlds import draw
+
+    s = load_scenario(scenario, sets, as_of)
+    view = air_view(s, answer(draw(s, seed, 0)))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
+def utilization(
+    scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None, seed: Seed = 1
+) -> None:
+    """Utilization: every ratio with its numerator and denominator, and the ladder of levers."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.planner.answer import answer
+    from ampacity.reporting.utilization_view import utilization_view
+    from ampacity.scenario.worlds import draw
+
+    s = load_scenario(scenario, sets, as_of)
+    view = utilization_view(s, answer(draw(s, seed, 0)))
     write_json(json, view.data)
     if json != "-":
         typer.echo(view.text)

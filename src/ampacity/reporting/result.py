@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ampacity.planner.plan import Interval, Plan
+from ampacity.reporting.air_view import emissions
 from ampacity.reporting.verdict_words import as_data
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
@@ -35,6 +36,7 @@ def result(p: Plan) -> dict[str, Any]:
             "all": a.cost_usd / days,
         },
         "energy": _energy(p, days),
+        "emissions": emissions(p.scenario, a),
         "service": {
             f"{tier} on {pool}": asdict(point) for load in a.models for (tier, pool), point in load.points.items()
         },

@@ -85,6 +85,11 @@ def grid_carbon(name: str) -> list[dict[str, Any]]:
     return claims("grid_carbon", "grid", name).get("value", [])
 
 
+def emission_claims(control: str) -> dict[str, list[dict[str, Any]]]:
+    """Emission factors of a control word by quantity; empty if the catalog does not know it."""
+    return claims("emission_factors", "control", control)
+
+
 def site_defaults() -> dict[str, Any]:
     """What a site is taken to be where the scenario is silent."""
     return dict(claims("site_defaults", "kind", "ground"))

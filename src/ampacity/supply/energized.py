@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ampacity.physics.power import on_basis
 from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.site import Site
+from ampacity.scenario.site import GridConnection, Site, Turbine
+from ampacity.scenario.value import Value
 from ampacity.supply.delivery import Hours, between
 
 Array = NDArray[np.float64]
@@ -22,25 +23,47 @@ def nameplate_w(chip: Accelerator, site: Site, basis: str) -> float:
     return float(on_basis(server.value if server else 0.0, basis, site.it_per_server.value, site.pue.value))
 
 
+def grid_w(feed: GridConnection, zone: str, hours: Hours) -> Array:
+    """What a grid connection can give in each hour. [W]"""
+    return feed.power_w.value * between(hours, zone, feed.since, feed.until)
+
+
+def turbine_w(turbine: Turbine, zone: str, hours: Hours) -> Array:
+    """What turbines can give in each hour: while they stand and, where they have a permit, while it holds. [W]"""
+    there = between(hours, zone, turbine.since, turbine.until)
+    if turbine.permit is not None:
+        last = turbine.permit.until
+        there *= between(hours, zone, turbine.permit.since, last + timedelta(days=1) if last else None)
+    return turbine.power_w.value * there
+
+
+def nameplate_limit_w(site: Site) -> float:
+    """Nameplate of a site at the facility's meter, whichever basis it is stated on; infinite where none is. [W]"""
+    if site.power_w is None:
+        return float("inf")
+    at_meter = on_basis(1.0, "facility", site.it_per_server.value, site.pue.value)
+    own_basis = on_basis(1.0, site.power_w.basis, site.it_per_server.value, site.pue.value)
+    return site.power_w.value * float(at_meter / own_basis)
+
+
+def without_turbines(site: Site) -> Site:
+    """The same site fed by its grid alone; where it has no grid connection, by nothing."""
+    if not site.turbines:
+        return site
+    grid = site.grid or (GridConnection(name="none", power_w=Value(value=0.0, unit="W")),)
+    return site.model_copy(update={"turbines": (), "grid": grid})
+
+
 def power_limit_w(site: Site, hours: Hours) -> Array:
     """What a site can feed in each hour, at the facility's meter; infinite where the scenario states no power. [W]
 
-    The least of nameplate and feeds. Turbines without a permit in force do not run. Batteries shift, they do not add.
+    The least of nameplate and feeds. Turbines run while their permit holds; those that state no permit run too, and
+    `supply.air` shows them apart. Batteries shift, they do not add.
     """
-    limit = np.full(hours.count, np.inf)
-    if site.power_w is not None:
-        at_meter = on_basis(1.0, "facility", site.it_per_server.value, site.pue.value)
-        own_basis = on_basis(1.0, site.power_w.basis, site.it_per_server.value, site.pue.value)
-        limit[:] = site.power_w.value * float(at_meter / own_basis)
+    limit = np.full(hours.count, nameplate_limit_w(site))
     if site.grid or site.turbines:
-        feeds = np.zeros(hours.count)
-        for feed in site.grid:
-            feeds += feed.power_w.value * between(hours, site.time_zone, feed.since, feed.until)
-        for turbine in site.turbines:
-            running = between(hours, site.time_zone, turbine.since, turbine.until)
-            if turbine.permit and turbine.permit.until:
-                running *= between(hours, site.time_zone, None, turbine.permit.until + timedelta(days=1))
-            feeds += turbine.power_w.value * running
+        feeds = sum((grid_w(feed, site.time_zone, hours) for feed in site.grid), np.zeros(hours.count))
+        feeds += sum((turbine_w(t, site.time_zone, hours) for t in site.turbines), np.zeros(hours.count))
         limit = np.minimum(limit, feeds)
     return limit
 
@@ -51,6 +74,6 @@ def energized_share(site: Site, chips: Sequence[Accelerator], delivered: Sequenc
         (nameplate_w(chip, site, "facility") * count for chip, count in zip(chips, delivered, strict=True)),
         np.zeros(hours.count),
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         share = np.where(needed > 0, power_limit_w(site, hours) / needed, 1.0)
     return np.clip(share, 0.0, 1.0)

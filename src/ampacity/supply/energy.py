@@ -18,10 +18,12 @@ Array = NDArray[np.float64]
 class Energy:
     """Energy of a pool over its hours, all modelled.
 
-    server_j, it_j, facility_j: on the three bases [J]. cost_usd, carbon_g, water_m3: None where the site gives no
-    price, carbon intensity or water intensity.
+    facility_w: mean power at the facility's meter in each hour [W]. server_j, it_j, facility_j: on the three bases [J].
+    cost_usd, carbon_g, water_m3: None where the site gives no price, carbon intensity or water intensity; all of the
+    energy counts as grid power here (`supply.air` tells the sources apart).
     """
 
+    facility_w: Array
     server_j: float
     it_j: float
     facility_j: float
@@ -38,10 +40,12 @@ def energy(site: Site, chip: Accelerator, energized: Array, prefill: Array, deco
     tdp = chip.tdp_w.value if chip.tdp_w else 0.0
     nameplate = chip.server_w.value if chip.server_w else tdp
     draw = server_power_w(accelerator_power_w(tdp, prefill, decode), tdp, nameplate)
-    server_j = float(np.sum(draw * energized)) * 3600.0
+    server_w = draw * energized
+    server_j = float(np.sum(server_w)) * 3600.0
     it_j = float(on_basis(server_j, "it", site.it_per_server.value, site.pue.value))
     facility_j = float(on_basis(server_j, "facility", site.it_per_server.value, site.pue.value))
     return Energy(
+        facility_w=on_basis(server_w, "facility", site.it_per_server.value, site.pue.value),
         server_j=server_j,
         it_j=it_j,
         facility_j=facility_j,
