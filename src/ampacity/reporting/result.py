@@ -34,9 +34,7 @@ def result(p: Plan) -> dict[str, Any]:
         },
         "energy": _energy(p, days),
         "service": {
-            f"{tier} on {pool}": asdict(point)
-            for load in a.models
-            for (tier, pool), point in load.points.items()
+            f"{tier} on {pool}": asdict(point) for load in a.models for (tier, pool), point in load.points.items()
         },
         "movers": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
