@@ -1,4 +1,4 @@
-"""What a contract's capacity costs, span by span: by the calendar month, by the delivered accelerator-hour, by an index.
+"""What a contract's capacity costs, span by span: by the calendar month, by the delivered hour, by an index.
 
 The fee as the ramp, reclaims, late delivery and the end of the contract make it. What take-or-pay, prepayments, credits
 and commitments add or take away is booked by the ledger.
@@ -132,7 +132,7 @@ def monthly_share(s: Scenario, contract: Contract, when: Term) -> Array:
 
 
 def late_discount(s: Scenario, contract: Contract, when: Term) -> Array:
-    """Share of the fee that late delivery takes off in each span: from the end of the cure until all is there. [0 to 1]"""
+    """Share of the fee that late delivery takes off: from the end of the cure until all is there. [0 to 1]"""
     late = lateness(s, contract)
     if late is None or late.terms.discount is None:
         return np.zeros(when.count)

@@ -82,7 +82,7 @@ def quantity(s: Scenario, pool: Pool, times: Times) -> Quantity:
 
 
 def in_force(s: Scenario, contract: Contract, at_s: NDArray[np.int64], zone: str) -> Array:
-    """1 at the instants at which a contract is in force, else 0: it ends on its day, by notice, or for late delivery."""
+    """1 at the instants at which a contract is in force, else 0: it ends on its day, by notice, or for lateness."""
     over_s = over_at_s(s, contract, zone)
     return ((at_s >= utc_s(contract.start, zone)) & (at_s < over_s)).astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""Leaving a contract: termination by either side, reclaim for cause, and the warning that comes before the capacity goes.
+"""Leaving a contract: termination by either side, reclaim for cause, and the warning before the capacity goes.
 
 What a clause allows, and what events make of it. When it becomes money is left to the ledger.
 """

@@ -1,6 +1,6 @@
 """The lessor's view: what contracts give to others, taken hour by hour from the scenario's own fleet.
 
-A lessor gives no more than it has: of one type at one site, contracts are served in the order in which they are written.
+A lessor gives no more than it has: of one type at one site, contracts are served in the order they are written in.
 """
 
 from __future__ import annotations

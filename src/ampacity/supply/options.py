@@ -1,4 +1,4 @@
-"""Options of a contract: rights to extend, expand, take first or swap, which change something only if an event uses them."""
+"""Options of a contract: rights to extend, expand, take first or swap. Only an event that uses one changes anything."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def exercised(s: Scenario) -> Scenario:
 
 
 def growth(s: Scenario, contract: Contract, at_s: Instants) -> Array:
-    """A monthly fee over that of the contract as signed: what expansions add grows it by their share of the quantity."""
+    """A monthly fee over that of the contract as signed: expansions make it grow by their share of the quantity."""
     zone = zone_of(s, contract)
     grown = np.ones(len(at_s))
     signed = sum(d.quantity.value for d in contract.deliveries if d.since is None)
@@ -71,7 +71,7 @@ def _with_uses(s: Scenario, contract: Contract) -> Contract:
 
 
 def _swapped(deliveries: tuple[Delivery, ...], option: CapacityOption, day: date) -> tuple[Delivery, ...]:
-    """Every delivery ends on the day, and the same quantity, or the option's in the same parts, follows in its place."""
+    """Every delivery ends on the day; the same quantity, or the option's in the same parts, follows in its place."""
     old = [d for d in deliveries if d.until is None and d.since != day]
     if not old or any(d.until == day for d in deliveries):
         return deliveries
