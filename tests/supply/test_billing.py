@@ -7,17 +7,17 @@ from collections.abc import Callable
 import pytest
 
 from ampacity.scenario.scenario import Scenario
-from ampacity.supply.billing import hourly_fees_usd, price_usd_per_s
-from ampacity.supply.capacity import capacities
+from ampacity.supply.billing import price_usd_per_s
 from ampacity.supply.delivery import hours_of
+from ampacity.supply.ledger import accounts, paid_and_earned_usd
 
 Ours = Callable[..., Scenario]
 
 
 def bill(s: Scenario) -> float:
     hours = hours_of(s)
-    found = capacities(s, hours)
-    return hourly_fees_usd(tuple(c.pool for c in found), tuple(c.delivered for c in found), hours)
+    paid, _ = paid_and_earned_usd(accounts(s, hours), hours)
+    return paid
 
 
 def fee(**form: object) -> dict[str, object]:

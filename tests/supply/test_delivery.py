@@ -8,9 +8,11 @@ from datetime import date
 import numpy as np
 import pytest
 
+from ampacity.base.calendar import utc_s
 from ampacity.scenario.pool import pools
 from ampacity.scenario.scenario import Scenario
-from ampacity.supply.delivery import Quantity, between, fee_share, hours_of, quantity
+from ampacity.supply.delivery import Quantity, between, hours_of, quantity
+from ampacity.supply.ramp import fee_share
 
 Ours = Callable[..., Scenario]
 RAMP = [{"date": "2026-11-25", "quantity": 2}, {"date": "2026-12-01", "quantity": 8}]
@@ -123,6 +125,7 @@ def test_the_fee_follows_the_step_of_the_ramp_in_force(ours: Ours) -> None:
         {"date": "2026-11-25", "quantity": 2, "fee_share": "25 %"},
         {"date": "2026-12-01", "quantity": 8, "fee_share": "100 %"},
     ]
-    contract = ours(with_ramp(steps)).contract("server")
+    s = ours(with_ramp(steps))
     days = (date(2026, 11, 24), date(2026, 11, 25), date(2026, 11, 30), date(2026, 12, 1))
-    assert [fee_share(contract, day) for day in days] == [0.0, 0.25, 0.25, 1.0]
+    at_s = np.array([utc_s(day, "America/Chicago") for day in days])
+    assert fee_share(s, s.contract("server"), at_s).tolist() == [0.0, 0.25, 0.25, 1.0]

@@ -114,3 +114,22 @@ def utilization(
     write_json(json, view.data)
     if json != "-":
         typer.echo(view.text)
+
+
+@app.command()
+def contracts(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file or a packaged scenario.")],
+    sets: Sets = None,
+    as_of: AsOf = None,
+    json: Json = None,
+    seed: Seed = 1,
+) -> None:
+    """Contracts: quantity, fee, price, exit and exposure of each; the largest supplier gone; concentration."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.reporting.contract_view import contracts_view
+
+    view = contracts_view(load_scenario(scenario, sets, as_of), seed)
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from ampacity.planner.limits import ModelLoad, model_loads
 from ampacity.scenario.scenario import Scenario
-from ampacity.supply.billing import hourly_fees_usd
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import Hours, hours_of
 from ampacity.supply.energy import Energy, energy
+from ampacity.supply.ledger import accounts, paid_and_earned_usd
+from ampacity.supply.options import exercised
 from ampacity.supply.waterfall import Booking, book
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ class TierService:
 
 @dataclass(frozen=True)
 class Answer:
-    """One world's answer. bookings: one a pool. fees_usd: over all hours. energy: one a pool."""
+    """One world's answer. bookings, energy: one a pool. fees_usd: paid over all hours; earned_usd: by leasing out."""
 
     hours: Hours
     supply: tuple[PoolCapacity, ...]
@@ -46,10 +47,11 @@ class Answer:
     bookings: tuple[Booking, ...]
     energy: tuple[Energy, ...]
     fees_usd: float
+    earned_usd: float = 0.0
 
     @property
     def cost_usd(self) -> float:
-        """Fees and energy over all hours. [USD]"""
+        """Fees paid and energy over all hours; what is earned by leasing out is not taken off. [USD]"""
         return self.fees_usd + sum(e.cost_usd or 0.0 for e in self.energy)
 
     def tokens(self) -> dict[str, float]:
@@ -71,23 +73,25 @@ class Answer:
 
 def answer(s: Scenario, *, guarantee: bool = True) -> Answer:
     """Plan one world of a scenario; `guarantee` as in `model_loads`."""
+    s = exercised(s)
     hours = hours_of(s)
     supply = capacities(s, hours)
     models = model_loads(s, hours, supply, guarantee=guarantee)
     served = tuple(row for load in models for row in _service(load))
-    bookings, energies = [], []
+    bookings, energies, used = [], [], {}
     for pool in supply:
         load = next((m for m in models if any(p is pool for p in m.pools)), None)
         busy, useful, prefill = _busy(load, served, pool)
         ratios = {**pool.ratios, "busy": busy, "useful": useful}
         bookings.append(book(pool.pool.name, pool.contracted, ratios))
+        used[pool.pool.name] = pool.held + pool.running_accelerators * busy
         on = pool.delivered * pool.energized
         with np.errstate(divide="ignore", invalid="ignore"):
             active = np.where(on > 0, pool.running_accelerators * busy / on, 0.0)
         active = np.clip(active, 0.0, 1.0)
         energies.append(energy(pool.pool.site, pool.pool.accelerator, on, active * prefill, active * (1 - prefill)))
-    fees = hourly_fees_usd(tuple(p.pool for p in supply), tuple(p.delivered for p in supply), hours)
-    return Answer(hours, supply, models, served, tuple(bookings), tuple(energies), fees)
+    fees, earned = paid_and_earned_usd(accounts(s, hours, used), hours)
+    return Answer(hours, supply, models, served, tuple(bookings), tuple(energies), fees, earned)
 
 
 def prefill_share(models: tuple[ModelLoad, ...], tiers: tuple[TierService, ...]) -> float:

@@ -17,8 +17,13 @@ from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
+from ampacity.scenario.contract import Contract
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw, ranges, values
+from ampacity.supply.billing import price_usd_per_s
+from ampacity.supply.delivery import hours_of
+from ampacity.supply.leasing import leased_out
+from ampacity.supply.options import exercised, rights
 
 if TYPE_CHECKING:
     import polars as pl
@@ -237,25 +242,42 @@ def _notes(s: Scenario) -> tuple[str, ...]:
     """What the scenario says that this plan does not use, so that nobody takes silence for effect."""
     notes = []
     for c in s.contracts:
-        unused = [
-            key
-            for key in (
-                "take_or_pay",
-                "commitment",
-                "prepayment",
-                "delivery",
-                "service_credits",
-                "termination",
-                "options",
+        unused = [f"{kind} (no event uses it)" for kind in unused_rights(s, c)]
+        if c.commitment and c.fee is None:
+            notes.append(
+                f'contract "{c.name}": no fee says what is spent when; its commitment counts evenly over its time'
             )
-            if getattr(c, key)
-        ]
-        if c.reclaim and not any(e.kind == "reclaim" and e.contract == c.name for e in s.events):
-            unused.append("reclaim (no event exercises it)")
-        if c.earmark:
-            unused.append("earmark")
+        if any(r.hazard_per_s for r in c.reclaim):
+            notes.append(
+                f'contract "{c.name}": the hazard of a reclaim is shown, not planned for; an event tries it out'
+            )
         if unused:
             notes.append(
-                f'contract "{c.name}": {", ".join(unused)} kept with the scenario, without effect on this plan'
+                f'contract "{c.name}": {", ".join(unused)}; kept with the scenario, without effect on this plan'
             )
-    return tuple(notes)
+        if (
+            c.fee
+            and c.fee.index
+            and any(price_usd_per_s(c, s.accelerator(d.accelerator)) is None for d in c.deliveries)
+        ):
+            notes.append(
+                f'contract "{c.name}": {c.fee.index} is not known for all of its accelerators; those cost nothing here'
+            )
+    return (*notes, *_given_short(s))
+
+
+def unused_rights(s: Scenario, contract: Contract) -> list[str]:
+    """Rights of a contract that no event uses: reclaim, termination, options."""
+    used = {e.kind for e in s.events if e.contract == contract.name}
+    found = [kind for kind in ("reclaim", "termination") if getattr(contract, kind) and kind not in used]
+    return found + [f"the right to {right.kind}" for right in rights(s, contract) if right.used_on is None]
+
+
+def _given_short(s: Scenario) -> list[str]:
+    """What is promised to others beyond what is there."""
+    out = leased_out(exercised(s), hours_of(s))
+    return [
+        f"{name}: up to {float((promised - out.given[name]).max()):,.0f} accelerators are promised beyond what is there"
+        for name, promised in out.promised.items()
+        if np.any(promised > out.given[name] + 1e-6)
+    ]

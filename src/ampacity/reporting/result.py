@@ -7,6 +7,8 @@ from typing import Any
 
 from ampacity.planner.plan import Interval, Plan
 from ampacity.reporting.air_view import emissions
+from ampacity.reporting.concentration_view import concentration_of
+from ampacity.reporting.contract_view import contracts_of
 from ampacity.reporting.verdict_words import as_data
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
@@ -32,11 +34,14 @@ def result(p: Plan) -> dict[str, Any]:
         "cost_usd_per_mtok_interval": {k: asdict(c) if c else None for k, c in p.cost_usd_per_mtok.items()},
         "cost_usd_per_day": {
             "fees": a.fees_usd / days,
+            "earned_by_leasing_out": a.earned_usd / days,
             "energy": (a.cost_usd - a.fees_usd) / days,
             "all": a.cost_usd / days,
         },
         "energy": _energy(p, days),
         "emissions": emissions(p.scenario, a),
+        "contracts": contracts_of(p),
+        "concentration": concentration_of(p.scenario),
         "service": {
             f"{tier} on {pool}": asdict(point) for load in a.models for (tier, pool), point in load.points.items()
         },

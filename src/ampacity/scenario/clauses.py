@@ -21,6 +21,7 @@ from ampacity.scenario.value import (
 )
 
 Party = Literal["lessor", "lessee", "either"]
+OptionKind = Literal["extend", "expand", "first-refusal", "swap-generation"]
 
 
 class Fee(Noun):
@@ -47,7 +48,10 @@ class Fee(Noun):
 
 
 class SpendCommitment(Noun):
-    """A sum to be spent between two days; what is missing at the end is due then. total_usd [USD]."""
+    """A sum to be spent from one day until before another; what is missing at the end is due then. total_usd [USD].
+
+    rollover: what is paid for a shortfall is set off against later fees of the contract; without it it is lost.
+    """
 
     total_usd: Money = Field(alias="total")
     begin: date = Field(alias="from")
@@ -69,7 +73,10 @@ class Prepayment(Noun):
 
 
 class DeliveryTerms(Noun):
-    """If capacity is missing on `deadline` and `cure_days` later: terminate, take fewer pro rata, or a discount."""
+    """If capacity is missing on `deadline` and `cure_days` later: terminate, take fewer pro rata, or a discount.
+
+    The remedy begins with the day on which the cure ends; a discount [0 to 1] lasts until all is there.
+    """
 
     deadline: date
     cure_days: PlainDays = Field(0.0, alias="cure")
@@ -91,7 +98,10 @@ class ServiceCredit(Noun):
 
 
 class Termination(Noun):
-    """Leaving for convenience: who, with which notice [days], from when at the earliest, at what fee [USD]."""
+    """Leaving for convenience: who, with which notice [days], at what fee [USD].
+
+    earliest: the first day on which notice may be given.
+    """
 
     party: Party
     notice_days: PlainDays = Field(alias="notice")
@@ -116,10 +126,24 @@ class Reclaim(Noun):
 
 
 class CapacityOption(Noun):
-    """A right to change the contract: extend its end, expand its quantity, first refusal, swap the generation."""
+    """A right to change the contract: extend its end, expand its quantity, first refusal, swap the generation.
 
-    kind: Literal["extend", "expand", "first-refusal", "swap-generation"]
+    exercise_by: last day on which it may be used. It has an effect only where an event of kind `exercise` uses it.
+    until: the new end of `extend`. quantity: what `expand` and `first-refusal` add, and what a swap leaves (absent: as
+    many as before). accelerator: the new type of a swap; of what is added, if it is another.
+    """
+
+    kind: OptionKind
     exercise_by: date | None = None
     until: date | None = None
     quantity: Accelerators | None = None
     accelerator: str | None = None
+
+    @model_validator(mode="after")
+    def _says_what_changes(self) -> Self:
+        needs = {"extend": "until", "swap-generation": "accelerator"}.get(self.kind, "quantity")
+        if getattr(self, needs) is None:
+            raise PydanticCustomError(
+                f"mistake.{needs}", "a right to {kind} says its {needs}", {"kind": self.kind, "needs": needs}
+            )
+        return self

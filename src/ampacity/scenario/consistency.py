@@ -66,6 +66,8 @@ def consistency(nouns: dict[str, tuple[Any, ...]], names: Names) -> Iterator[Fin
     yield from placements_fit_their_accelerators(made)
     yield from tiers_find_model_and_limit(made, names)
     yield from jobs_and_events_name_what_exists(made, names)
+    yield from events_use_rights_that_exist(made)
+    yield from options_name_accelerators(made, names)
     yield from windows_differ(made)
     yield from time_zones_exist(made)
 
@@ -231,6 +233,42 @@ def jobs_and_events_name_what_exists(made: Nouns, names: Names) -> Iterator[Find
             if event.contract == contract.name and not contract.start <= event.date <= end:
                 message = f"outside the contract ({contract.start} to {contract.end or 'open'})"
                 yield ("events", event.name, "date"), str(event.date), message
+
+
+def events_use_rights_that_exist(made: Nouns) -> Iterator[Finding]:
+    """Who terminates has a clause for it; an option that is used is one of the contract's, in time."""
+    contracts = {c.name: c for c in made.contracts}
+    for event in made.events:
+        contract = contracts.get(event.contract or "")
+        if contract is None:
+            continue
+        path = ("events", event.name)
+        if event.kind == "termination" and not any(c.party in (event.party, "either") for c in contract.termination):
+            parties = sorted({c.party for c in contract.termination})
+            known = f"its clauses are for {', '.join(parties)}" if parties else "it has no termination clause"
+            yield (*path, "party"), event.party or "", f"{contract.name} does not let the {event.party} leave; {known}"
+        if event.kind == "exercise":
+            own = [o for o in contract.options if o.kind == event.option]
+            kinds = [o.kind for o in contract.options]
+            if not own:
+                message = f"{contract.name} has no such option; {nearest(str(event.option), kinds)}"
+                yield (*path, "option"), str(event.option), message
+            elif own[0].exercise_by is not None and event.date > own[0].exercise_by:
+                yield (*path, "date"), str(event.date), f"after the last day to use it ({own[0].exercise_by})"
+
+
+def options_name_accelerators(made: Nouns, names: Names) -> Iterator[Finding]:
+    """An option that changes the accelerator names one that is known."""
+    accelerators = (*names.of("accelerators"), *lookup.accelerator_names())
+    for contract in made.contracts:
+        for i, option in enumerate(contract.options):
+            if option.accelerator is not None and option.accelerator not in accelerators:
+                path = ("contracts", contract.name, "options", str(i), "accelerator")
+                yield (
+                    path,
+                    option.accelerator,
+                    f"no accelerator of that name; {nearest(option.accelerator, accelerators)}",
+                )
 
 
 def windows_differ(made: Nouns) -> Iterator[Finding]:

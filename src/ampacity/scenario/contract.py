@@ -22,7 +22,10 @@ from ampacity.scenario.value import Accelerators, Noun, Share
 
 
 class RampStep(Noun):
-    """From `date` on, `quantity` accelerators are there and `fee_share` of the fee is due. [0 to 1]"""
+    """From `date` on, `quantity` accelerators are there and `fee_share` of the fee is due. [0 to 1]
+
+    fee_share absent: the share of the delivery that is there.
+    """
 
     date: datetime.date
     quantity: Accelerators
@@ -30,12 +33,17 @@ class RampStep(Noun):
 
 
 class Delivery(Noun):
-    """Accelerators of one type at one site. quantity: when all have arrived; ramp: until then, forward in time."""
+    """Accelerators of one type at one site. quantity: when all have arrived; ramp: until then, forward in time.
+
+    since, until: days between which the contract is for them; absent: as long as it is in force.
+    """
 
     site: str
     accelerator: str
     quantity: Accelerators
     ramp: tuple[RampStep, ...] = ()
+    since: datetime.date | None = None
+    until: datetime.date | None = None
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
@@ -99,6 +107,11 @@ class Contract(Noun):
                     f"mistake.deliveries.{i}.ramp",
                     "begins before the contract's start ({day})",
                     {"day": str(self.start)},
+                )
+        for i, option in enumerate(self.options):
+            if option.until is not None and option.until <= (self.end or self.start):
+                raise PydanticCustomError(
+                    f"mistake.options.{i}.until", "not after the contract's end ({day})", {"day": str(self.end)}
                 )
         for i, clause in enumerate(self.termination):
             if clause.earliest is not None and clause.earliest < self.start:

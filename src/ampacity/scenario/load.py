@@ -166,7 +166,8 @@ class _Build:
         """Things that the scenario names without describing them."""
         data = self.tree.data
         if key == "accelerators":
-            deliveries = [f.get("deliveries") for f in _fields_of(data.get("contracts"))]
+            contracts = _fields_of(data.get("contracts"))
+            deliveries = [f.get(part) for part in ("deliveries", "options") for f in contracts]
             wanted = [
                 d.get("accelerator") for ds in deliveries if isinstance(ds, list) for d in ds if isinstance(d, dict)
             ]

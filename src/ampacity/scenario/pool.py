@@ -23,9 +23,18 @@ class Pool:
 
 def pools(s: Scenario) -> tuple[Pool, ...]:
     """All pools of a scenario that its own side may use, in the order in which contracts and deliveries are written."""
+    return _pools(s, leased_out=False)
+
+
+def leased_out_pools(s: Scenario) -> tuple[Pool, ...]:
+    """What the scenario's own side gives to others, in the same order."""
+    return _pools(s, leased_out=True)
+
+
+def _pools(s: Scenario, *, leased_out: bool) -> tuple[Pool, ...]:
     found: dict[str, Pool] = {}
     for contract in s.contracts:
-        if contract.side == "lessor":
+        if (contract.side == "lessor") != leased_out:
             continue
         for delivery in contract.deliveries:
             name = f"{contract.name}/{delivery.site}/{delivery.accelerator}"

@@ -16,6 +16,8 @@ from ampacity.scenario.pool import Pool, pools
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.delivery import Hours, between, quantity
 from ampacity.supply.energized import energized_share
+from ampacity.supply.leasing import leased_out
+from ampacity.supply.options import exercised
 
 Array = NDArray[np.float64]
 
@@ -24,7 +26,8 @@ Array = NDArray[np.float64]
 class PoolCapacity:
     """A pool in each hour.
 
-    contracted, delivered: accelerators. energized, healthy, allocated, running: ratio of each stage to the one before.
+    contracted, delivered: accelerators, less those that are leased out. held: by training jobs.
+    energized, healthy, allocated, running: ratio of each stage to the one before.
     replica: the placement's replica, None where the pool serves nothing. replicas: whole replicas placed.
     replica_availability: share of time in which all nodes of a replica work [0 to 1].
     """
@@ -34,6 +37,7 @@ class PoolCapacity:
     replica: Replica | None
     contracted: Array
     delivered: Array
+    held: Array
     energized: Array
     healthy: float
     allocated: Array
@@ -62,9 +66,11 @@ class PoolCapacity:
 
 
 def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
-    """The capacity of every pool of a scenario."""
+    """The capacity of every pool of a scenario. What is leased out draws its share of the site's power too."""
+    s = exercised(s)
     all_pools = pools(s)
     quantities = [quantity(s, pool, hours) for pool in all_pools]
+    taken = leased_out(s, hours).taken
     found = []
     jobs = _Jobs(s, hours)
     for pool, count in zip(all_pools, quantities, strict=True):
@@ -75,11 +81,13 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             [quantities[i].delivered for i in neighbours],
             hours,
         )
-        powered = count.delivered * energized
+        own = np.maximum(count.delivered - taken[pool.name], 0.0)
+        powered = own * energized
         placement = next((p for p in s.placements if _stands_on(p, pool)), None)
         unit = _replica(s, placement, pool) if placement else None
         size = unit.accelerators if unit else 1
-        free = np.maximum(powered - jobs.take(pool, powered), 0.0)
+        held = jobs.take(pool, powered)
+        free = np.maximum(powered - held, 0.0)
         usable = placement.usable.value if placement else 0.0
         replicas = np.floor(free * usable / size + 1e-9) if unit else np.zeros(hours.count)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,8 +100,9 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
                 pool=pool,
                 placement=placement,
                 replica=unit,
-                contracted=count.contracted,
-                delivered=count.delivered,
+                contracted=np.maximum(count.contracted - taken[pool.name], own),
+                delivered=own,
+                held=held,
                 energized=energized,
                 healthy=node,
                 allocated=allocated,

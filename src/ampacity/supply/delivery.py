@@ -1,19 +1,35 @@
-"""What contracts deliver hour by hour: quantity by pool, after ramps, ends, outages, delays and reclaims."""
+"""What contracts deliver hour by hour: quantity by pool, after ramps, ends, late delivery, outages and reclaims."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.base.calendar import HOUR_S, utc_s
-from ampacity.scenario.contract import Contract, Delivery
+from ampacity.scenario.contract import Contract
 from ampacity.scenario.pool import Pool
 from ampacity.scenario.scenario import Scenario
+from ampacity.supply.exit import departures
+from ampacity.supply.lateness import lateness, present
+from ampacity.supply.ramp import meant
 
 Array = NDArray[np.float64]
+
+
+class Times(Protocol):
+    """Consecutive spans of time: hours of a scenario, or days of a contract."""
+
+    @property
+    def begins_s(self) -> NDArray[np.int64]:
+        """Where each begins. [s since 1970 UTC]"""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +55,59 @@ def hours_of(s: Scenario) -> Hours:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Accelerators of a pool, one entry an hour: what the contract is for, and what of it is there."""
+    """Accelerators of a pool, one entry a span of time: what the contract is for, and what of it is there."""
 
     contracted: Array
     delivered: Array
 
 
-def quantity(s: Scenario, pool: Pool, hours: Hours) -> Quantity:
-    """Accelerators of a pool under its contract."""
-    zone = pool.site.time_zone
-    in_force = between(hours, zone, pool.contract.start, pool.contract.end)
-    delays = [(e.date, e.duration_s or 0.0) for e in s.events if e.kind == "delay" and e.contract == pool.contract.name]
-    contracted = sum((d.quantity.value * in_force for d in pool.deliveries), np.zeros(hours.count))
-    begin = pool.contract.start
-    delivered = sum((_ramped(d, begin, hours, zone, delays) for d in pool.deliveries), np.zeros(hours.count))
-    return Quantity(contracted, delivered * in_force * _what_events_leave(s, pool, hours))
+def quantity(s: Scenario, pool: Pool, times: Times) -> Quantity:
+    """Accelerators of a pool under its contract.
+
+    What is reclaimed is still contracted; what is terminated, or given up for late delivery, is not.
+    """
+    contract, at_s = pool.contract, times.begins_s
+    valid = in_force(s, contract, at_s, pool.site.time_zone)
+    late = lateness(s, contract)
+    contracted = delivered = np.zeros(times.count)
+    for delivery in pool.deliveries:
+        agreed = np.full(times.count, delivery.quantity.value)
+        if late is not None and late.terms.remedy == "fewer-pro-rata":
+            kept = present(s, contract, delivery, np.array([late.cured_s]))[0]
+            agreed = np.where(at_s >= late.cured_s, np.minimum(agreed, kept), agreed)
+        share = valid * meant(s, delivery, at_s)
+        contracted = contracted + agreed * share
+        delivered = delivered + np.minimum(agreed, present(s, contract, delivery, at_s)) * share
+    return Quantity(contracted, delivered * not_reclaimed(s, contract, at_s, pool.site.time_zone))
 
 
-def between(hours: Hours, zone: str, begin: date | None, end: date | None) -> Array:
+def in_force(s: Scenario, contract: Contract, at_s: NDArray[np.int64], zone: str) -> Array:
+    """1 at the instants at which a contract is in force, else 0: it ends on its day, by notice, or for lateness."""
+    over_s = over_at_s(s, contract, zone)
+    return ((at_s >= utc_s(contract.start, zone)) & (at_s < over_s)).astype(np.float64)
+
+
+def over_at_s(s: Scenario, contract: Contract, zone: str) -> float:
+    """When a contract is over; infinite where it has no end. [s since 1970 UTC]"""
+    ends: list[float] = [d.gone_s for d in departures(s, contract, zone) if d.ground == "termination"]
+    if contract.end is not None:
+        ends.append(utc_s(contract.end, zone))
+    late = lateness(s, contract)
+    if late is not None and late.terms.remedy == "terminate":
+        ends.append(late.cured_s)
+    return min(ends, default=np.inf)
+
+
+def not_reclaimed(s: Scenario, contract: Contract, at_s: NDArray[np.int64], zone: str) -> Array:
+    """Share of a contract's capacity that reclaims leave at each instant. [0 to 1]"""
+    left = np.ones(len(at_s))
+    for d in departures(s, contract, zone):
+        if d.ground == "reclaim":
+            left *= np.where((at_s >= d.gone_s) & (at_s < d.back_s), 1.0 - d.share, 1.0)
+    return left
+
+
+def between(hours: Times, zone: str, begin: date | None, end: date | None) -> Array:
     """1 in the hours from the day `begin` to before the day `end`, else 0; None is open."""
     starts = hours.begins_s
     inside = np.ones(hours.count, dtype=bool)
@@ -65,42 +116,3 @@ def between(hours: Hours, zone: str, begin: date | None, end: date | None) -> Ar
     if end is not None:
         inside &= starts < utc_s(end, zone)
     return inside.astype(np.float64)
-
-
-def fee_share(contract: Contract, day: date) -> float:
-    """Share of the monthly fee due on a day: of the ramp step in force, the least over deliveries. [0 to 1]"""
-    shares = [1.0]
-    for delivery in contract.deliveries:
-        steps = [step for step in delivery.ramp if step.date <= day]
-        if steps and steps[-1].fee_share is not None:
-            shares.append(steps[-1].fee_share.value)
-        elif delivery.ramp and not steps:
-            shares.append(0.0)
-    return min(shares)
-
-
-def _ramped(delivery: Delivery, begin: date, hours: Hours, zone: str, delays: list[tuple[date, float]]) -> Array:
-    """Accelerators there in each hour: those of the last ramp step reached; without a ramp all from `begin`.
-
-    delays: from which day on, and by how many seconds, steps come later; what was there before that day stays.
-    """
-    steps = [(step.date, step.quantity.value) for step in delivery.ramp] or [(begin, delivery.quantity.value)]
-    instants = [utc_s(day, zone) + sum(late_s for since, late_s in delays if day >= since) for day, _ in steps]
-    there = np.array([0.0, *(count for _, count in steps)])
-    return np.asarray(there[np.searchsorted(instants, hours.begins_s, side="right")])
-
-
-def _what_events_leave(s: Scenario, pool: Pool, hours: Hours) -> Array:
-    """Share of the pool that outages and reclaims leave in each hour."""
-    left = np.ones(hours.count)
-    for event in s.events:
-        hit = (event.kind == "reclaim" and event.contract == pool.contract.name) or (
-            event.kind == "outage" and event.site == pool.site.name
-        )
-        if not hit:
-            continue
-        begin = utc_s(event.date, pool.site.time_zone)
-        end = begin + event.duration_s if event.duration_s is not None else np.inf
-        gone = (hours.begins_s >= begin) & (hours.begins_s < end)
-        left *= np.where(gone, 1.0 - (event.share.value if event.share else 1.0), 1.0)
-    return left
