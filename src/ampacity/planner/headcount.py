@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from ampacity.planner.active_load import largest
 from ampacity.planner.limits import ModelLoad
@@ -21,8 +24,31 @@ def people_of(load: ModelLoad) -> float:
     return float(load.question.sources.people[load.question.limited].sum())
 
 
+def people_per_mw(s: Scenario, load: ModelLoad, keep: Callable[[PoolCapacity], bool]) -> float | None:
+    """How many more people one more megawatt of servers of the kept pools carries; None where power is not known.
+
+    A twentieth more of those pools, over the server power of that twentieth at nameplate.
+    """
+    chosen = np.array([keep(pool) for pool in load.pools])
+    chips = [pool.pool.accelerator for pool in load.pools]
+    watts = [
+        float(p.delivered.max()) * c.server_w.value if c.server_w else 0.0
+        for p, c in zip(load.pools, chips, strict=True)
+    ]
+    mw = float(np.sum(np.array(watts) * chosen)) / 1e6
+    if mw <= 0:
+        return None
+    more = replace(load, gives=load.gives * np.where(chosen, 1.05, 1.0)[:, None])
+    return (people_carried(s, more, precision=1e-4) - people_carried(s, load, precision=1e-4)) / (0.05 * mw)
+
+
 def people_carried(
-    s: Scenario, load: ModelLoad, keep: Callable[[PoolCapacity], bool] = lambda _: True, *, others: bool = True
+    s: Scenario,
+    load: ModelLoad,
+    keep: Callable[[PoolCapacity], bool] = lambda _: True,
+    *,
+    others: bool = True,
+    precision: float = 1e-2,
 ) -> float:
     """The most people of limited tiers, in the scenario's mix, whose limits are carried by the pools that are kept.
 
@@ -38,5 +64,7 @@ def people_carried(
     if not others:
         q = q.without_others()
     hours_share = s.service_level.hours.value
-    times = largest(lambda f: q.carried(q.stated, q.takers, f) >= hours_share, MOST_TIMES, start=1.0, precision=1e-2)
+    times = largest(
+        lambda f: q.carried(q.stated, q.takers, f) >= hours_share, MOST_TIMES, start=1.0, precision=precision
+    )
     return times * people_of(load)

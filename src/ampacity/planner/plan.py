@@ -15,6 +15,7 @@ from ampacity.base.record import Record
 from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
+from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
@@ -77,7 +78,7 @@ class Plan:
     windows: every window of every tier. curves: hourly caps. central: the answer at the stated values of all ranges.
     carried_share: hours that carry the limits, by model. unlimited_share: hours that would carry today's use with no
     limit at all. cost_usd_per_mtok: by kind. movers: ranges, the most moving first. verdict: of a change of limits, if
-    there is one. notes: what has no effect here.
+    there is one. serving: tokens per second of an accelerator, by pool. notes: what has no effect here.
     """
 
     scenario: Scenario
@@ -90,6 +91,7 @@ class Plan:
     cost_usd_per_mtok: dict[str, Interval | None]
     movers: tuple[Mover, ...]
     verdict: Verdict | None
+    serving: tuple[Served, ...]
     notes: tuple[str, ...]
 
     @property
@@ -154,7 +156,8 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
         movers=_movers(ranges_apart(s), worlds, _moved(answers, judged)),
-        verdict=verdict(s, worlds, judged, supplier),
+        verdict=verdict(s, worlds, judged, supplier, central.models[0]) if central.models else None,
+        serving=served(s, answers),
         notes=_notes(s),
     )
 

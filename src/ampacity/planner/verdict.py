@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from ampacity.planner.announced import after, came_with_it, changes
-from ampacity.planner.headcount import people_carried, people_of
+from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
 from ampacity.scenario.scenario import Scenario
 
@@ -26,9 +26,9 @@ class Judgement:
 
     people: there are. carried: most that the limits after the change carry; before: with the limits and contracts of
     before; alone: by what came with the change alone, customers without windows served elsewhere; without_largest:
-    without the largest supplier. holds_months: until growth reaches `carried`; negative if it does not hold at all;
-    infinite without growth. binds_before, binds_after: by tier, the window that refuses most, "" if none does.
-    hit_*: people hit in a week.
+    without the largest supplier; reclaimed: the new limits without the contracts that came with them.
+    holds_months: until growth reaches `carried`; negative if it does not hold at all; infinite without growth.
+    binds_before, binds_after: by tier, the window that refuses most, "" if none does. hit_*: people hit in a week.
     """
 
     people: float
@@ -36,6 +36,7 @@ class Judgement:
     before: float
     alone: float
     without_largest: float
+    reclaimed: float
     holds_months: float
     binds_before: dict[str, str]
     binds_after: dict[str, str]
@@ -78,6 +79,7 @@ def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
         before=people_carried(s, load, lambda p: p.pool.contract.name not in new),
         alone=people_carried(now, load, lambda p: p.pool.contract.name in new, others=False),
         without_largest=people_carried(now, load, lambda p: p.pool.contract.supplier != supplier),
+        reclaimed=people_carried(now, load, lambda p: p.pool.contract.name not in new),
         holds_months=months,
         binds_before={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_before.items() if rows},
         binds_after={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_after.items() if rows},
@@ -99,9 +101,10 @@ class Spread:
 class Verdict:
     """The conditional answer over all worlds.
 
-    changed: date of the change and factor of the shortest window's tokens. people: assumed. carried and the others as
-    in Judgement. holds_share: of worlds in which it holds on the first day. holds_until: dates, None beyond a century.
-    binds_after, binds_before: by tier and window, share of worlds. hit_*: median share of people hit in a week.
+    changed_on: the day; factor: of the tokens of the shortest window. people: assumed. carried and the others as in
+    Judgement. people_per_mw: more people for one more megawatt of the new contracts' servers. holds_share: of worlds
+    in which it holds on the first day. holds_until: dates, None beyond a century. binds_*: by tier and window, share
+    of worlds. hit_*: median share of people hit in a week.
     """
 
     changed_on: date
@@ -113,6 +116,9 @@ class Verdict:
     before: Spread
     alone: Spread
     without_largest: Spread
+    reclaimed: Spread
+    holds_reclaimed_share: float
+    people_per_mw: float | None
     holds_share: float
     holds_without_largest_share: float
     growth: Spread | None
@@ -123,7 +129,9 @@ class Verdict:
     hit_after: dict[str, dict[str, float]]
 
 
-def verdict(s: Scenario, worlds: list[Scenario], judged: list[Judgement], supplier: str) -> Verdict | None:
+def verdict(
+    s: Scenario, worlds: list[Scenario], judged: list[Judgement], supplier: str, central: ModelLoad
+) -> Verdict | None:
     """Gather the worlds' judgements; None where no limit changes."""
     if not changes(s):
         return None
@@ -139,6 +147,9 @@ def verdict(s: Scenario, worlds: list[Scenario], judged: list[Judgement], suppli
         before=_spread([j.before for j in judged]),
         alone=_spread([j.alone for j in judged]),
         without_largest=_spread([j.without_largest for j in judged]),
+        reclaimed=_spread([j.reclaimed for j in judged]),
+        holds_reclaimed_share=float(np.mean([j.reclaimed >= j.people for j in judged])),
+        people_per_mw=people_per_mw(after(s), central, lambda p: p.pool.contract.name in came_with_it(s)),
         holds_share=float(np.mean([j.carried >= j.people for j in judged])),
         holds_without_largest_share=float(np.mean([j.without_largest >= j.people for j in judged])),
         growth=_spread(growth) if growth else None,

@@ -9,6 +9,7 @@ from ampacity.planner.plan import Interval, Plan
 from ampacity.reporting.air_view import emissions
 from ampacity.reporting.concentration_view import concentration_of
 from ampacity.reporting.contract_view import contracts_of
+from ampacity.reporting.lessor_view import lessor_of
 from ampacity.reporting.verdict_words import as_data
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
@@ -45,6 +46,8 @@ def result(p: Plan) -> dict[str, Any]:
         "service": {
             f"{tier} on {pool}": asdict(point) for load in a.models for (tier, pool), point in load.points.items()
         },
+        "serving": [asdict(x) for x in p.serving],
+        "lessor": lessor_of(p.scenario),
         "sensitivity": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
     }

@@ -82,6 +82,8 @@ def as_data(p: Plan) -> dict[str, Any] | None:
         "people_carried_by_the_new_contracts_alone": spreads["alone"],
         "n_minus_1": {"without": v.supplier, "people_carried": spreads["without_largest"],
                       "holds_share_of_worlds": v.holds_without_largest_share},
+        "reclaimed": {"people_carried": vars(v.reclaimed), "holds_share_of_worlds": v.holds_reclaimed_share},
+        "people_per_mw": v.people_per_mw,
         "holds_share_of_worlds": v.holds_share,
         "holds_until": dict(zip(("median", "low", "high"), map(_iso, v.holds_until), strict=True)),
         "growth_per_month": vars(v.growth) if v.growth else None,
@@ -97,6 +99,10 @@ def _risks(p: Plan, v: Verdict) -> list[str]:
     said = []
     if v.with_contracts:
         said.append(f"What came with it alone carries {tokens(v.alone.median)} ({_ninety(v.alone)}).")
+        fewer = f"if fewer than {tokens(v.reclaimed.median)} are active ({_ninety(v.reclaimed)})"
+        said.append(f"If it is taken back, the new limits hold {fewer}: in {share(v.holds_reclaimed_share)} of worlds.")
+    if v.people_per_mw is not None:
+        said.append(f"One more megawatt of its servers carries {tokens(v.people_per_mw)} more.")
     if v.supplier:
         fewer = f"if fewer than {tokens(v.without_largest.median)} are active ({_ninety(v.without_largest)})"
         worlds = share(v.holds_without_largest_share)

@@ -113,6 +113,12 @@ def sentences(p: Plan) -> list[str]:
         from ampacity.reporting.verdict_words import conditions
 
         return conditions(p)
+    if any(c.side == "lessor" for c in p.scenario.contracts):
+        from ampacity.planner.lessor import leases
+        from ampacity.reporting.lessor_view import lease_sentences
+
+        said = [sentence for lease in leases(p.scenario) for sentence in lease_sentences(lease)]
+        return [*own_sentences(p), *said]
     return own_sentences(p)
 
 

@@ -17,6 +17,7 @@ from ampacity.scenario.value import (
     Factor,
     Length,
     Mass,
+    Money,
     Noun,
     Power,
     Ratio,
@@ -90,7 +91,7 @@ class Orbit(Noun):
 class Site(Noun):
     """A place with power. Powers say their basis: `server`, `it` or `facility`; bases are never mixed silently.
 
-    latitude, longitude: where the map draws it [deg].
+    capital_usd: what it cost, or will, to build and fill [USD]. latitude, longitude: where the map draws it [deg].
     power_w: nameplate, on the basis that its value names; absent means that power never runs short. [W]
     stated_power_w: a total that somebody stated without its basis; compared with the fleet, never a limit. [W]
     it_per_server: power of all IT equipment over that of servers [>= 1]; pue: facility over IT power [>= 1].
@@ -105,6 +106,7 @@ class Site(Noun):
     name: str
     kind: Literal["ground", "orbital"] = "ground"
     place: str = ""
+    capital_usd: Money | None = Field(None, alias="capital")
     latitude: float | None = Field(None, ge=-90, le=90)
     longitude: float | None = Field(None, ge=-180, le=180)
     time_zone: str = "UTC"

@@ -1,0 +1,60 @@
+"""What each pool serves: tokens per second of an accelerator, with the interval that its unknown inputs leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ampacity.planner.answer import Answer
+from ampacity.scenario.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Served:
+    """Tokens per second of one accelerator of a pool, busy with its first tier's mix.
+
+    output, all_kinds: at the stated values; low and high: ends of the 90 % interval over worlds [token/s].
+    basis: status of the efficiency that the estimate rests on (derived from measurements, or assumed).
+    """
+
+    pool: str
+    accelerator: str
+    model: str
+    output: float
+    output_low: float
+    output_high: float
+    all_kinds: float
+    basis: str
+
+
+def served(s: Scenario, answers: list[Answer]) -> tuple[Served, ...]:
+    """One row a pool that serves a model."""
+    found = []
+    for i, load in enumerate(answers[0].models):
+        tier = load.tiers[0]
+        for pool in load.pools:
+            key = (tier.name, pool.pool.name)
+            rates = []
+            for a in answers:
+                own = a.models[i]
+                behaviour = next(t for t in own.tiers if t.name == tier.name).behaviour
+                if key in own.points:
+                    rates.append(behaviour.output_per_s.value / own.points[key].seconds_per_active_s)
+            b = tier.behaviour
+            each = b.output_per_s.value + b.uncached_per_s.value + b.cached_per_s.value
+            chip = s.accelerator(pool.pool.accelerator.name)
+            low, high = np.quantile(rates, (0.05, 0.95))
+            found.append(
+                Served(
+                    pool=pool.pool.name,
+                    accelerator=chip.name,
+                    model=load.model,
+                    output=rates[0],
+                    output_low=float(low),
+                    output_high=float(high),
+                    all_kinds=rates[0] * each / b.output_per_s.value,
+                    basis=chip.efficiency.status if chip.efficiency else "not known",
+                )
+            )
+    return tuple(found)
