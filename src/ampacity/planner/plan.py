@@ -202,6 +202,8 @@ def _movers(paths: list[str], worlds: list[Scenario], answers: list[Answer]) -> 
     for path in paths:
         drawn = np.array([value_at(w, path) for w in worlds])
         upper = drawn > np.median(drawn)
+        if not upper.any():  # most draws lie at the upper end of the range: no half to compare with
+            continue
         effect = float(log_scale[upper].mean() - log_scale[~upper].mean())
         if abs(effect) > noise:
             found.append(Mover(path, math.exp(effect)))
@@ -226,6 +228,8 @@ def _notes(s: Scenario) -> tuple[str, ...]:
     ]
     for c in s.contracts:
         unused = [f"{kind} (no event uses it)" for kind in unused_rights(s, c)]
+        if c.earmark:
+            notes.append(f'contract "{c.name}": its earmark says where tokens land; limits and curves do not follow it')
         if c.commitment and c.fee is None:
             notes.append(
                 f'contract "{c.name}": no fee says what is spent when; its commitment counts evenly over its time'
