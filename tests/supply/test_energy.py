@@ -37,9 +37,7 @@ def test_what_has_no_power_draws_nothing(ours: Ours) -> None:
 
 
 def test_a_megawatt_hour_at_the_meter_costs_and_emits_what_the_site_says(ours: Ours) -> None:
-    s = ours(
-        {"sites.here.electricity": "90 USD/MWh", "sites.here.carbon": "400 g/kWh", "sites.here.water": "1.8 L/kWh"}
-    )
+    s = ours({"sites.here.electricity": "90 USD/MWh", "sites.here.carbon": "400 g/kWh", "sites.here.water": "1.8 L/kWh"})
     site = s.site("here")
     found = energy(site, s.accelerator("h100-sxm"), np.full(24, 8.0), np.full(24, 0.2), np.full(24, 0.5))
     meter_kwh = found.facility_j / 3.6e6

@@ -194,9 +194,7 @@ def _supply_and_demand(p: Plan) -> Chapter:
 def _busiest(p: Plan, load: ModelLoad) -> str:
     running, wanted, _ = plots.series(p, load).values()
     if not running.any():
-        return (
-            f"Nothing runs for {load.model} in these days; on average {digits(wanted.mean())} accelerators are wanted."
-        )
+        return f"Nothing runs for {load.model} in these days; on average {digits(wanted.mean())} accelerators are wanted."
     top = int(np.argmax(wanted))
     short = int(np.count_nonzero(wanted > running))
     verb = "is" if short == 1 else "are"
@@ -255,9 +253,7 @@ def _limits(p: Plan) -> Chapter:
     if all(w.tokens.value == 0 for w in p.windows):
         return Chapter("limits", title, said, tables=[table])
     says = "; ".join(f"{w.tier} {w.window}: {tokens(w.tokens.value)} tokens" for w in p.windows)
-    caption = (
-        "Dot: at the stated values. Bar: 90 % of worlds. Diamond: what holds even if every active person used it up."
-    )
+    caption = "Dot: at the stated values. Bar: 90 % of worlds. Diamond: what holds even if every active person used it up."
     exhibit = Exhibit("limits", says + ".", caption, plots.limits(p), table)
     return Chapter("limits", title, said, [exhibit])
 
@@ -307,9 +303,7 @@ def _cost(p: Plan) -> Chapter:
     if not (priced_fee or priced_energy):
         return Chapter("cost", title, unknown)
     if not any(c is not None for c in p.cost_usd_per_mtok.values()):
-        return Chapter(
-            "cost", title, ["No token is served, so there is no cost per token.", *unknown], tables=[_sum(p)]
-        )
+        return Chapter("cost", title, ["No token is served, so there is no cost per token.", *unknown], tables=[_sum(p)])
     served = a.tokens()
     said = [
         f"{usd(a.cost_usd)} over the planned days, for {tokens(served['all'])} tokens served.",
@@ -321,7 +315,9 @@ def _cost(p: Plan) -> Chapter:
         if c is not None:
             interval = _between(p, c, usd)
             rows.append((plots.KIND_WORDS[kind], digits(c.value), interval, tokens(served[kind])))
-    table = Table("USD per million tokens served", ("Kind", "USD per million", "90 % of worlds", "Tokens served"), rows)
+    table = Table(
+        "USD per million tokens served", ("Kind", "USD per million", "90 % of worlds", "Tokens served"), rows
+    )
     says = "; ".join(f"{row[0]}: {row[1]} USD per million tokens" for row in rows) + "."
     caption = "Dot: at the stated values. Bar: 90 % of worlds."
     return Chapter("cost", title, said, [Exhibit("cost", says, caption, plots.cost(p), table)], [_sum(p)])
@@ -359,9 +355,7 @@ def _energy(p: Plan) -> Chapter:
     size, unit = plots.power_unit(watts["facility"])
     joules = sum(e.facility_j for e in a.energy)
     weekly = _human(joules * WEEK_H / a.hours.count, "energy")
-    said.insert(
-        0, f"The facility draws {digits(watts['facility'] / size)} {unit} on average, {weekly} a week, modelled."
-    )
+    said.insert(0, f"The facility draws {digits(watts['facility'] / size)} {unit} on average, {weekly} a week, modelled.")
     said += [*_carbon(p), *_water(p)]
     table = _power_table(p, watts)
     says = "; ".join(f"{row[0]}: {row[2]}" for row in table.rows) + " on average, modelled."
