@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-MEMPHIS = str(Path(__file__).parents[1] / "supply" / "scenarios" / "memphis.yaml")
-
 
 def test_one_command_explains_1_36_kw_per_gpu_against_1_73_all_in(answer: Callable[..., Any]) -> None:
-    site = answer("show", "site", MEMPHIS)["sites"]["memphis"]
+    site = answer("show", "site", "colossus-1")["sites"]["memphis"]
     stated = site["stated"][0]
     assert (stated["nearest_basis"], stated["kw_per_accelerator"], site["kw_by_kind"]["h100-sxm"]["all_in"]) == (
         "server",

@@ -152,6 +152,23 @@ def test_without_a_clause_there_is_no_exit_and_everything_is_firm(ours: Ours) ->
     assert found.firm_usd == found.remaining_usd == found.nominal_usd
 
 
+def test_with_take_or_pay_only_the_floor_is_firm(ours: Ours) -> None:
+    year = {"contracts.server.end": "2027-11-23", "contracts.server.fee": {"monthly": "1000 USD/month"}}
+    s = ours({**year, "contracts.server.take_or_pay": 0.7})
+    found = exposure(s, s.contract("server"), date(2026, 11, 23))
+    assert found.firm_usd == pytest.approx(0.7 * found.nominal_usd)
+
+
+def test_a_commitment_outlives_an_exit_and_ends_with_its_window(ours: Ours) -> None:
+    terms = {"total": "9 kUSD", "from": "2026-11-23", "until": "2027-06-01"}
+    clause = [{"party": "lessee", "notice": "30 d"}]
+    year = {"contracts.server.end": "2027-11-23", "contracts.server.fee": {"monthly": "1000 USD/month"}}
+    s = ours({**year, "contracts.server.commitment": terms, "contracts.server.termination": clause})
+    contract = s.contract("server")
+    assert exposure(s, contract, date(2026, 11, 23)).firm_usd == pytest.approx(9000)
+    assert exposure(s, contract, date(2027, 6, 1)).firm_usd == pytest.approx(1000)
+
+
 def test_the_largest_supplier_depends_on_what_is_counted(ours: Ours) -> None:
     more = {
         "contracts.other": {

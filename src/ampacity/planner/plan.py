@@ -246,6 +246,8 @@ def _notes(s: Scenario) -> tuple[str, ...]:
     notes = []
     for c in s.contracts:
         unused = [f"{kind} (no event uses it)" for kind in unused_rights(s, c)]
+        if c.earmark:
+            notes.append(f'contract "{c.name}": its earmark says where tokens land; limits and curves do not follow it')
         if c.commitment and c.fee is None:
             notes.append(
                 f'contract "{c.name}": no fee says what is spent when; its commitment counts evenly over its time'

@@ -271,8 +271,9 @@ def _sentences(c: dict[str, Any]) -> list[str]:
             f"the lessee may be out on {e['lessee']['gone_on']}"
         )
     elif e["remaining_usd"]:
+        whole = "all" if e["firm_usd"] >= e["remaining_usd"] * (1 - 1e-9) else money(e["remaining_usd"])
         lines.append(
-            f"    on {e['day']}: firm {money(e['firm_usd'])}, all that is to come; no clause lets the lessee leave"
+            f"    on {e['day']}: firm {money(e['firm_usd'])} of {whole} still to come; no clause lets the lessee leave"
         )
     if e["lessor"]:
         lines.append(f"    the lessor may be out on {e['lessor']['gone_on']}: capacity is firm until then")

@@ -53,6 +53,9 @@ class Event(Noun):
                 raise PydanticCustomError(
                     "mistake", "an event of kind {kind} names its {subject}", {"kind": self.kind, "subject": subject}
                 )
+        if self.kind == "termination" and (self.share is not None or self.duration_s is not None):
+            key = "share" if self.share is not None else "duration"
+            raise PydanticCustomError(f"mistake.{key}", "a contract is terminated as a whole and for good")
         if self.kind == "delay" and self.duration_s is None:
             raise PydanticCustomError("mistake.duration", "a delay says how long it is")
         return self

@@ -54,25 +54,28 @@ def exposure(s: Scenario, contract: Contract, on: date) -> Exposure:
     day_s = utc_s(on, zone_of(s, contract))
     leave = earliest_exit(contract, "lessee", on)
     remaining = float(nominal.due_usd[nominal.term.begins_s >= day_s].sum())
-    firm = remaining if leave is None else min(remaining, _firm_usd(plain, nominal, day_s, leave))
+    firm = min(remaining, _firm_usd(plain, nominal, day_s, leave))
     monthly = contract.fee.monthly_usd.value if contract.fee and contract.fee.monthly_usd else None
     lessor = earliest_exit(contract, "lessor", on)
     return Exposure(contract.name, on, nominal.total_usd, remaining, max(firm, 0.0), leave, lessor, monthly)
 
 
-def _firm_usd(s: Scenario, nominal: Account, day_s: int, leave: Exit) -> float:
-    """What is due from a day to an exit, and because of it. [USD]"""
+def _firm_usd(s: Scenario, nominal: Account, day_s: int, leave: Exit | None) -> float:
+    """What is due from a day to an exit, or to the end, and because of it. [USD]"""
     contract, when = nominal.contract, nominal.term
-    gone_s = utc_s(leave.gone_on, zone_of(s, contract))
+    zone = zone_of(s, contract)
+    gone_s = utc_s(leave.gone_on, zone) if leave else int(when.edges_s[-1])
     until_exit = (when.begins_s >= day_s) & (when.begins_s < gone_s)
     floor = contract.take_or_pay.value if contract.take_or_pay else 1.0
     zero = np.zeros(when.count)
     fees = floor * (nominal.items["fee"] + nominal.items.get("take-or-pay", zero))
     set_off = np.minimum(-nominal.items.get("set-off", zero), fees)
-    due = float((fees - set_off + nominal.items.get("prepayment", zero))[until_exit].sum()) + leave.fee_usd
-    if contract.commitment is None:
+    due = float((fees - set_off + nominal.items.get("prepayment", zero))[until_exit].sum()) + (
+        leave.fee_usd if leave else 0.0
+    )
+    terms = contract.commitment
+    if terms is None or day_s >= utc_s(terms.end, zone):
         return due
-    before = when.begins_s < day_s
-    running = nominal.items["fee"] + nominal.items.get("commitment", zero)
-    spent = float(running[before].sum())
-    return max(due, contract.commitment.total_usd.value - spent)
+    before = (when.begins_s >= utc_s(terms.begin, zone)) & (when.begins_s < day_s)
+    running = nominal.items["fee"] + nominal.items.get("take-or-pay", zero) + nominal.items.get("commitment", zero)
+    return max(due, terms.total_usd.value - float(running[before].sum()))

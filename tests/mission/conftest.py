@@ -1,0 +1,35 @@
+"""The announcement's scenario as the mission tests run it: one command, as known on its day, with few worlds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@cache
+def _run(folder: Path, *args: str) -> Any:
+    command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args, "--json", "-"]
+    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def announced(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `ampacity run colossus-1 --as-of 2026-05-06` answers, over 40 worlds."""
+    folder = tmp_path_factory.mktemp("mission")
+    return _run(folder, "run", "colossus-1", "--as-of", "2026-05-06", "--set", "worlds=40")
+
+
+@pytest.fixture(scope="session")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same as known on 20 November 2026."""
+    folder = tmp_path_factory.mktemp("mission")
+    return _run(folder, "run", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
