@@ -24,9 +24,7 @@ class Pool:
 def pools(s: Scenario) -> tuple[Pool, ...]:
     """All pools of a scenario that its own side may use, in the order in which contracts and deliveries are written."""
     found: dict[str, Pool] = {}
-    for contract in s.contracts:
-        if contract.side == "lessor":
-            continue
+    for contract in counted(s):
         for delivery in contract.deliveries:
             name = f"{contract.name}/{delivery.site}/{delivery.accelerator}"
             before = found[name].deliveries if name in found else ()
@@ -34,3 +32,9 @@ def pools(s: Scenario) -> tuple[Pool, ...]:
                 name, contract, s.site(delivery.site), s.accelerator(delivery.accelerator), (*before, delivery)
             )
     return tuple(found.values())
+
+
+def counted(s: Scenario) -> tuple[Contract, ...]:
+    """The contracts whose capacity counts: the firm ones, or all where none is firm (the scenario is a what-if)."""
+    own = tuple(c for c in s.contracts if c.side != "lessor")
+    return tuple(c for c in own if c.firm) or own
