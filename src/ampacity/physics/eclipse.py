@@ -100,7 +100,7 @@ def eclipse_seasons(plane: Plane, start_s: float) -> Array:
     inside, step = np.roll(inside, -lit), year[1] - year[0]
     change = np.flatnonzero(np.diff((inside > 0).astype(int)))
     edges = instants[change] + step * inside[change] / (inside[change] - inside[change + 1])
-    return edges.reshape(-1, 2)
+    return np.asarray(edges.reshape(-1, 2))
 
 
 def eclipse_intervals(plane: Plane, phase_rad: float, start_s: float, end_s: float) -> Array:
@@ -139,7 +139,7 @@ def eclipse_intervals(plane: Plane, phase_rad: float, start_s: float, end_s: flo
     here = np.interp(middle, times, cosine)
     half = np.arccos(np.clip(here, -1, 1)) / rate
     begin, end = np.maximum(middle - half, start_s), np.minimum(middle + half, end_s)
-    return np.column_stack([begin, end])[(here < 1) & (end > begin)]
+    return np.asarray(np.column_stack([begin, end])[(here < 1) & (end > begin)])
 
 
 def dark_share(intervals: Array, edges_s: ArrayLike) -> Array:
@@ -164,7 +164,7 @@ def dark_share(intervals: Array, edges_s: ArrayLike) -> Array:
     corners = intervals.reshape(-1)
     amounts = np.repeat(dark_before, 2)[1:-1]
     covered = np.interp(edges, corners, amounts)
-    return np.clip(np.diff(covered) / np.diff(edges), 0.0, 1.0)
+    return np.asarray(np.clip(np.diff(covered) / np.diff(edges), 0.0, 1.0))
 
 
 def ring_dark_share(plane: Plane, edges_s: ArrayLike) -> Array:
@@ -175,7 +175,7 @@ def ring_dark_share(plane: Plane, edges_s: ArrayLike) -> Array:
     edges = np.asarray(edges_s, dtype=np.float64)
     middle = (edges[1:] + edges[:-1]) / 2
     at_edges, at_middle = (eclipse_fraction(plane.altitude_m, beta_rad(plane, t)) for t in (edges, middle))
-    return (at_edges[1:] + 4 * at_middle + at_edges[:-1]) / 6
+    return np.asarray((at_edges[1:] + 4 * at_middle + at_edges[:-1]) / 6)
 
 
 def fleet_floor(geometry: Geometry, altitude_m: float, ltan_h: float, start_s: float, satellites: int) -> float:

@@ -125,7 +125,7 @@ def sun_synchronous_inclination_rad(altitude_m: ArrayLike) -> Array:
     cosine = -(2 * np.pi / TROPICAL_YEAR_S) / (1.5 * _j2_rate(altitude_m))
     if np.any(cosine < -1):
         raise ValueError("no orbit this high is sun-synchronous; the highest is at about 5,970 km")
-    return np.arccos(cosine)
+    return np.asarray(np.arccos(cosine))
 
 
 def sun_synchronous_plane(altitude_m: float, ltan_h: float, epoch_s: float) -> Plane:
@@ -179,14 +179,15 @@ def beta_rad(plane: Plane, instant_s: ArrayLike) -> Array:
     array
         -pi/2 to pi/2. [rad]
     """
-    return np.arcsin(np.clip(np.sum(_axes(plane, instant_s)[2] * sun_direction(instant_s), axis=-1), -1, 1))
+    sine = np.sum(_axes(plane, instant_s)[2] * sun_direction(instant_s), axis=-1)
+    return np.asarray(np.arcsin(np.clip(sine, -1, 1)))
 
 
 def antisun_latitude_rad(plane: Plane, instant_s: ArrayLike) -> Array:
     """Argument of latitude at which a satellite of the plane is deepest behind the Earth, -pi to pi. [rad]"""
     node, ahead, _ = _axes(plane, instant_s)
     sun = sun_direction(instant_s)
-    return np.arctan2(-np.sum(ahead * sun, axis=-1), -np.sum(node * sun, axis=-1))
+    return np.asarray(np.arctan2(-np.sum(ahead * sun, axis=-1), -np.sum(node * sun, axis=-1)))
 
 
 def _axes(plane: Plane, instant_s: ArrayLike) -> tuple[Array, Array, Array]:

@@ -33,12 +33,12 @@ def upsets_per_year(dose_rad_per_year: ArrayLike, rad_per_upset: ArrayLike) -> A
     ----------
     .. [1] arXiv 2511.19468, Towards a future space-based, highly scalable AI infrastructure system design.
     """
-    return np.asarray(dose_rad_per_year, dtype=np.float64) / np.asarray(rad_per_upset)
+    return np.asarray(np.asarray(dose_rad_per_year, dtype=np.float64) / np.asarray(rad_per_upset))
 
 
 def fleet_upsets_per_hour(per_chip_year: ArrayLike, chips: ArrayLike) -> Array:
     """Upsets an hour over a fleet, averaged over the year. [1/h]"""
-    return np.asarray(per_chip_year, dtype=np.float64) * np.asarray(chips) / HOURS_PER_YEAR
+    return np.asarray(np.asarray(per_chip_year, dtype=np.float64) * np.asarray(chips) / HOURS_PER_YEAR)
 
 
 def share_inside_anomaly(trapped_share_inside: ArrayLike, time_share_inside: ArrayLike, cosmic: ArrayLike) -> Array:
@@ -59,7 +59,7 @@ def share_inside_anomaly(trapped_share_inside: ArrayLike, time_share_inside: Arr
         [0 to 1]
     """
     cosmic = np.asarray(cosmic, dtype=np.float64)
-    return (1 - cosmic) * np.asarray(trapped_share_inside) + cosmic * np.asarray(time_share_inside)
+    return np.asarray((1 - cosmic) * np.asarray(trapped_share_inside) + cosmic * np.asarray(time_share_inside))
 
 
 def checking_cost(policy: str, time_share_inside: float) -> float:

@@ -80,7 +80,7 @@ def answer(s: Scenario, *, guarantee: bool = True) -> Answer:
         busy, useful, prefill = _busy(load, served, pool)
         ratios = {**pool.ratios, "busy": busy, "useful": useful}
         bookings.append(book(pool.pool.name, pool.contracted, ratios))
-        on = pool.delivered * pool.energized
+        on = pool.delivered * pool.energized * pool.alive
         with np.errstate(divide="ignore", invalid="ignore"):
             active = np.where(on > 0, pool.running_accelerators * busy / on, 0.0)
         active = np.clip(active, 0.0, 1.0)

@@ -15,6 +15,7 @@ from ampacity.base.record import Record
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.scenario.capacity_curve import CapacityCurve
+from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw, ranges
 
@@ -82,6 +83,7 @@ class Plan:
     cost_usd_per_mtok: dict[str, Interval | None]
     movers: tuple[Mover, ...]
     notes: tuple[str, ...]
+    tokens_by_world: tuple[float, ...] = ()
 
     @property
     def limits(self) -> pl.DataFrame:
@@ -143,6 +145,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
         movers=_movers(paths, worlds, answers),
         notes=_notes(s),
+        tokens_by_world=tuple(a.tokens()["all"] for a in answers),
     )
 
 
@@ -220,6 +223,9 @@ def _notes(s: Scenario) -> tuple[str, ...]:
         f'event "{e.name}": a change of limits is not planned; the tier keeps its limit' for e in s.events if e.limit
     ]
     for c in s.contracts:
+        if not c.firm:
+            alone = "nothing here is, so this plan is a what-if" if c in counted(s) else "its capacity counts nothing"
+            notes.append(f'contract "{c.name}" is not firm: {alone}')
         unused = [
             key
             for key in (

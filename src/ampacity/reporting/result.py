@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ampacity.planner.plan import Interval, Plan
+from ampacity.reporting.orbit_view import orbit_view, orbital_sites
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
 
@@ -40,6 +41,7 @@ def result(p: Plan) -> dict[str, Any]:
         },
         "movers": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
+        **({"orbit": orbit_view(p)} if orbital_sites(p.scenario) else {}),
     }
 
 

@@ -36,5 +36,9 @@ def pools(s: Scenario) -> tuple[Pool, ...]:
 
 def counted(s: Scenario) -> tuple[Contract, ...]:
     """The contracts whose capacity counts: the firm ones, or all where none is firm (the scenario is a what-if)."""
-    own = tuple(c for c in s.contracts if c.side != "lessor")
-    return tuple(c for c in own if c.firm) or own
+    return tuple(c for c in own(s) if c.firm) or own(s)
+
+
+def own(s: Scenario) -> tuple[Contract, ...]:
+    """The contracts under which the scenario's own side has capacity: all but those that lease it out."""
+    return tuple(c for c in s.contracts if c.side != "lessor")

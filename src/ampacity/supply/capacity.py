@@ -16,6 +16,7 @@ from ampacity.scenario.pool import Pool, pools
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.delivery import Hours, between, quantity
 from ampacity.supply.energized import energized_share
+from ampacity.supply.orbital import interactive, surviving, upset_availability
 
 Array = NDArray[np.float64]
 
@@ -25,8 +26,9 @@ class PoolCapacity:
     """A pool in each hour.
 
     contracted, delivered: accelerators. energized, healthy, allocated, running: ratio of each stage to the one before.
+    alive: share of the delivered that attrition has left, part of `healthy` [0 to 1].
     replica: the placement's replica, None where the pool serves nothing. replicas: whole replicas placed.
-    replica_availability: share of time in which all nodes of a replica work [0 to 1].
+    replica_availability: share of time in which all nodes of a replica work, and no upset stops it [0 to 1].
     """
 
     pool: Pool
@@ -35,11 +37,12 @@ class PoolCapacity:
     contracted: Array
     delivered: Array
     energized: Array
-    healthy: float
+    healthy: Array | float
     allocated: Array
     running: float
     replicas: Array
     replica_availability: float
+    alive: Array | float = 1.0
 
     @property
     def ratios(self) -> dict[str, Array | float]:
@@ -75,8 +78,9 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             [quantities[i].delivered for i in neighbours],
             hours,
         )
-        powered = count.delivered * energized
-        placement = next((p for p in s.placements if _stands_on(p, pool)), None)
+        alive = surviving(pool.site, pool.contract, pool.deliveries, hours)
+        powered = count.delivered * energized * alive
+        placement = next((p for p in s.placements if _stands_on(p, pool) and interactive(pool.site)), None)
         unit = _replica(s, placement, pool) if placement else None
         size = unit.accelerators if unit else 1
         free = np.maximum(powered - jobs.take(pool, powered), 0.0)
@@ -85,7 +89,7 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             allocated = np.where(powered > 0, np.minimum(replicas * size / powered, 1.0), 1.0 if unit else 0.0)
         site = pool.site
         node = node_availability(site.node_failure_rate_per_s.value, site.restore_s.value)
-        whole = node ** nodes_of(size)
+        whole = node ** nodes_of(size) * upset_availability(site, size)
         found.append(
             PoolCapacity(
                 pool=pool,
@@ -94,11 +98,12 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
                 contracted=count.contracted,
                 delivered=count.delivered,
                 energized=energized,
-                healthy=node,
+                healthy=node * alive,
                 allocated=allocated,
                 running=whole / node,
                 replicas=replicas,
                 replica_availability=whole,
+                alive=alive,
             )
         )
     return tuple(found)
