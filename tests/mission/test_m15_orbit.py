@@ -1,4 +1,4 @@
-"""M15: multiple gigawatts of orbital compute: the same chain, and zero firm capacity until a contract says otherwise."""
+"""M15: multiple gigawatts of orbital compute: the same chain, zero firm capacity until a contract says otherwise."""
 
 from __future__ import annotations
 

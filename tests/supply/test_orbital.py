@@ -1,4 +1,4 @@
-"""A site in orbit in the same chain: light, survivors, upsets and contact as ratios of the waterfall; its cost and air."""
+"""A site in orbit in the same chain: light, survivors, upsets, contact as ratios of the waterfall; cost and air."""
 
 from __future__ import annotations
 

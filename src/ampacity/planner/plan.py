@@ -200,6 +200,8 @@ def _movers(paths: list[str], worlds: list[Scenario], answers: list[Answer]) -> 
     for path in paths:
         drawn = np.array([value_at(w, path) for w in worlds])
         upper = drawn > np.median(drawn)
+        if not upper.any():  # more than half of the draws are the upper end itself
+            continue
         effect = float(log_scale[upper].mean() - log_scale[~upper].mean())
         if abs(effect) > noise:
             found.append(Mover(path, math.exp(effect)))

@@ -178,6 +178,8 @@ def _strongest(s: Scenario, worlds: list[Scenario], found: list[Figures]) -> lis
             continue
         drawn = np.array([value_at(w, path) for w in worlds])
         upper = drawn > np.median(drawn)
+        if not upper.any():  # more than half of the draws are the upper end itself
+            continue
         effect = float(log_cost[upper].mean() - log_cost[~upper].mean())
         if abs(effect) > noise:
             moved.append((abs(effect), _assumption(path, value, math.exp(effect))))
