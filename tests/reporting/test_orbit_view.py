@@ -9,6 +9,7 @@ import pytest
 
 from ampacity.planner.plan import plan
 from ampacity.reporting.orbit_view import orbit_text, orbit_view
+from ampacity.reporting.sources import claims
 from ampacity.scenario.load import load
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.scenario import Scenario
@@ -101,3 +102,10 @@ def test_an_interest_beside_a_firm_lease_is_shown_but_not_counted() -> None:
 def test_a_scenario_on_the_ground_has_no_orbit_to_show() -> None:
     with pytest.raises(Mistakes, match="orbit"):
         orbit_view(load("laptop"))
+
+
+def test_the_page_of_an_orbital_scenario_lists_its_numbers_in_units_that_people_read() -> None:
+    listed = {c.path: c for c in claims(gigawatt())}
+    assert listed["sites.dawn-dusk.orbit.launch_usd_per_kg"].interval == "200 to 3,600 USD/kg"
+    assert listed["sites.dawn-dusk.orbit.compute_kg_per_w"].shown == "8 kg/kW"
+    assert listed["sites.dawn-dusk.orbit.pv_degradation"].shown == "1.5 % per year"

@@ -130,7 +130,7 @@ def test_what_a_scenario_leaves_out_of_an_orbit_comes_from_the_catalog(orbital: 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [("altitude", "9000 km", "5,900 km"), ("ltan", 25, "24 hours"), ("launch_price", "3 USD", "money per mass"),
-     ("discount", 0, "more than zero"), ("geometry", "heap", "cluster")],
+     ("cost_of_capital", 0, "more than zero"), ("geometry", "heap", "cluster")],
 )  # fmt: skip
 def test_an_orbit_that_cannot_be_is_refused_in_words(orbital: Orbital, key: str, value: object, words: str) -> None:
     with pytest.raises(Mistakes, match=words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from ampacity.reporting.sources import FIELDS
 from ampacity.reporting.words import count, digits, share
 
 Interval = dict[str, float]
@@ -132,4 +133,5 @@ def _date(day: str) -> str:
 
 
 def _noun(path: str) -> str:
-    return path.split(".")[-1].replace("_usd_per_w", " price").replace("_usd_per_kg", " price").replace("_", " ")
+    field = path.split(".")[-1]
+    return FIELDS.get(field, field.replace("_", " "))

@@ -43,7 +43,8 @@ class Orbit(Noun):
     satellite_power_w: IT power of one satellite [W]. design_life_months: from launch to disposal [months].
     pv_*, battery_*, radiator_*, *_mass_*, structure_share, delta_v_m_s, specific_impulse_s: what it is built of.
     launch_*, commissioning_months: how it gets there. *_price, nre_usd, ground_segment_usd, operations_*, insurance,
-    discount: money. *_attrition: lost for good in a year. silent_errors, memory_errors, *_interrupts: upsets of a chip
+    cost_of_capital: money. *_attrition: lost for good in a year. silent_errors, memory_errors,
+    *_interrupts: upsets of a chip
     or host a year, times upset_scale; anomaly_*, cosmic_share: where they fall; restart_s: what stops an engine.
     carbon_*, soot: kg per launched kg.
     """
@@ -88,7 +89,7 @@ class Orbit(Noun):
     operations_usd_per_w_year: YearlyPricePerPower = Field(alias="operations")
     operations_share: YearlyShare
     insurance: Share
-    discount: Share
+    cost_of_capital: Share
 
     accelerator_attrition: YearlyShare
     bus_attrition: YearlyShare
@@ -116,7 +117,7 @@ class Orbit(Noun):
             "satellite_power_w", "design_life_months", "pv_efficiency", "pv_packing", "pv_pointing", "pv_w_per_kg",
             "battery_j_per_kg", "battery_depth", "battery_efficiency", "radiator_k", "radiator_emissivity",
             "radiator_view", "specific_impulse_s", "launch_payload_g", "launch_cadence_per_year", "launch_success",
-            "discount",
+            "cost_of_capital",
         )  # fmt: skip
         for name in positive:
             found: Value = getattr(self, name)

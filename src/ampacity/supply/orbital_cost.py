@@ -70,7 +70,7 @@ def cost(site: Site, accelerators_usd: float | None, size: Sizing, year: Light, 
     insured_usd = orbit.insurance.value * (hardware_usd + launch_usd)
     capital_usd = hardware_usd + launch_usd + insured_usd + orbit.nre_usd.value + orbit.ground_segment_usd.value
     operations_usd = size.it_w * orbit.operations_usd_per_w_year.value + orbit.operations_share.value * hardware_usd
-    yearly_usd = capital_recovery(orbit.discount.value, size.effective_life_years) * capital_usd + operations_usd
+    yearly_usd = capital_recovery(orbit.cost_of_capital.value, size.effective_life_years) * capital_usd + operations_usd
     in_light = 1.0 - (1.0 - orbit.shadow_power.value) * year.shadow_share
     hours = size.accelerators * HOURS_PER_YEAR * running_share
     return Cost(
