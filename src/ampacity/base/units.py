@@ -96,6 +96,16 @@ DIMENSIONS = {
         Dimension("flop_rate", "FLOP/s", "floating-point operations per time", "TFLOP/s"),
         Dimension("event_rate", "1/s", "events per time", "1/d"),
         Dimension("hours_per_week", "", "a share of the week", "h/week"),
+        Dimension("yearly_rate", "1/year", "a share or number of events per calendar year", "percent/year"),
+        Dimension("temperature", "K", "a temperature in kelvin", "K"),
+        Dimension("speed", "m/s", "a speed", "m/s"),
+        Dimension("specific_power", "W/kg", "a power per mass", "W/kg"),
+        Dimension("specific_energy", "J/kg", "an energy per mass", "Wh/kg"),
+        Dimension("mass_per_power", "kg/W", "a mass per power", "kg/kW"),
+        Dimension("mass_per_area", "kg/m**2", "a mass per area", "kg/m**2"),
+        Dimension("price_per_mass", "USD/kg", "money per mass", "USD/kg"),
+        Dimension("price_per_power", "USD/W", "money per power", "USD/W"),
+        Dimension("yearly_price_per_power", "USD/W/year", "money per power and calendar year", "USD/kW/year"),
     )
 }
 

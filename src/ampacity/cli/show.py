@@ -133,3 +133,23 @@ def contracts(
     write_json(json, view.data)
     if json != "-":
         typer.echo(view.text)
+
+
+@app.command()
+def orbit(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file or a packaged scenario.")],
+    sets: Sets = None,
+    as_of: AsOf = None,
+    json: Json = None,
+    seed: Seed = 1,
+) -> None:
+    """A site in orbit: shadow, mass, launches, upsets, attrition, cost by boundary, carbon, and what lies beside it."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import write_json
+    from ampacity.planner.plan import plan
+    from ampacity.reporting.orbit_view import orbit_text, orbit_view
+
+    data = orbit_view(plan(load_scenario(scenario, sets, as_of), seed=seed))
+    write_json(json, data)
+    if json != "-":
+        typer.echo(orbit_text(data))

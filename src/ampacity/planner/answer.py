@@ -85,7 +85,7 @@ def answer(s: Scenario, *, guarantee: bool = True) -> Answer:
         ratios = {**pool.ratios, "busy": busy, "useful": useful}
         bookings.append(book(pool.pool.name, pool.contracted, ratios))
         used[pool.pool.name] = pool.held + pool.running_accelerators * busy
-        on = pool.delivered * pool.energized
+        on = pool.delivered * pool.energized * pool.alive
         with np.errstate(divide="ignore", invalid="ignore"):
             active = np.where(on > 0, pool.running_accelerators * busy / on, 0.0)
         active = np.clip(active, 0.0, 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +14,14 @@ from ampacity.base.record import Record
 from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
+from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
+from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
-from ampacity.scenario.worlds import draw, ranges, values
+from ampacity.scenario.worlds import draw, ranges
 from ampacity.supply.billing import price_usd_per_s
 from ampacity.supply.delivery import hours_of
 from ampacity.supply.leasing import leased_out
@@ -64,14 +65,6 @@ class PlannedWindow:
 
 
 @dataclass(frozen=True)
-class Mover:
-    """A range that moves the answer: its path, and the answer in its upper half of worlds over that in the lower."""
-
-    path: str
-    factor: float
-
-
-@dataclass(frozen=True)
 class Plan:
     """The result of planning.
 
@@ -93,6 +86,7 @@ class Plan:
     verdict: Verdict | None
     serving: tuple[Served, ...]
     notes: tuple[str, ...]
+    tokens_by_world: tuple[float, ...] = ()
 
     @property
     def limits(self) -> pl.DataFrame:
@@ -155,10 +149,11 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
             m.model: _interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
-        movers=_movers(ranges_apart(s), worlds, _moved(answers, judged)),
+        movers=movers(s, worlds, _moved(answers, judged)),
         verdict=verdict(s, worlds, judged, supplier, central.models[0]) if central.models else None,
         serving=served(s, answers),
         notes=_notes(s),
+        tokens_by_world=tuple(a.tokens()["all"] for a in answers),
     )
 
 
@@ -206,45 +201,13 @@ def _moved(answers: list[Answer], judged: list[Judgement]) -> np.ndarray[Any, np
     return np.array([np.mean([m.scale for m in a.models]) for a in answers])
 
 
-def ranges_apart(s: Scenario) -> list[str]:
-    """Paths of the ranges that are drawn apart: of those that share an unknown, the first."""
-    found: dict[str, str] = {}
-    for path, value in ranges(s):
-        found.setdefault(value.together or path, path)
-    return list(found.values())
-
-
-def _movers(
-    paths: list[str], worlds: list[Scenario], moved: np.ndarray[Any, np.dtype[np.float64]]
-) -> tuple[Mover, ...]:
-    """How much each range moves the answer, upper half of it over lower, the other ranges held equal.
-
-    By linear regression of the answer's logarithm on the ranks of the ranges, those that go with the answer most first
-    and no more than a fifth as many as there are worlds; effects under 3.5 standard errors, noise, are left out.
-    """
-    if len(moved) < 20 or np.median(moved) <= 0 or not paths:
-        return ()
-    # worlds in which nothing is carried count as a hundredth of the median: far down, but finite
-    answer_log = np.log(np.maximum(moved, np.median(moved) / 100))
-    numbers = [{path: value.value for path, value in values(w)} for w in worlds]
-    drawn = np.array([[found[path] for path in paths] for found in numbers])
-    ranks = drawn.argsort(axis=0, kind="stable").argsort(axis=0) / len(moved) - 0.5
-    going_along = np.abs((answer_log - answer_log.mean()) @ ranks)
-    chosen = np.argsort(-going_along, kind="stable")[: len(moved) // 5]
-    design = np.column_stack([ranks[:, chosen], np.ones(len(moved))])
-    effect = np.linalg.lstsq(design, answer_log, rcond=None)[0]
-    residual = answer_log - design @ effect
-    variance = float(residual @ residual) / (len(moved) - design.shape[1])
-    error = np.sqrt(variance * np.diag(np.linalg.pinv(design.T @ design)))
-    # the means of a range's halves lie half of it apart
-    found = [Mover(paths[k], math.exp(effect[i] / 2)) for i, k in enumerate(chosen) if abs(effect[i]) > 3.5 * error[i]]
-    return tuple(sorted(found, key=lambda m: -abs(math.log(m.factor))))
-
-
 def _notes(s: Scenario) -> tuple[str, ...]:
     """What the scenario says that this plan does not use, so that nobody takes silence for effect."""
     notes = []
     for c in s.contracts:
+        if not c.firm:
+            alone = "nothing here is, so this plan is a what-if" if c in counted(s) else "its capacity counts nothing"
+            notes.append(f'contract "{c.name}" is not firm: {alone}')
         unused = [f"{kind} (no event uses it)" for kind in unused_rights(s, c)]
         if c.earmark:
             notes.append(f'contract "{c.name}": its earmark says where tokens land; limits and curves do not follow it')

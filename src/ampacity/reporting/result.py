@@ -10,6 +10,7 @@ from ampacity.reporting.air_view import emissions
 from ampacity.reporting.concentration_view import concentration_of
 from ampacity.reporting.contract_view import contracts_of
 from ampacity.reporting.lessor_view import lessor_of
+from ampacity.reporting.orbit_view import orbit_view, orbital_sites
 from ampacity.reporting.verdict_words import as_data
 from ampacity.reporting.words import sentences
 from ampacity.supply.waterfall import STAGES, ratios_of
@@ -50,6 +51,7 @@ def result(p: Plan) -> dict[str, Any]:
         "lessor": lessor_of(p.scenario),
         "sensitivity": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
+        **({"orbit": orbit_view(p)} if orbital_sites(p.scenario) else {}),
     }
 
 

@@ -8,6 +8,7 @@ from ampacity.inference.operating_point import OperatingPoint
 from ampacity.planner.answer import Answer
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Interval, Plan, PlannedWindow
+from ampacity.scenario.pool import counted
 from ampacity.supply.waterfall import STAGES, ratios_of
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -139,6 +140,8 @@ def own_sentences(p: Plan) -> list[str]:
     for model, carried in p.unlimited_share.items():
         name = f" of {model}" if len(p.unlimited_share) > 1 else ""
         said.append(f"Without any limit, today's use{name} would be carried in {share(carried.value)} of hours.")
+    if not any(c.firm for c in counted(p.scenario)):
+        said.append("All of this holds only if capacity that no contract promises came true.")
     return said
 
 

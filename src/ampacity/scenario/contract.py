@@ -73,6 +73,8 @@ class Contract(Noun):
     start, end: first day, and the day after the last; an open end runs to the scenario's.
     deliveries: what arrives where; several deliveries of one pool add up. fee: monthly, per accelerator-hour or index.
     take_or_pay: share of the fee due whether used or not [0 to 1].
+    firm: whether the capacity is promised; an expression of interest is not, and counts only in a scenario whose
+    contracts are all of that kind, which asks what would be if they came true.
     exclusive: no other contract may deliver at its sites. earmark: tiers that it serves first.
     Clauses (see `clauses.py`): commitment, prepayment, delivery, service_credits, termination, reclaim, options.
     """
@@ -93,6 +95,7 @@ class Contract(Noun):
     termination: tuple[Termination, ...] = ()
     reclaim: tuple[Reclaim, ...] = ()
     options: tuple[CapacityOption, ...] = ()
+    firm: bool = True
     exclusive: bool = False
     earmark: tuple[str, ...] = ()
     known_since: datetime.date | None = None

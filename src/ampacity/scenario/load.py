@@ -195,6 +195,8 @@ class _Build:
                 if not fields["carbon"]:
                     known = nearest(carbon, lookup.grid_names())
                     self.add([(("sites", name, "carbon"), carbon, f"no grid of that name in the catalog; {known}")])
+            if isinstance(orbit := fields.get("orbit"), dict):
+                return {**lookup.orbital_site_defaults(), **fields, "orbit": {**lookup.orbit_defaults(), **orbit}}
             return {**lookup.site_defaults(), **fields}
         if key == "limits" and isinstance(windows := fields.get("windows"), dict):
             fields["windows"] = [{"name": n, **(w if isinstance(w, dict) else {})} for n, w in windows.items()]

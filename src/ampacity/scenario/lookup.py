@@ -95,6 +95,16 @@ def site_defaults() -> dict[str, Any]:
     return dict(claims("site_defaults", "kind", "ground"))
 
 
+def orbital_site_defaults() -> dict[str, Any]:
+    """What a site in orbit is taken to be where the scenario is silent, beyond its orbit."""
+    return {**site_defaults(), **claims("orbital_defaults", "noun", "site")}
+
+
+def orbit_defaults() -> dict[str, Any]:
+    """What an orbit and the satellites in it are taken to be where the scenario is silent."""
+    return dict(claims("orbital_defaults", "noun", "orbit"))
+
+
 def shape_names() -> tuple[str, ...]:
     """The hour-of-week shapes that the catalog knows."""
     return tuple(dict.fromkeys(row["shape"] for row in table("hour_shapes")))

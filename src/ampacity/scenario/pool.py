@@ -33,9 +33,8 @@ def leased_out_pools(s: Scenario) -> tuple[Pool, ...]:
 
 def _pools(s: Scenario, *, leased_out: bool) -> tuple[Pool, ...]:
     found: dict[str, Pool] = {}
-    for contract in s.contracts:
-        if (contract.side == "lessor") != leased_out:
-            continue
+    contracts = tuple(c for c in s.contracts if c.side == "lessor") if leased_out else counted(s)
+    for contract in contracts:
         for delivery in contract.deliveries:
             name = f"{contract.name}/{delivery.site}/{delivery.accelerator}"
             before = found[name].deliveries if name in found else ()
@@ -43,3 +42,13 @@ def _pools(s: Scenario, *, leased_out: bool) -> tuple[Pool, ...]:
                 name, contract, s.site(delivery.site), s.accelerator(delivery.accelerator), (*before, delivery)
             )
     return tuple(found.values())
+
+
+def counted(s: Scenario) -> tuple[Contract, ...]:
+    """The contracts whose capacity counts: the firm ones, or all where none is firm (the scenario is a what-if)."""
+    return tuple(c for c in own(s) if c.firm) or own(s)
+
+
+def own(s: Scenario) -> tuple[Contract, ...]:
+    """The contracts under which the scenario's own side has capacity: all but those that lease it out."""
+    return tuple(c for c in s.contracts if c.side != "lessor")

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ampacity.scenario.load import COLLECTIONS
+from ampacity.scenario.lookup import orbit_defaults
 from ampacity.scenario.scenario import ServiceLevel
 
 
@@ -27,7 +28,7 @@ def json_schema() -> dict[str, Any]:
     behaviour["properties"]["like"] = {"type": "string", "description": "a behaviour of the catalog to start from"}
     defs["Tier"]["properties"]["behaviour"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Behaviour"}]}
     # what the catalog fills in where a scenario is silent
-    for name, filled in {"Site": None, "Model": None, "Tier": {"behaviour"}}.items():
+    for name, filled in {"Site": None, "Model": None, "Orbit": set(orbit_defaults()), "Tier": {"behaviour"}}.items():
         required = set(defs[name].get("required", ())) - (filled or set(defs[name]["properties"]))
         defs[name]["required"] = sorted(required)
     text = {"type": "string"}

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ampacity.scenario.orbit import Orbit
 from ampacity.scenario.value import (
     CarbonIntensity,
     Duration,
@@ -15,7 +16,6 @@ from ampacity.scenario.value import (
     EnergyPrice,
     EventRate,
     Factor,
-    Length,
     Mass,
     Money,
     Noun,
@@ -79,13 +79,6 @@ class Battery(Noun):
     name: str = ""
     power_w: Power = Field(alias="power")
     energy_j: Energy = Field(alias="energy")
-
-
-class Orbit(Noun):
-    """A circular orbit. altitude_m above the equatorial radius [m]; ltan_h: local time of the ascending node [h]."""
-
-    altitude_m: Length = Field(alias="altitude")
-    ltan_h: Ratio = Field(alias="ltan")
 
 
 class Site(Noun):

@@ -18,6 +18,7 @@ from ampacity.supply.delivery import Hours, between, quantity
 from ampacity.supply.energized import energized_share
 from ampacity.supply.leasing import leased_out
 from ampacity.supply.options import exercised
+from ampacity.supply.orbital import interactive, surviving, upset_availability
 
 Array = NDArray[np.float64]
 
@@ -28,8 +29,9 @@ class PoolCapacity:
 
     contracted, delivered: accelerators, less those that are leased out. held: by training jobs.
     energized, healthy, allocated, running: ratio of each stage to the one before.
+    alive: share of the delivered that attrition has left, part of `healthy` [0 to 1].
     replica: the placement's replica, None where the pool serves nothing. replicas: whole replicas placed.
-    replica_availability: share of time in which all nodes of a replica work [0 to 1].
+    replica_availability: share of time in which all nodes of a replica work, and no upset stops it [0 to 1].
     """
 
     pool: Pool
@@ -39,11 +41,12 @@ class PoolCapacity:
     delivered: Array
     held: Array
     energized: Array
-    healthy: float
+    healthy: Array | float
     allocated: Array
     running: float
     replicas: Array
     replica_availability: float
+    alive: Array | float = 1.0
 
     @property
     def ratios(self) -> dict[str, Array | float]:
@@ -82,8 +85,9 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             hours,
         )
         own = np.maximum(count.delivered - taken[pool.name], 0.0)
-        powered = own * energized
-        placement = next((p for p in s.placements if _stands_on(p, pool)), None)
+        alive = surviving(pool.site, pool.contract, pool.deliveries, hours)
+        powered = own * energized * alive
+        placement = next((p for p in s.placements if _stands_on(p, pool) and interactive(pool.site)), None)
         unit = _replica(s, placement, pool) if placement else None
         size = unit.accelerators if unit else 1
         held = jobs.take(pool, powered)
@@ -94,7 +98,7 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             allocated = np.where(powered > 0, np.minimum(replicas * size / powered, 1.0), 1.0 if unit else 0.0)
         site = pool.site
         node = node_availability(site.node_failure_rate_per_s.value, site.restore_s.value)
-        whole = node ** nodes_of(size)
+        whole = node ** nodes_of(size) * upset_availability(site, size)
         found.append(
             PoolCapacity(
                 pool=pool,
@@ -104,11 +108,12 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
                 delivered=own,
                 held=held,
                 energized=energized,
-                healthy=node,
+                healthy=node * alive,
                 allocated=allocated,
                 running=whole / node,
                 replicas=replicas,
                 replica_availability=whole,
+                alive=alive,
             )
         )
     return tuple(found)

@@ -13,6 +13,7 @@ from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.site import GridConnection, Site, Turbine
 from ampacity.scenario.value import Value
 from ampacity.supply.delivery import Hours, between
+from ampacity.supply.orbital import powered_share
 
 Array = NDArray[np.float64]
 
@@ -69,11 +70,14 @@ def power_limit_w(site: Site, hours: Hours) -> Array:
 
 
 def energized_share(site: Site, chips: Sequence[Accelerator], delivered: Sequence[Array], hours: Hours) -> Array:
-    """Share of the delivered accelerators of a site that its power carries at nameplate, all pools alike. [0 to 1]"""
+    """Share of the delivered accelerators of a site that its power carries at nameplate, all pools alike. [0 to 1]
+
+    In orbit also times the share of full power that light and batteries give in the hour.
+    """
     needed = sum(
         (nameplate_w(chip, site, "facility") * count for chip, count in zip(chips, delivered, strict=True)),
         np.zeros(hours.count),
     )
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         share = np.where(needed > 0, power_limit_w(site, hours) / needed, 1.0)
-    return np.clip(share, 0.0, 1.0)
+    return np.asarray(np.clip(share, 0.0, 1.0) * powered_share(site, hours))
