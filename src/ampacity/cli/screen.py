@@ -47,12 +47,12 @@ def _first(s: Scenario) -> str:
 def headline(s: Scenario) -> str:
     """The scenario in one line: name, accelerators, people, models."""
     from ampacity.reporting.words import count
+    from ampacity.scenario.pool import counted
 
     chips: dict[str, float] = {}
-    for contract in s.contracts:
-        if contract.side != "lessor":
-            for d in contract.deliveries:
-                chips[d.accelerator] = chips.get(d.accelerator, 0.0) + d.quantity.value
+    for contract in counted(s):
+        for d in contract.deliveries:
+            chips[d.accelerator] = chips.get(d.accelerator, 0.0) + d.quantity.value
     fleet = " + ".join(f"{count(n)} x {name}" for name, n in chips.items())
     people = sum(t.people.value for t in s.tiers if t.kind == "subscribers")
     served = ", ".join(f"{p.model} {p.precision}" for p in {(p.model, p.precision): p for p in s.placements}.values())

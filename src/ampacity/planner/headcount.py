@@ -67,4 +67,5 @@ def people_carried(
     times = largest(
         lambda f: q.carried(q.stated, q.takers, f) >= hours_share, MOST_TIMES, start=1.0, precision=precision
     )
-    return times * people_of(load)
+    people = times * people_of(load)
+    return people if people >= 1 else 0.0

@@ -15,6 +15,7 @@ import numpy as np
 from ampacity.planner.announced import after, came_with_it, changes
 from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
+from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
 
 DAYS_PER_MONTH = 365.2425 / 12
@@ -47,9 +48,7 @@ class Judgement:
 def largest_supplier(s: Scenario) -> str:
     """The supplier whose contracts deliver most dense 8-bit arithmetic (bf16 where that is unknown), when complete."""
     flops: dict[str, float] = {}
-    for contract in s.contracts:
-        if contract.side == "lessor":
-            continue
+    for contract in counted(s):
         for d in contract.deliveries:
             chip = s.accelerator(d.accelerator)
             peak = chip.flops("fp8") or chip.flops("bf16")

@@ -11,7 +11,8 @@ from ampacity.planner.headcount import people_carried
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan
 from ampacity.planner.verdict import Spread, Verdict, factor
-from ampacity.reporting.words import digits, path_in_words, share, tokens
+from ampacity.reporting.words import count, digits, path_in_words, share, tokens
+from ampacity.scenario.contract import Contract
 from ampacity.scenario.load import load_as_of
 from ampacity.scenario.news import News, news
 from ampacity.scenario.scenario import Scenario
@@ -99,9 +100,10 @@ def _risks(p: Plan, v: Verdict) -> list[str]:
     said = []
     if v.with_contracts:
         said.append(f"What came with it alone carries {tokens(v.alone.median)} ({_ninety(v.alone)}).")
+        said += [sentence for name in v.with_contracts for sentence in _way_out(p.scenario.contract(name))]
         fewer = f"if fewer than {tokens(v.reclaimed.median)} are active ({_ninety(v.reclaimed)})"
         said.append(f"If it is taken back, the new limits hold {fewer}: in {share(v.holds_reclaimed_share)} of worlds.")
-    if v.people_per_mw is not None:
+    if v.people_per_mw:
         said.append(f"One more megawatt of its servers carries {tokens(v.people_per_mw)} more.")
     if v.supplier:
         fewer = f"if fewer than {tokens(v.without_largest.median)} are active ({_ninety(v.without_largest)})"
@@ -110,6 +112,21 @@ def _risks(p: Plan, v: Verdict) -> list[str]:
     if v.growth:
         median, low, high = (_until(d, p.scenario.start) for d in v.holds_until)
         said.append(f"At {share(v.growth.median)} growth a month it holds until {median} (90 %: {low}, to {high}).")
+    return said
+
+
+def _way_out(c: Contract) -> list[str]:
+    """How the lessor may take it back: with the contract's notice, and for cause."""
+    said = []
+    for clause in c.termination:
+        if clause.party in ("lessor", "either"):
+            since = f" given on {clause.earliest} or later" if clause.earliest else ""
+            said.append(f"The lessor of {c.name} may end it with {count(clause.notice_days)} days' notice{since}.")
+    for claim in c.reclaim:
+        notice = f"with {count(claim.notice_days)} days' notice" if claim.notice_days else "without notice"
+        said.append(
+            f"It has said that it may take {c.name} back {notice} if {claim.trigger}; no contract term says so."
+        )
     return said
 
 
