@@ -32,10 +32,11 @@ def movers(s: Scenario, worlds: list[Scenario], moved: NDArray[np.float64]) -> t
     """How much each range moves the answer, upper half of it over lower, the other ranges held equal.
 
     By linear regression of the answer's logarithm on the ranks of the ranges, those that go with the answer most first
-    and no more than a fifth as many as there are worlds; effects under 3.5 standard errors, noise, are left out.
+    and no more than a fifth as many as there are worlds; effects under 3.5 standard errors, noise, are left out, and
+    fewer than a hundred worlds tell nothing.
     """
     paths = ranges_apart(s)
-    if len(moved) < 20 or np.median(moved) <= 0 or not paths:
+    if len(moved) < 100 or np.median(moved) <= 0 or not paths:
         return ()
     # worlds in which nothing is carried count as a hundredth of the median: far down, but finite
     answer_log = np.log(np.maximum(moved, np.median(moved) / 100))

@@ -124,9 +124,8 @@ def _way_out(c: Contract) -> list[str]:
             said.append(f"The lessor of {c.name} may end it with {count(clause.notice_days)} days' notice{since}.")
     for claim in c.reclaim:
         notice = f"with {count(claim.notice_days)} days' notice" if claim.notice_days else "without notice"
-        said.append(
-            f"It has said that it may take {c.name} back {notice} if {claim.trigger}; no contract term says so."
-        )
+        claimed = f"It has said that it may take {c.name} back {notice} if {claim.trigger}"
+        said.append(f"{claimed}; the terms that are public name no such right.")
     return said
 
 
