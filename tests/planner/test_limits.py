@@ -22,8 +22,14 @@ def windows(a: Answer) -> dict[tuple[str, str], WindowLimit]:
     return {(w.tier, w.window): w for load in a.models for w in load.limits}
 
 
+def test_no_limit_gives_one_person_more_sessions_than_they_can_run_at_once(ours: Ours) -> None:
+    alone = {"developers": {**AGENTS, "people": 1, "behaviour": {"like": "coding-agent", "parallel": 3}}}
+    (load,) = answer(ours({"tiers": alone, **NEVER_FAILS})).models
+    assert load.scale == pytest.approx(3.0)
+
+
 def test_one_person_may_draw_all_that_the_pools_give(ours: Ours) -> None:
-    alone = {"developers": {**AGENTS, "people": 1}}
+    alone = {"developers": {**AGENTS, "people": 1, "behaviour": {"like": "coding-agent", "parallel": 1000}}}
     (load,) = answer(ours({"tiers": alone, **NEVER_FAILS})).models
     assert load.scale * load.seconds_per_active_s[0] == pytest.approx(8.0)
     five_hours = load.limits[0]

@@ -117,7 +117,7 @@ def largest(
     up = low
     while not holds(low):
         up, low = low, low / 4
-        if low < high * 1e-12:
+        if low < high * 1e-18:
             return 0.0
     while up <= low or holds(up):
         low = max(low, up)

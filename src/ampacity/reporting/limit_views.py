@@ -32,7 +32,8 @@ def limits_view(p: Plan) -> View:
         lines += ["", f"  What moves them most, upper half of a range over lower: {moved}."]
     lines += [f"  note: {note}" for note in p.notes]
     return View(
-        "\n".join(lines), {k: result(p)[k] for k in ("limits", "carried_share", "unlimited_share", "service", "movers")}
+        "\n".join(lines),
+        {k: result(p)[k] for k in ("limits", "carried_share", "unlimited_share", "service", "sensitivity")},
     )
 
 

@@ -80,6 +80,18 @@ SUBJECTS = {
 
 FIELDS = {
     "hours": "share of hours that must carry a limit",
+    "scale": "factor on all parameter counts",
+    "usable": "share of a pool that one model can use",
+    "parallel": "sessions that one person runs at once at most",
+    "growth": "growth of the number of people a month",
+    "capital_usd": "cost to build and fill the site",
+    "pv_efficiency": "efficiency of the solar cells",
+    "pv_packing": "share of the array that is cells",
+    "pv_pointing": "share of sunlight that pointing keeps",
+    "battery_efficiency": "efficiency of the battery",
+    "radiator_emissivity": "infrared emissivity of the radiator",
+    "radiator_absorptivity": "sunlight that the radiator absorbs, as a share",
+    "radiator_margin": "radiator area over what the heat needs",
     "bf16_flops": "peak arithmetic at bf16, dense",
     "fp8_flops": "peak arithmetic at fp8, dense",
     "fp4_flops": "peak arithmetic at fp4, dense",
