@@ -99,7 +99,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="session")
 def laptop() -> Plan:
     """The packaged scenario over fewer worlds, so that tests are quick."""
-    return plan(load("laptop", sets=["worlds=40"]))
+    return plan(load("laptop", sets=["worlds=120"]))
 
 
 @pytest.fixture(scope="session")
