@@ -36,7 +36,7 @@ def test_the_answer_is_the_plan_s_own_with_its_birth_certificate(laptop: Plan, r
     said = read(laptop).sections["answer"]
     for sentence in words.sentences(laptop):
         assert sentence in said
-    for fact in ("laptop", "23 November 2026 to 20 December 2026 (28 days)", "22 November 2026", "40, drawn from"):
+    for fact in ("laptop", "23 November 2026 to 20 December 2026 (28 days)", "22 November 2026", "120, drawn from"):
         assert fact in said
     for fact in (laptop.record.scenario_hash, laptop.record.version, "99.5 % of hours; at most 50 ms"):
         assert fact in said
