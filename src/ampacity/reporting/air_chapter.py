@@ -33,11 +33,7 @@ def air(p: Plan) -> Chapter | None:
     gas = [name for name in data["sites"] if p.scenario.site(name).turbines]
     if not data["sites"] or (p.scenario.about != "public" and not gas and not data["claims"]):
         return None
-    said = [data["note"]]
-    for name in gas or data["sites"]:
-        said += [
-            sentence if len(data["sites"]) == 1 else f"{name}: {sentence}" for sentence in data["sites"][name]["says"]
-        ]
+    said = [data["note"], *_said(data, gas or list(data["sites"]))]
     rows = _energy(data, gas)
     columns = ("Site", "Power", *(f"{words.capitalize()}, GWh" for words in KINDS.values()))
     table = Table(
@@ -72,6 +68,14 @@ def energy_by_source(rows: list[Row]) -> Figure:
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="energy, modelled [GWh]", rangemode="tozero")
     return plots.styled(figure, 150 + 72 * len(rows))
+
+
+def _said(data: dict[str, Any], names: list[str]) -> list[str]:
+    """The sentences of the sites, each with its site's name where there are several."""
+    if len(names) == 1 and len(data["sites"]) > 1:
+        return [f"What follows is of {names[0]}, the one site here with turbines.", *data["sites"][names[0]]["says"]]
+    several = len(names) > 1
+    return [f"{name}: {said}" if several else said for name in names for said in data["sites"][name]["says"]]
 
 
 def _energy(data: dict[str, Any], wanted: list[str]) -> list[Row]:
@@ -139,12 +143,13 @@ def _caps(data: dict[str, Any]) -> Table:
     for name, found in data["sites"].items():
         for case, words in CASE_WORDS.items():
             for permit in found[case]["with_turbines"]["permits"]:
-                who = f"{name}, {permit['turbines'] or 'turbines'} until {permit['until'] or 'no stated day'}"
+                who = f"{permit['turbines'] or 'turbines'}, until {permit['until'] or 'no stated day'}"
                 for species, cap in permit["caps"].items():
                     used = share(cap["share_of_cap"]) if cap["share_of_cap"] is not None else ""
                     numbers = (_span(cap["most_in_twelve_months_t"]), used, _span(cap["if_kept_up_a_year_t"]))
-                    rows.append((who, words, NAMES[species], digits(cap["cap_t"]), *numbers))
+                    rows.append((name, who, words, NAMES[species], digits(cap["cap_t"]), *numbers))
     columns = (
+        "Site",
         "Permit",
         "Power",
         "Cap on",
@@ -153,7 +158,7 @@ def _caps(data: dict[str, Any]) -> Table:
         "Of the cap",
         "If kept up a year, t",
     )
-    return Table("Permits: caps, and how much of them these days use, modelled", columns, rows, text_columns=3)
+    return Table("Permits: caps, and how much of them these days use, modelled", columns, rows, text_columns=4)
 
 
 def _claims(data: dict[str, Any]) -> Table:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 UNITED_STATES = (-126.0, -65.5, 24.0, 50.0)
 WORLD = (-170.0, 180.0, -56.0, 84.0)
-PHONE_PX = 350.0
-"""Width of the drawing on a phone: names are placed so that they do not run into each other there."""
+WIDTHS_PX = (350.0, 950.0)
+"""Widths of the drawing on a phone and on a desk: names are placed so that they run into nothing on either."""
+
+Box = tuple[float, float, float, float]
+"""Middle, then half width and half height, in pixels."""
 
 _SIDES = {
     "top center": (0.0, 1.0),
@@ -85,7 +88,7 @@ def site_map(ground: list[Fleet]) -> Figure:
         y=[f.site.latitude for f in ordered],
         mode="markers+text",
         text=[escape(f.site.name) for f in ordered],
-        textposition=_sides(ordered, sizes, (east - west) / PHONE_PX, stretch),
+        textposition=_sides(ordered, sizes, [w / (east - west) for w in WIDTHS_PX], stretch),
         textfont={"color": plots.TEXT, "size": 12},
         marker={"size": sizes, "color": plots.BLUE, "opacity": 0.75, "line": {"width": 1.5, "color": plots.PAPER}},
         hovertext=[f"{escape(f.site.name)}, {escape(f.site.place)}: {_mw(f)}" for f in ordered],
@@ -94,11 +97,9 @@ def site_map(ground: list[Fleet]) -> Figure:
     )
     height = 560
     plots.styled(figure, height)
-    blank = {"showgrid": False, "zeroline": False, "showticklabels": False, "constrain": "domain"}
-    figure.update_xaxes(range=[west, east], title="longitude", **blank)
-    figure.update_yaxes(
-        range=[south, north], title="latitude", scaleanchor="x", scaleratio=stretch, constraintoward="top", **blank
-    )
+    blank = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "constrain": "domain"}
+    figure.update_xaxes(range=[west, east], **blank)
+    figure.update_yaxes(range=[south, north], scaleanchor="x", scaleratio=stretch, constraintoward="top", **blank)
     shape_of = stretch * (north - south) / (east - west)
     return figure.update_layout(showlegend=False, margin={"t": 8}, meta={"height_over_width": shape_of})
 
@@ -117,36 +118,45 @@ def _on_map(site: Site) -> bool:
     return site.kind == "ground" and site.latitude is not None and site.longitude is not None
 
 
-def _view(found: list[Site]) -> tuple[tuple[float, float, float, float], dict[str, list[list[float]]]]:
+def _view(found: list[Site]) -> tuple[Box, dict[str, list[list[float]]]]:
     """What part of the Earth to show, and its outline."""
     west, east, south, north = UNITED_STATES
     inside = all(west < (s.longitude or 0) < east and south < (s.latitude or 0) < north for s in found)
     return (UNITED_STATES, outlines()["united states"]) if inside else (WORLD, outlines()["world"])
 
 
-def _sides(ordered: list[Fleet], sizes: list[float], degrees_per_px: float, stretch: float) -> list[str]:
+def _sides(ordered: list[Fleet], sizes: list[float], px_per_degree: list[float], stretch: float) -> list[str]:
     """For each name the first side of its circle where it meets neither a name that is placed nor another circle."""
-    spots = [
-        ((f.site.longitude or 0) / degrees_per_px, (f.site.latitude or 0) * stretch / degrees_per_px) for f in ordered
-    ]
-    circles = [(x, y, size / 2, size / 2) for (x, y), size in zip(spots, sizes, strict=True)]
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[list[Box]] = [[] for _ in px_per_degree]
     found = []
     for i, f in enumerate(ordered):
-        (x, y), wide, r = spots[i], 3.4 * len(f.site.name), sizes[i] / 2
-        boxes = {
-            side: (x + dx * (r + wide), y + dy * (r + 8 if dx == 0 else r / 2 + 8), wide, 8.0)
-            for side, (dx, dy) in _SIDES.items()
-        }
-        others = [*taken, *(c for j, c in enumerate(circles) if j != i)]
-        best = min(boxes, key=lambda side: sum(_meet(boxes[side], other) for other in others))
-        taken.append(boxes[best])
+        meets = dict.fromkeys(_SIDES, 0.0)
+        boxes = []
+        for scale, names in zip(px_per_degree, taken, strict=True):
+            spots = [((g.site.longitude or 0) * scale, (g.site.latitude or 0) * stretch * scale) for g in ordered]
+            own = _boxes(spots[i], sizes[i] / 2, 3.6 * len(f.site.name))
+            others = [(x, y, r / 2, r / 2) for j, ((x, y), r) in enumerate(zip(spots, sizes, strict=True)) if j != i]
+            for side, box in own.items():
+                meets[side] += sum(_meet(box, other) for other in [*names, *others])
+            boxes.append(own)
+        best = min(meets, key=lambda side: meets[side])
+        for own, names in zip(boxes, taken, strict=True):
+            names.append(own[best])
         found.append(best)
     return found
 
 
-def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    """How much of two boxes (middle and half sides) overlaps."""
+def _boxes(spot: tuple[float, float], r: float, wide: float) -> dict[str, Box]:
+    """Where a name of half width `wide` stands on each side of a circle of radius `r`, as plotly puts it."""
+    x, y = spot
+    return {
+        side: (x + dx * ((r if dy == 0 else r / 2) + wide), y + dy * ((r if dx == 0 else r / 2) + 9), wide, 9.0)
+        for side, (dx, dy) in _SIDES.items()
+    }
+
+
+def _meet(a: Box, b: Box) -> float:
+    """How much of two boxes overlaps."""
     wide = a[2] + b[2] - abs(a[0] - b[0])
     high = a[3] + b[3] - abs(a[1] - b[1])
     return max(wide, 0.0) * max(high, 0.0)

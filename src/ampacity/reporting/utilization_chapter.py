@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ampacity.planner.plan import Interval, Plan
 from ampacity.reporting import plots
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, view_chapter
-from ampacity.reporting.utilization_view import GOAL, utilization_data
+from ampacity.reporting.utilization_view import utilization_data
 from ampacity.reporting.words import digits, share
 from ampacity.supply import ladder
 from ampacity.supply.ladder import ENDS, Lever, Line
@@ -17,8 +17,8 @@ from ampacity.supply.ladder import ENDS, Lever, Line
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-START = "xai-11"
-"""The line of the catalog from which the ladder starts."""
+START, REACHES_FOR = "xai-11", "competitors-40"
+"""The lines of the catalog from which the ladder starts, and for which it reaches."""
 
 
 def utilization(p: Plan) -> Chapter | None:
@@ -27,7 +27,7 @@ def utilization(p: Plan) -> Chapter | None:
         return None
     data = utilization_data(p.scenario, p.central)
     known, lines = ladder.levers(p.scenario.as_of), ladder.lines(p.scenario.as_of)
-    start = next((line for line in lines if line.name == START), None)
+    start, goal = (next((line for line in lines if line.name == name), None) for name in (START, REACHES_FOR))
     exhibits = []
     rungs = _rungs(start, known) if start is not None else []
     if start is not None and len(rungs) > 1:
@@ -39,14 +39,14 @@ def utilization(p: Plan) -> Chapter | None:
             f"all at their high ends. {data['caveat']}"
         )
         table = Table("The ladder: what a reported share would become", columns, rows)
-        exhibits.append(Exhibit("ladder", told + ".", caption, ladder_figure(start, rungs), table))
+        exhibits.append(Exhibit("ladder", told + ".", caption, ladder_figure(start, goal, rungs), table))
     tables = [_ratios(data), _lines(data), _levers(data)]
     said = [x for x in data["says"] if x != data["caveat"] or not exhibits]
     return view_chapter("utilization", "Utilization, and what would raise it", said, tables, exhibits=exhibits)
 
 
-def ladder_figure(start: Line, rungs: list[tuple[str, Interval]]) -> Figure:
-    """The ladder as intervals, with the reported start and the goal as lines that say what they are."""
+def ladder_figure(start: Line, goal: Line | None, rungs: list[tuple[str, Interval]]) -> Figure:
+    """The ladder as intervals, with the reported start and goal as lines that say what they are."""
     names = ["<br>".join(wrap(escape(name), 20)) for name, _ in rungs]
     found = [Interval(100 * i.value, 100 * i.low, 100 * i.high) for _, i in rungs]
     told = [f"{share(i.value)}, {share(i.low)} to {share(i.high)}" for _, i in rungs]
@@ -56,17 +56,19 @@ def ladder_figure(start: Line, rungs: list[tuple[str, Interval]]) -> Figure:
     figure.update_xaxes(title="share, if gains multiply [%]", range=[0, max(i.high for i in found) * 1.08])
     plots.styled(figure, 150 + 62 * len(rungs))
     figure.update_layout(margin={"t": 62})
-    lines = ((start.value.value, start.words, start.value.status, 24), (GOAL, start.words, "reported", 2))
-    for value, words, status, above in lines:
-        figure.add_vline(x=100 * value, line={"color": plots.GREY, "width": 1.5, "dash": "dot"}, layer="below")
+    for line, above, side in ((start, 24, "left"), (goal, 2, "center")):
+        if line is None:
+            continue
+        at = 100 * line.value.value
+        figure.add_vline(x=at, line={"color": plots.GREY, "width": 1.5, "dash": "dot"}, layer="below")
         figure.add_annotation(
-            x=100 * value,
+            x=at,
             y=1,
             yref="paper",
             yshift=above,
-            text=f"{share(value)}: {escape(words)}, {escape(status)}",
+            text=f"{share(line.value.value)}: {escape(line.words)}, {escape(line.value.status)}",
             showarrow=False,
-            xanchor="center" if value == GOAL else "left",
+            xanchor=side,
             yanchor="bottom",
         )
     return figure
@@ -78,7 +80,7 @@ def _rungs(start: Line, known: tuple[Lever, ...]) -> list[tuple[str, Interval]]:
     found = [(f"{start.words}, {start.value.status}", Interval(v, v, v))]
     for i, lever in enumerate(own, 1):
         low, value, high = (ladder.multiply(v, own[:i], end).reached for end in ENDS)
-        found.append((f"+ {lever.name.replace('-', ' ')}", Interval(value, low, high)))
+        found.append((f"+ {lever.name}", Interval(value, low, high)))
     return found
 
 
@@ -107,7 +109,7 @@ def _lines(data: dict[str, Any]) -> Table:
 def _levers(data: dict[str, Any]) -> Table:
     rows = [
         (
-            r["name"].replace("-", " "),
+            r["name"],
             r["words"],
             r["stage"],
             r["acts_on"] + (", of a part of a fleet: shown, not multiplied" if r["scope"] == "part" else ""),

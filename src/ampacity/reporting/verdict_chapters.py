@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -108,10 +109,18 @@ def people(v: Verdict) -> Figure:
     figure = plots.intervals(names, shown, colours, told, "median of worlds")
     every = [x for i in shown for x in (i.low, i.high, i.value)]
     ticks = plots.log_ticks(every, tokens)
+    if floor in every:
+        ticks["range"][0] = math.log10(floor)
     figure.update_xaxes(title="people active in a week (log scale)", **ticks)
     styled = plots.styled(figure, 210 + 58 * len(rows))
-    title = {"text": "How many active people the limits carry", "x": 0, "xref": "paper", "y": 0.99, "yanchor": "top"}
-    return styled.update_layout(title={**title, "font": {"size": 15}}, margin={"t": 92})
+    title = {
+        "text": "How many active people the limits carry",
+        "x": 0.01,
+        "xref": "container",
+        "y": 0.98,
+        "yanchor": "top",
+    }
+    return styled.update_layout(title={**title, "font": {"size": 15}}, margin={"t": 84})
 
 
 def people_hit(hit: list[tuple[str, str, float, float]]) -> Figure:
@@ -125,15 +134,17 @@ def people_hit(hit: list[tuple[str, str, float, float]]) -> Figure:
         figure.add_scatter(
             x=[100 * before, 100 * now], y=[name] * 2, mode="lines", line=line, showlegend=False, hoverinfo="skip"
         )
-    for when, at, symbol in (("before", 2, "circle-open"), ("after", 3, "circle")):
+    shares = {"before": [row[2] for row in hit], "after": [row[3] for row in hit]}
+    for (when, found), symbol in zip(shares.items(), ("circle-open", "circle"), strict=True):
         figure.add_scatter(
-            x=[100 * row[at] for row in hit],
+            x=[100 * x for x in found],
             y=names,
             mode="markers",
             name=when,
             marker={"symbol": symbol, "size": 13, "color": plots.BLUE, "line": {"width": 2.5, "color": plots.BLUE}},
-            hovertext=[f"{when}: {share(row[at])} of people" for row in hit],
+            hovertext=[f"{when}: {share(x)} of people" for x in found],
             hoverinfo="text",
+            cliponaxis=False,
         )
     figure.update_yaxes(range=[len(names) - 0.5, -0.5], type="category")
     figure.update_xaxes(title="people hit in a week [% of the tier]", rangemode="tozero")
