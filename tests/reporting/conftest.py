@@ -103,6 +103,12 @@ def laptop() -> Plan:
 
 
 @pytest.fixture(scope="session")
+def colossus() -> Plan:
+    """The packaged scenario about public facts over few worlds: enough for movers, quick enough for tests."""
+    return plan(load("colossus-1", sets=["worlds=20"]))
+
+
+@pytest.fixture(scope="session")
 def one_world() -> Plan:
     """The same with nothing left as a range."""
     return plan(draw(load("laptop"), 1, 0))

@@ -24,6 +24,7 @@ ARGUMENTS = [
 DARK_INK, LIGHT_INK = "rgb(36, 39, 44)", "rgb(230, 228, 223)"
 AXIS = "#figure-waterfall .xtick text"
 FIGURES = ["waterfall", "supply-and-demand", "mean-week", "limits", "cost", "power", "movers"]
+PUBLIC_FIGURES = ["people", "change", "map", "ladder", "air"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -92,15 +93,21 @@ def laptop_page(laptop: Plan, saved: Callable[[Plan, str], Path]) -> Path:
     return saved(laptop, "laptop")
 
 
+@pytest.fixture(scope="module")
+def colossus_page(colossus: Plan, saved: Callable[[Plan, str], Path]) -> Path:
+    return saved(colossus, "colossus")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("which", ["laptop", "colossus"])
 def test_it_opens_offline_draws_every_figure_and_never_scrolls_sideways(
-    scheme: str, width: int, laptop_page: Path, visit: Callable[..., Visit]
+    which: str, scheme: str, width: int, request: pytest.FixtureRequest, visit: Callable[..., Visit]
 ) -> None:
-    v = visit(laptop_page, scheme=scheme, width=width)
+    v = visit(request.getfixturevalue(f"{which}_page"), scheme=scheme, width=width)
     assert v.page.evaluate("document.documentElement.scrollWidth") <= width
     assert v.page.evaluate("document.body.scrollWidth") <= width
-    for name in FIGURES:
+    for name in [*FIGURES, *(PUBLIC_FIGURES if which == "colossus" else [])]:
         marks = v.page.evaluate(
             """name => {
               const box = document.querySelector(`#figure-${name} .drawing`).getBoundingClientRect();
@@ -117,6 +124,25 @@ def test_it_opens_offline_draws_every_figure_and_never_scrolls_sideways(
     paper = "rgb(22, 24, 27)" if scheme == "dark" else "rgb(251, 250, 247)"
     assert v.colour("body", "backgroundColor") == paper
     assert v.axis_ink() == (LIGHT_INK if scheme == "dark" else DARK_INK)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_names_on_the_map_do_not_run_into_each_other(
+    width: int, colossus_page: Path, visit: Callable[..., Visit]
+) -> None:
+    boxes = visit(colossus_page, width=width).page.evaluate(
+        """() => [...document.querySelectorAll('#figure-map .textpoint text')].map(t => {
+          const b = t.getBoundingClientRect();
+          return [t.textContent, b.left, b.right, b.top, b.bottom];
+        })"""
+    )
+    assert len(boxes) == 5
+    for i, (one, left, right, top, bottom) in enumerate(boxes):
+        assert left >= 0
+        assert right <= width
+        for other, left2, right2, top2, bottom2 in boxes[i + 1 :]:
+            apart = right <= left2 + 1 or right2 <= left + 1 or bottom <= top2 + 4 or bottom2 <= top + 4
+            assert apart, f"{one} runs into {other}"
 
 
 def test_the_button_changes_page_and_figures_and_is_remembered(laptop_page: Path, visit: Callable[..., Visit]) -> None:

@@ -217,7 +217,9 @@ def _case_says(case: str, one: Air, data: dict[str, Any]) -> list[str]:
     energy = data["energy_mwh"]
     head = {"drawn": "At the power that the modelled work draws", "nameplate": "If all drew their nameplate"}[case]
     said = []
-    if one.turbines_g:
+    if one.turbines_g and not one.hours_on_gas:
+        said.append(f"{head}, gas runs in none of {count(len(one.dispatch.needed_j))} hours, modelled.")
+    elif one.turbines_g:
         apart = energy["turbine-without-permit"]
         extra = f" ({digits(apart)} MWh of it from turbines that state no permit)" if apart else ""
         gas = energy["turbine"] + apart

@@ -63,3 +63,23 @@ def between(p: Plan, i: Interval, write: Callable[[float], str]) -> str:
 def what_is_drawn(p: Plan) -> str:
     """What dots and bars of an interval figure are."""
     return "Dot: at the stated values." if one_world(p) else "Dot: at the stated values. Bar: 90 % of worlds."
+
+
+def view_chapter(
+    key: str,
+    title: str,
+    sentences: Sequence[str],
+    tables: Sequence[Table] = (),
+    *,
+    exhibits: Sequence[Exhibit] = (),
+    notes: Sequence[str] = (),
+) -> Chapter | None:
+    """What a view has to say and its tables as a chapter; nothing where it has neither.
+
+    Tables without a row are left out, so a view need not ask whether it found anything.
+    """
+    filled = [t for t in tables if t.rows]
+    drawn = [e for e in exhibits if e.table.rows]
+    if not (sentences or filled or drawn):
+        return None
+    return Chapter(key, title, list(sentences), drawn, filled, notes=notes)

@@ -6,27 +6,36 @@ from datetime import date, timedelta
 
 from ampacity.planner.plan import Plan, PlannedWindow
 from ampacity.reporting import plots
+from ampacity.reporting.air_chapter import air
 from ampacity.reporting.capacity_chapters import supply_and_demand, waterfall
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, between, day_in_words, what_is_drawn
 from ampacity.reporting.cost_chapters import cost, energy
+from ampacity.reporting.site_chapter import sites
 from ampacity.reporting.sources import claims
+from ampacity.reporting.utilization_chapter import utilization
+from ampacity.reporting.verdict_chapters import assumptions, became_known, change, people_exhibit
 from ampacity.reporting.words import count, digits, duration, one_world, sentences, share, tokens
 from ampacity.scenario.limit import TokenWeights
 from ampacity.scenario.worlds import ranges
 
 
 def chapters(p: Plan, on: date) -> list[Chapter]:
-    """All chapters in their order. on: the day the report is written."""
-    return [
+    """All chapters in their order, without those that have no data. on: the day the report is written."""
+    found = [
         _answer(p, on),
+        change(p),
+        sites(p),
         waterfall(p),
+        utilization(p),
         supply_and_demand(p),
         _limits(p),
         cost(p),
         energy(p),
+        air(p),
         _movers(p),
         _sources(p),
     ]
+    return [chapter for chapter in found if chapter is not None]
 
 
 def _answer(p: Plan, on: date) -> Chapter:
@@ -49,7 +58,9 @@ def _answer(p: Plan, on: date) -> Chapter:
         ("Ampacity version", r.version),
         ("Written on", day_in_words(on)),
     ]
-    return Chapter("answer", "The answer", sentences(p), facts=facts)
+    people = people_exhibit(p)
+    tables = [*assumptions(p), *became_known(p)]
+    return Chapter("answer", "The answer", sentences(p), [people] if people else [], tables, facts)
 
 
 def _limits(p: Plan) -> Chapter:
@@ -119,21 +130,26 @@ def _movers(p: Plan) -> Chapter:
     title = "What moves the answer most"
     if one_world(p):
         return Chapter("movers", title, ["Nothing in the scenario is a range, so nothing moves the answer."])
+    what = plots.moved(p)
+    fewer = "limits smaller" if p.verdict is None else "them fewer"
     if not p.movers:
-        return Chapter("movers", title, ["No range moves the limits by more than the noise of so few worlds."])
+        return Chapter("movers", title, [f"No range moves the {what} by more than the noise of so few worlds."])
     said = [
-        "The factor compares the limits in those worlds where a number lies in the upper half of its range "
-        "with those where it lies in the lower half. Below 1, a larger number makes limits smaller."
+        f"The factor compares the {what} in those worlds where a number lies in the upper half of its range "
+        f"with those where it lies in the lower half. Below 1, a larger number makes {fewer}."
     ]
     known = {c.path: c for c in claims(p.scenario)}
     rows = []
     for m in p.movers:
         c = known[m.path]
         rows.append((c.what, c.subject, c.shown, c.interval, f"× {digits(m.factor, 3)}"))
-    columns = ("Number", "Of", "Stated", "Range", "Limits, upper over lower half")
-    table = Table("Ranges by how much they move the limits", columns, rows, text_columns=2)
+    columns = ("Number", "Of", "Stated", "Range", f"{what.capitalize()}, upper over lower half")
+    table = Table(f"Ranges by how much they move the {what}", columns, rows, text_columns=2)
     says = "; ".join(f"{row[0]} ({row[1]}): {row[4]}" for row in rows) + "."
-    caption = "To the right: limits grow with the number. To the left: they shrink."
+    verb = "grow" if p.verdict is None else "become more"
+    caption = (
+        f"To the right: {what} {verb} with the number. To the left: {'they shrink' if p.verdict is None else 'fewer'}."
+    )
     return Chapter("movers", title, said, [Exhibit("movers", says, caption, plots.movers(p), table)])
 
 

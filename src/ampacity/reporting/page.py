@@ -14,6 +14,7 @@ from ampacity.planner.plan import Plan
 from ampacity.reporting.chapter import day_in_words
 from ampacity.reporting.chapters import chapters
 from ampacity.reporting.plots import DARK
+from ampacity.reporting.verdict_words import DISCLAIMER
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,7 +52,7 @@ def report(p: Plan, *, on: date | None = None) -> Report:
     html = pages.get_template("page.html.j2").render(
         plan=p,
         chapters=chapters(p, on or today()),
-        footer=FOOTER,
+        footer=DISCLAIMER if p.scenario.about == "public" else FOOTER,
         drawn=lambda figure: Markup(in_script(drawn(figure))),
         dark=Markup(in_script(json.dumps(DARK))),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),

@@ -59,8 +59,8 @@ def waterfall(p: Plan) -> Figure:
     gone = [f"lost before {stage}: {count(h)} accelerator-hours" for stage, h in zip(STAGES, lost, strict=True)]
     figure = go.Figure(
         [
-            _bar("left", labels, kept, BLUE, told),
-            _bar("lost in reaching it", labels, lost, LOST, gone),
+            bar("left", labels, kept, BLUE, told),
+            bar("lost in reaching it", labels, lost, LOST, gone),
         ]
     )
     figure.update_traces(marker_line={"color": GREY, "width": 1}, selector={"name": "lost in reaching it"})
@@ -68,7 +68,7 @@ def waterfall(p: Plan) -> Figure:
     figure.update_layout(legend={"traceorder": "normal"})
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="accelerator-hours", rangemode="tozero", tickformat=",")
-    return _styled(figure, 380)
+    return styled(figure, 380)
 
 
 def supply_and_demand(p: Plan) -> Figure:
@@ -105,7 +105,7 @@ def limits(p: Plan) -> Figure:
     """Every window on a log axis: what it holds, its 90 % interval, what is guaranteed. One at zero is left out."""
     rows = [w for w in p.windows if w.tokens.value > 0]
     names = [f"{escape(w.tier)}<br>{escape(w.window)}" for w in rows]
-    figure = _intervals(
+    figure = intervals(
         names,
         [w.tokens for w in rows],
         [VERMILLION if w.binding else BLUE for w in rows],
@@ -124,8 +124,8 @@ def limits(p: Plan) -> Figure:
             hoverinfo="text",
         )
     every = [x for w in rows for x in (w.tokens.low, w.tokens.high, w.guaranteed, w.tokens.value) if x > 0]
-    figure.update_xaxes(title="weighted tokens in a window (log scale)", **_log_ticks(every, tokens))
-    return _styled(figure, 190 + 62 * len(rows))
+    figure.update_xaxes(title="weighted tokens in a window (log scale)", **log_ticks(every, tokens))
+    return styled(figure, 190 + 62 * len(rows))
 
 
 def cost(p: Plan) -> Figure:
@@ -133,10 +133,10 @@ def cost(p: Plan) -> Figure:
     rows = [(KIND_WORDS[k], c) for k, c in p.cost_usd_per_mtok.items() if c is not None and c.value > 0]
     told = [f"{name}: {usd(c.value)}, {usd(c.low)} to {usd(c.high)}" for name, c in rows]
     names = ["<br>".join(wrap(name, 14)) for name, _ in rows]
-    figure = _intervals(names, [c for _, c in rows], [BLUE] * len(rows), told, "at the stated values")
+    figure = intervals(names, [c for _, c in rows], [BLUE] * len(rows), told, "at the stated values")
     every = [x for _, c in rows for x in (c.low, c.high, c.value) if x > 0]
-    figure.update_xaxes(title="USD per million tokens (log scale)", **_log_ticks(every, lambda x: digits(x, 2)))
-    return _styled(figure, 190 + 56 * len(rows))
+    figure.update_xaxes(title="USD per million tokens (log scale)", **log_ticks(every, lambda x: digits(x, 2)))
+    return styled(figure, 190 + 56 * len(rows))
 
 
 def power(p: Plan) -> Figure:
@@ -148,19 +148,20 @@ def power(p: Plan) -> Figure:
     labels = ["server", "IT", "facility"]
     kept = [w / size for w in watts.values()]
     told = [f"{name}: {digits(w)} {unit} on average, modelled" for name, w in zip(labels, kept, strict=True)]
-    figure = go.Figure([_bar("mean power", labels, kept, GREEN, told)])
+    figure = go.Figure([bar("mean power", labels, kept, GREEN, told)])
     figure.update_layout(showlegend=False, bargap=0.45)
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title=f"mean power, modelled [{unit}]", rangemode="tozero")
-    return _styled(figure, 210)
+    return styled(figure, 210)
 
 
 def movers(p: Plan) -> Figure:
-    """What moves the limits most: worlds with a number in its upper half over those in its lower half."""
+    """What moves the answer most: worlds with a number in its upper half over those in its lower half."""
     import plotly.graph_objects as go
 
     said = {c.path: c for c in claims(p.scenario)}
     figure = go.Figure()
+    what = moved(p)
     for m in p.movers:
         name = "<br>".join(wrap(escape(said[m.path].what), 24)) + f"<br>({escape(said[m.path].subject)})"
         colour = BLUE if m.factor > 1 else VERMILLION
@@ -170,17 +171,22 @@ def movers(p: Plan) -> Figure:
             mode="lines+markers",
             line={"color": colour, "width": 4},
             marker={"color": colour, "size": [0, 13], "opacity": 1},
-            hovertext=f"limits × {digits(m.factor, 2)}",
+            hovertext=f"{what} × {digits(m.factor, 2)}",
             hoverinfo="text",
             showlegend=False,
         )
     every = [1.0, *(m.factor for m in p.movers)]
-    ticks = _log_ticks([min(every), max(every)], lambda x: f"×{digits(x, 2)}", steps=(1, 1.5, 2, 3, 5, 7))
-    figure.update_xaxes(title="factor on the limits (log scale)", **ticks)
+    ticks = log_ticks([min(every), max(every)], lambda x: f"×{digits(x, 2)}", steps=(1, 1.5, 2, 3, 5, 7))
+    figure.update_xaxes(title=f"factor on the {what} (log scale)", **ticks)
     figure.update_yaxes(range=[len(p.movers) - 0.5, -0.5])
     figure.update_layout(showlegend=False)
     figure.add_vline(x=1, line={"color": GREY, "width": 1})
-    return _styled(figure, 90 + 64 * len(p.movers))
+    return styled(figure, 90 + 64 * len(p.movers))
+
+
+def moved(p: Plan) -> str:
+    """What the ranges are ranked by."""
+    return "people carried" if p.verdict is not None else "limits"
 
 
 def stage_hours(p: Plan) -> dict[str, float]:
@@ -249,20 +255,27 @@ def _lines(p: Plan, points: Any, x_title: str) -> Figure:
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(title=x_title, row=rows, col=1)
     figure.update_layout(hovermode="x unified")
-    return _styled(figure, 170 + (260 if rows == 1 else 190 * rows))
+    return styled(figure, 170 + (260 if rows == 1 else 190 * rows))
 
 
-def _bar(name: str, labels: list[str], lengths: list[float], colour: str, told: list[str]) -> Any:
+def bar(name: str, labels: list[str], lengths: list[float], colour: str, told: list[str]) -> Any:
     import plotly.graph_objects as go
 
-    bar: Any = go.Bar(
+    made: Any = go.Bar(
         name=name, y=labels, x=lengths, orientation="h", marker={"color": colour}, hovertext=told, hoverinfo="text"
     )
-    return bar
+    return made
 
 
-def _intervals(names: list[str], found: list[Interval], colours: list[str], told: list[str], dot: str) -> Figure:
-    """A row each: a bar from low to high, a dot at the value."""
+def intervals(
+    names: list[str],
+    found: list[Interval],
+    colours: list[str],
+    told: list[str],
+    dot: str,
+    ends_are: str = "90 % of worlds",
+) -> Figure:
+    """A row each: a bar from low to high, a dot at the value. dot, ends_are: what they are, for the legend."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -272,7 +285,7 @@ def _intervals(names: list[str], found: list[Interval], colours: list[str], told
             x=[x if x is None or x > 0 else None for _, x in ends],
             y=[name for name, _ in ends],
             mode="lines",
-            name="90 % of worlds",
+            name=ends_are,
             line={"color": GREY, "width": 7},
             opacity=0.55,
             hoverinfo="skip",
@@ -290,7 +303,7 @@ def _intervals(names: list[str], found: list[Interval], colours: list[str], told
     return figure
 
 
-def _log_ticks(every: list[float], write: Any, steps: tuple[float, ...] = (1, 2, 5)) -> dict[str, Any]:
+def log_ticks(every: list[float], write: Any, steps: tuple[float, ...] = (1, 2, 5)) -> dict[str, Any]:
     """A log axis from a little under the least to a little over the largest, with ticks in words."""
     low, high = (min(every) / 1.3, max(every) * 1.3) if every else (0.5, 2.0)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
@@ -305,7 +318,7 @@ def _log_ticks(every: list[float], write: Any, steps: tuple[float, ...] = (1, 2,
     }
 
 
-def _styled(figure: Figure, height: int) -> Figure:
+def styled(figure: Figure, height: int) -> Figure:
     """What all figures share: quiet axes, a legend above, nothing that a scrolling finger would grab."""
     clear = "rgba(0,0,0,0)"
     figure.update_layout(

@@ -197,6 +197,10 @@ FIELDS = {
     "price_usd": "price per person",
     "tokens": "tokens that it holds",
     "multiplier": "times that use counts",
+    "growth": "growth of people in a month",
+    "parallel": "sessions of a person at once, at most",
+    "usable": "share of the pool that this model can use",
+    "scale": "size, in times of the listed shape",
     "share": "share",
     "months": "months",
 }
