@@ -10,6 +10,7 @@ from ampacity.reporting.air_chapter import air
 from ampacity.reporting.capacity_chapters import supply_and_demand, waterfall
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, between, day_in_words, what_is_drawn
 from ampacity.reporting.cost_chapters import cost, energy
+from ampacity.reporting.risk_chapters import contracts, orbit, risk
 from ampacity.reporting.site_chapter import sites
 from ampacity.reporting.sources import claims
 from ampacity.reporting.utilization_chapter import utilization
@@ -30,8 +31,11 @@ def chapters(p: Plan, on: date) -> list[Chapter]:
         supply_and_demand(p),
         _limits(p),
         cost(p),
+        contracts(p),
+        risk(p),
         energy(p),
         air(p),
+        orbit(p),
         _movers(p),
         _sources(p),
     ]

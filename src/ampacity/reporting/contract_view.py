@@ -70,6 +70,14 @@ def contracts_of(p: Plan) -> dict[str, Any]:
     return _contracts(_book(exercised(draw(p.scenario, p.record.seed, 0)), p.central))
 
 
+def contract_sentences(p: Plan) -> tuple[list[str], list[str]]:
+    """Every contract of a plan in sentences, and what the loss of the largest supplier would do."""
+    book = _book(exercised(draw(p.scenario, p.record.seed, 0)), p.central)
+    found = _contracts(book)
+    said = [line.strip() for name in found for line in _sentences(found[name])]
+    return said, [line.strip() for line in _loss_sentences(_n_minus_1(book))]
+
+
 def _book(s: Scenario, a: Answer) -> _Book:
     return _Book(s, a, accounts(s), earmarked(a), earmarked(a, ignore=True))
 

@@ -80,10 +80,6 @@ SUBJECTS = {
 
 FIELDS = {
     "hours": "share of hours that must carry a limit",
-    "scale": "factor on all parameter counts",
-    "usable": "share of a pool that one model can use",
-    "parallel": "sessions that one person runs at once at most",
-    "growth": "growth of the number of people a month",
     "capital_usd": "cost to build and fill the site",
     "pv_efficiency": "efficiency of the solar cells",
     "pv_packing": "share of the array that is cells",
