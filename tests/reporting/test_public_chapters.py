@@ -132,9 +132,15 @@ def test_the_outline_is_small_and_says_how_it_was_made() -> None:
             assert all(-180 <= x <= 180 and -90 <= y <= 90 for x, y in line)
 
 
-def test_a_site_across_the_sea_shows_the_world_and_a_lone_site_without_a_place_no_map(read: Read) -> None:
-    abroad = ["worlds=1", "horizon=1 d", "sites.here.latitude=48.1", "sites.here.longitude=11.6"]
-    assert tuple(_figure(plan(load("laptop", sets=abroad)), "sites", "map").layout.xaxis.range) == (-170, 180)
+def test_a_site_across_the_sea_shows_the_world_and_one_in_orbit_stands_beside_the_map(read: Read) -> None:
+    place = ["sites.here.latitude=48.1", "sites.here.longitude=11.6"]
+    orbit = ["sites.sky.kind=orbital", "sites.sky.orbit.altitude=600 km", "sites.sky.orbit.ltan=6"]
+    p = plan(load("laptop", sets=["worlds=1", "horizon=1 d", *place, *orbit]))
+    figure = _figure(p, "sites", "map")
+    assert tuple(figure.layout.xaxis.range) == (-170, 180)
+    assert list(figure.data[1].text) == ["here"]
+    rows = read(p).tables["In orbit, on no map"][1:]
+    assert rows == [["sky", "600 km, ascending node at 6.00 h local time", "0", "0 W"]]
 
 
 def test_the_ladder_s_rungs_and_lines_are_the_view_s(colossus: Plan, read: Read) -> None:
