@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampacity.demand.window_use import WindowUse, people_hit_share, refused_share, weighted_per_s, window_use
-from ampacity.scenario.limit import Window
+from ampacity.base.calendar import WEEKDAYS
+from ampacity.demand.window_use import (
+    WindowUse,
+    peak_share,
+    people_hit_share,
+    refused_share,
+    weighted_per_s,
+    window_use,
+)
+from ampacity.scenario.limit import PeakHours, Window
 from ampacity.scenario.tier import Behaviour
 
 Behaviours = Callable[..., Behaviour]
@@ -111,3 +119,16 @@ def test_tokens_count_by_their_weights_and_uncached_input_as_the_dearer_of_readi
     window = Window.model_validate({"name": "w", "length": "5 h", "weights": weights})
     assert weighted_per_s(b, window) == pytest.approx(1.25 * 1.0 + 0.1 * 10.0 + 5.0 * 0.1)
     assert window_use(b, window).mean == pytest.approx(weighted_per_s(b, window) * window_use(b, window).active_s)
+
+
+def test_peak_hours_over_midnight_cover_the_night_and_the_morning_after() -> None:
+    night = PeakHours.model_validate({"multiplier": 2, "from": "22:00", "to": "06:00", "days": ["mon"]})
+    parts = [("22:00", "23:59", "mon"), ("00:00", "06:00", "tue")]
+    split = [PeakHours.model_validate({"multiplier": 2, "from": a, "to": b, "days": [d]}) for a, b, d in parts]
+    assert peak_share("office", night) == pytest.approx(sum(peak_share("office", p) for p in split), rel=0.01)
+
+
+def test_a_multiplier_at_all_hours_multiplies_use() -> None:
+    always = [{"multiplier": 2, "from": "00:00", "to": "12:00", "days": list(WEEKDAYS)}]
+    share = sum(peak_share("flat", PeakHours.model_validate(p)) for p in always)
+    assert share == pytest.approx(0.5)

@@ -207,3 +207,13 @@ def test_tiers_on_different_models_do_not_share_a_limit(ours: Ours) -> None:
     one, other = (windows(answer(ours({**apart, "tiers": t}))) for t in (tiers, more))
     assert one["a", "five-hour"].tokens == other["a", "five-hour"].tokens
     assert one["b", "five-hour"].tokens > 2 * other["b", "five-hour"].tokens
+
+
+def test_a_window_for_another_family_of_models_counts_nothing(ours: Ours) -> None:
+    own, other = (
+        {"five-hour": {"length": "5 h", "tokens": "1 Mtoken", "models": m}} for m in (["llama-3.1-70b"], ["opus"])
+    )
+    (counted,) = answer(ours({"limits.team.windows": own})).models
+    (ignored,) = answer(ours({"limits.team.windows": other})).models
+    assert [w.window for w in counted.limits] == ["five-hour"]
+    assert ignored.limits == ()

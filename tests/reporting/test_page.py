@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
@@ -231,13 +230,6 @@ def test_saving_leaves_the_page_and_nothing_beside_it(laptop: Plan, tmp_path: Pa
     path = page.save(tmp_path / "laptop.html")
     assert path.read_text(encoding="utf-8") == page.html
     assert [p.name for p in tmp_path.iterdir()] == ["laptop.html"]
-
-
-def test_a_page_takes_about_a_second(laptop: Plan) -> None:
-    report(laptop)
-    began = time.process_time()
-    report(laptop)
-    assert time.process_time() - began < 1.5
 
 
 def test_text_stands_out_from_paper_in_light_in_dark_and_in_print(laptop: Plan, read: Read, contrast: Any) -> None:

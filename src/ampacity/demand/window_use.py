@@ -58,8 +58,10 @@ def peak_share(shape: str, peak: PeakHours) -> float:
     week = week_shape(shape)
     begin, end = peak.begin.hour + peak.begin.minute / 60, peak.end.hour + peak.end.minute / 60
     days = [WEEKDAYS.index(day) for day in peak.days]
-    covered = np.array([max(0.0, min(end, h + 1) - max(begin, h)) for h in range(24)])
-    inside = sum(float(week[24 * day : 24 * day + 24] @ covered) for day in days)
+    until = end if end > begin else end + 24.0  # over midnight, into the day after
+    covered = np.array([max(0.0, min(until, h + 1) - max(begin, h)) for h in range(48)])
+    twice = np.concatenate([week, week])
+    inside = sum(float(twice[24 * day : 24 * day + 48] @ covered) for day in days)
     return inside / float(week.sum())
 
 

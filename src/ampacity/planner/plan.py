@@ -16,7 +16,7 @@ from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
-from ampacity.planner.verdict import Judgement, Verdict, judge, largest_supplier, verdict
+from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.pool import counted
@@ -124,7 +124,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         worlds.append(draw(s, seed, world))
         answers.append(answer(after(worlds[-1]), guarantee=world == 0))
         if changes(s):
-            judged.append(judge(worlds[-1], answers[-1].models[0], supplier))
+            judged.append(judge(worlds[-1], changed_load(worlds[-1], answers[-1].models), supplier))
         if progress is not None:
             progress(world + 1, count)
     central = answers[0]
@@ -150,7 +150,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
         movers=movers(s, worlds, _moved(answers, judged)),
-        verdict=verdict(s, worlds, judged, supplier, central.models[0]) if central.models else None,
+        verdict=verdict(s, worlds, judged, supplier, changed_load(s, central.models)) if judged else None,
         serving=served(s, answers),
         notes=_notes(s),
         tokens_by_world=tuple(a.tokens()["all"] for a in answers),

@@ -120,9 +120,12 @@ def question(
 
 
 def limit_of(s: Scenario, tier: Tier) -> Limit | None:
-    """The limit of a tier, or None if it has none or no window in it."""
-    limit = s.limit(tier.limit) if tier.limit is not None else None
-    return limit if limit is not None and limit.windows else None
+    """A tier's limit with those windows that count its model or the model's family; None if there is none."""
+    if tier.limit is None:
+        return None
+    limit, model = s.limit(tier.limit), s.model(tier.model)
+    own = tuple(w for w in limit.windows if w.models == "all" or {model.name, model.family} & set(w.models))
+    return limit.model_copy(update={"windows": own}) if own else None
 
 
 def stated_rate(s: Scenario, tier: Tier) -> float:

@@ -58,6 +58,12 @@ def largest_supplier(s: Scenario) -> str:
     return max(flops, key=lambda name: flops[name], default="")
 
 
+def changed_load(s: Scenario, loads: tuple[ModelLoad, ...]) -> ModelLoad:
+    """The load of the model whose tier's limit changed first."""
+    tier = changes(s)[0].tier
+    return next(load for load in loads if any(t.name == tier for t in load.tiers))
+
+
 def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
     """The verdict of one world: `s` as written (limits of before), `load` of the world after the change."""
     now, new = after(s), came_with_it(s)

@@ -70,6 +70,7 @@ def as_data(p: Plan) -> dict[str, Any] | None:
     v = p.verdict
     if v is None:
         return None
+    until = [_iso(d) if d and d >= p.scenario.start else None for d in v.holds_until]
     spreads = {k: vars(getattr(v, k)) for k in ("people", "carried", "before", "alone", "without_largest")}
     return {
         "statement": conditions(p)[0],
@@ -86,7 +87,7 @@ def as_data(p: Plan) -> dict[str, Any] | None:
         "reclaimed": {"people_carried": vars(v.reclaimed), "holds_share_of_worlds": v.holds_reclaimed_share},
         "people_per_mw": v.people_per_mw,
         "holds_share_of_worlds": v.holds_share,
-        "holds_until": dict(zip(("median", "low", "high"), map(_iso, v.holds_until), strict=True)),
+        "holds_until": dict(zip(("median", "low", "high"), until, strict=True)),
         "growth_per_month": vars(v.growth) if v.growth else None,
         "binds_before": v.binds_before,
         "binds_after": v.binds_after,
@@ -98,7 +99,7 @@ def as_data(p: Plan) -> dict[str, Any] | None:
 
 def _risks(p: Plan, v: Verdict) -> list[str]:
     said = []
-    if v.with_contracts:
+    if v.with_contracts and v.alone.median > 0:
         said.append(f"What came with it alone carries {tokens(v.alone.median)} ({_ninety(v.alone)}).")
         said += [sentence for name in v.with_contracts for sentence in _way_out(p.scenario.contract(name))]
         fewer = f"if fewer than {tokens(v.reclaimed.median)} are active ({_ninety(v.reclaimed)})"

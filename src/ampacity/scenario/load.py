@@ -299,6 +299,8 @@ def _lay(tree: Tree, path: Key, value: object, origin: str) -> None:
         into = into[part]
     if isinstance(into, list) and path[-1].isdigit() and int(path[-1]) < len(into):
         into[int(path[-1])] = value
+    elif isinstance(into, dict) and value is None:
+        into.pop(path[-1], None)  # as null does where one file is laid over another
     elif isinstance(into, dict):
         into[path[-1]] = value
     else:
