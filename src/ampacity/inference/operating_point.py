@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.inference.roofline import Replica, roofline_s, step_time_s, work
+from ampacity.scenario.placement import MEMORY_SHARE
 from ampacity.scenario.tier import Behaviour
 
-MEMORY_SHARE = 0.9  # of HBM that an engine takes for weights and KV cache: vLLM's default gpu_memory_utilization
 MAX_BATCH = 4096
 
 

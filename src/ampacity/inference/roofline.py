@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
+from ampacity.scenario.placement import BYTES_PER_NUMBER
 
 Array = NDArray[np.float64]
-BYTES_PER_NUMBER = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,8 @@ def _notes(s: Scenario) -> tuple[str, ...]:
             notes.append(
                 f'contract "{c.name}": {c.fee.index} is not known for all of its accelerators; those cost nothing here'
             )
+    unpowered = [a.name for a in s.accelerators if a.tdp_w is None and a.server_w is None]
+    notes += [f"{name}: its power is not known; it draws nothing here and never runs short" for name in unpowered]
     return (*notes, *_given_short(s))
 
 

@@ -20,12 +20,11 @@ from ampacity.scenario.job import Job
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.mistakes import nearest
 from ampacity.scenario.model import Model
-from ampacity.scenario.placement import Placement
+from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE, Placement
 from ampacity.scenario.site import Site
 from ampacity.scenario.tier import Tier
 
 Finding = tuple[tuple[str, ...], str, str]
-BYTES_PER_NUMBER = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterat
     elif model is not None and p.accelerators_per_replica is not None:
         weights = model.parameters_total * BYTES_PER_NUMBER[p.precision]
         memory = p.accelerators_per_replica * chip.hbm_bytes.value
-        if weights >= 0.9 * memory:
+        if weights >= MEMORY_SHARE * memory:
             found = str(p.accelerators_per_replica)
             needs = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights"
             message = f"{needs}; {found} x {chip.name} have {memory / 1e9:.0f} GB"

@@ -10,6 +10,9 @@ from pydantic import Field
 from ampacity.scenario.value import Noun, Share, Value
 
 Precision = Literal["bf16", "fp8", "fp4"]
+BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
+MEMORY_SHARE = 0.9
+"""Share of HBM that an engine takes for weights and KV cache: vLLM's default gpu_memory_utilization."""
 
 
 class Placement(Noun):
