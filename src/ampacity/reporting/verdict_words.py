@@ -98,14 +98,18 @@ def as_data(p: Plan) -> dict[str, Any] | None:
 
 
 def _risks(p: Plan, v: Verdict) -> list[str]:
+    names = " and ".join(v.with_contracts)
     said = []
     if v.with_contracts and v.alone.median > 0:
-        said.append(f"What came with it alone carries {tokens(v.alone.median)} ({_ninety(v.alone)}).")
+        said.append(
+            f"{names} alone carries {tokens(v.alone.median)} of them ({_ninety(v.alone)}), all others elsewhere."
+        )
         said += [sentence for name in v.with_contracts for sentence in _way_out(p.scenario.contract(name))]
         fewer = f"if fewer than {tokens(v.reclaimed.median)} are active ({_ninety(v.reclaimed)})"
-        said.append(f"If it is taken back, the new limits hold {fewer}: in {share(v.holds_reclaimed_share)} of worlds.")
+        worlds = share(v.holds_reclaimed_share)
+        said.append(f"If {names} is taken back, the new limits hold {fewer}: in {worlds} of worlds.")
     if v.people_per_mw:
-        said.append(f"One more megawatt of its servers carries {tokens(v.people_per_mw)} more.")
+        said.append(f"One more megawatt of servers of {names} carries {tokens(v.people_per_mw)} more developers.")
     if v.supplier:
         fewer = f"if fewer than {tokens(v.without_largest.median)} are active ({_ninety(v.without_largest)})"
         worlds = share(v.holds_without_largest_share)
@@ -125,7 +129,7 @@ def _way_out(c: Contract) -> list[str]:
             said.append(f"The lessor of {c.name} may end it with {count(clause.notice_days)} days' notice{since}.")
     for claim in c.reclaim:
         notice = f"with {count(claim.notice_days)} days' notice" if claim.notice_days else "without notice"
-        claimed = f"It has said that it may take {c.name} back {notice} if {claim.trigger}"
+        claimed = f"The lessor has said that it may take {c.name} back {notice} if {claim.trigger}"
         said.append(f"{claimed}; the terms that are public name no such right.")
     return said
 
