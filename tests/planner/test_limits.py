@@ -217,3 +217,12 @@ def test_a_window_for_another_family_of_models_counts_nothing(ours: Ours) -> Non
     (ignored,) = answer(ours({"limits.team.windows": other})).models
     assert [w.window for w in counted.limits] == ["five-hour"]
     assert ignored.limits == ()
+
+
+def test_a_replica_is_no_larger_than_what_is_there_if_that_holds_a_context(ours: Ours) -> None:
+    one = {"contracts.server.deliveries.0.quantity": 1, "placements.code.accelerators_per_replica": None}
+    small = {f"{k}.model": "llama-3.1-8b" for k in ("placements.code", "tiers.developers", "tiers.tools")}
+    (load,) = answer(ours({**one, **small})).models
+    assert load.pools[0].replica is not None
+    assert load.pools[0].replica.accelerators == 1
+    assert load.limits[0].tokens >= load.limits[0].guaranteed > 0

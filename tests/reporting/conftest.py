@@ -105,7 +105,7 @@ def laptop() -> Plan:
 @pytest.fixture(scope="session")
 def colossus() -> Plan:
     """The packaged scenario about public facts over few worlds: enough for movers, quick enough for tests."""
-    return plan(load("colossus-1", sets=["worlds=20"]))
+    return plan(load("colossus-1", sets=["worlds=100", "horizon=7 d"]))
 
 
 @pytest.fixture(scope="session")

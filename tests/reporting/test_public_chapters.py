@@ -24,7 +24,21 @@ from ampacity.supply.fleet import fleet
 
 Read = Callable[[Plan], Any]
 
-PUBLIC = ["answer", "change", "sites", "waterfall", "utilization", "supply", "limits", "cost", "energy", "air"]
+PUBLIC = [
+    "answer",
+    "change",
+    "sites",
+    "waterfall",
+    "utilization",
+    "supply",
+    "limits",
+    "cost",
+    "contracts",
+    "risk",
+    "energy",
+    "air",
+    "orbit",
+]
 
 
 def test_a_public_scenario_has_its_chapters_in_order(colossus: Plan, read: Read) -> None:
@@ -119,7 +133,7 @@ def test_sites_stand_on_the_map_at_their_place_and_size(colossus: Plan, read: Re
     assert (size["google-cloud"] / size[big]) ** 2 == pytest.approx(watts["google-cloud"] / watts[big])
     assert {"geo", "mapbox", "map"}.isdisjoint(figure.layout.to_plotly_json())
     rows = read(colossus).tables["Sites, all power at nameplate"][1:]
-    assert [row[0] for row in rows] == [site.name for site in s.sites]
+    assert [row[0] for row in rows] == [site.name for site in s.sites if site.orbit is None]
 
 
 def test_the_outline_is_small_and_says_how_it_was_made() -> None:
@@ -134,8 +148,8 @@ def test_the_outline_is_small_and_says_how_it_was_made() -> None:
 
 def test_a_site_across_the_sea_shows_the_world_and_one_in_orbit_stands_beside_the_map(read: Read) -> None:
     place = ["sites.here.latitude=48.1", "sites.here.longitude=11.6"]
-    orbit = ["sites.sky.kind=orbital", "sites.sky.orbit.altitude=600 km", "sites.sky.orbit.ltan=6"]
-    p = plan(load("laptop", sets=["worlds=1", "horizon=1 d", *place, *orbit]))
+    sky = {"kind": "orbital", "orbit": {"altitude": "600 km", "ltan": 6}}
+    p = plan(load("laptop", sets=["worlds=1", "horizon=1 d", *place]).replace({"sites.sky": sky}))
     figure = _figure(p, "sites", "map")
     assert tuple(figure.layout.xaxis.range) == (-170, 180)
     assert list(figure.data[1].text) == ["here"]
@@ -160,7 +174,7 @@ def test_the_ladder_s_rungs_and_lines_are_the_view_s(colossus: Plan, read: Read)
 def test_air_is_modelled_and_every_allegation_has_its_author_and_answer(colossus: Plan, read: Read) -> None:
     data, page = emissions(colossus.scenario, colossus.central), read(colossus)
     memphis = data["sites"]["memphis"]
-    rows = page.tables["Energy by source over 672 hours, modelled"][1:]
+    rows = page.tables["Energy by source over 168 hours, modelled"][1:]
     drawn = memphis["drawn"]["with_turbines"]["energy_mwh"]
     assert rows[0][2] == words.digits(drawn["grid"] / 1e3)
     assert rows[-1][-1] == words.digits(memphis["nameplate"]["without_turbines"]["energy_mwh"]["short"] / 1e3)

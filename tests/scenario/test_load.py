@@ -386,3 +386,11 @@ def test_a_claim_laid_over_another_replaces_it_with_its_source(tmp_path: Path) -
     path.write_text("extends: laptop\nscenario: mine\nsites: {here: {pue: {value: 1.1}}}\n")
     pue = load(path).site("here").pue
     assert (pue.value, pue.low, pue.high, pue.reason) == (1.1, None, None, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["sites.heer.pue=1.15", "tiers.peopel.people=3", "limits.team.windows.fivehour.tokens=3M"]
+)
+def test_a_set_that_names_nothing_that_is_there_is_a_mistake(text: str) -> None:
+    with pytest.raises(Mistakes, match="nothing of that name to change"):
+        load("laptop", sets=[text])

@@ -138,7 +138,7 @@ def _largest(q: Question, hours_share: float, guarantee: bool) -> _Found:
         scale = largest(lambda f: q.carried(q.allowed(f), q.takers) >= hours_share, q.highest)
     if guarantee:
         sure = largest(lambda f: q.carried(q.at_most(f), everyone) >= hours_share, q.highest)
-    return _Found(scale, sure, q.carried(q.allowed(scale), q.takers), q.carried(unlimited, nobody))
+    return _Found(scale, min(sure, scale), q.carried(q.allowed(scale), q.takers), q.carried(unlimited, nobody))
 
 
 def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> dict[tuple[str, str], OperatingPoint]:

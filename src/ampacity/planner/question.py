@@ -72,6 +72,12 @@ class Question:
         return replace(self, sources=sources)
 
     @property
+    def most_drawn(self) -> float:
+        """The rate that people's sessions at once can draw at the most; infinite where one person takes all first."""
+        drawn = float((self.parallel / self.weight)[self.limited].max()) if self.limited.any() else np.inf
+        return drawn if self.highest >= drawn else np.inf
+
+    @property
     def highest(self) -> float:
         """A rate beyond which nothing changes: one person takes all there is, or nobody can draw more."""
         if not self.limited.any():

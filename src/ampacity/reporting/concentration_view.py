@@ -29,7 +29,7 @@ def concentration_of(s: Scenario) -> dict[str, Any]:
         by: {"top_2_share": top_share(amounts), "hhi": hhi(amounts), "accelerators": amounts, "shares": shares(amounts)}
         for by, amounts in capacity_by(s).items()
     }
-    return {**own, "backlogs": backlogs_of(s.as_of)}
+    return {**own, "backlogs": backlogs_of(s.as_of) if s.about == "public" else None}
 
 
 def backlogs_of(as_of: date | None) -> dict[str, Any] | None:

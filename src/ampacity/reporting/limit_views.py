@@ -16,7 +16,7 @@ from ampacity.scenario.tree import read_tree
 def limits_view(p: Plan) -> View:
     """Every window of a plan with the chain of numbers that makes it."""
     s = p.scenario
-    lines = [f"{s.name} · limits that hold in {share(s.service_level.hours.value)} of hours"]
+    lines = [f"{s.name} · limits at a promise of {share(s.service_level.hours.value)} of hours"]
     for load in p.central.models:
         lines += ["", *_load_lines(load)]
         for tier in load.tiers:

@@ -116,7 +116,9 @@ def _risks(p: Plan, v: Verdict) -> list[str]:
         said.append(f"Without the largest supplier ({v.supplier}) it holds {fewer}: in {worlds} of worlds.")
     if v.growth:
         median, low, high = (_until(d, p.scenario.start) for d in v.holds_until)
-        said.append(f"At {share(v.growth.median)} growth a month it holds until {median} (90 %: {low}, to {high}).")
+        begins = v.holds_until[0] is None or v.holds_until[0] >= p.scenario.start
+        when = f"until {median}" if begins else median
+        said.append(f"At {share(v.growth.median)} growth a month it holds {when} (90 %: {low}, to {high}).")
     return said
 
 

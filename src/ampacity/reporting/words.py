@@ -82,12 +82,15 @@ def first_sentence(a: Answer, hours_share: float) -> str:
     if all(w.tokens == 0 for w in windows if not w.stated) and any(not w.stated for w in windows):
         return why_nothing(a, hours_share)
     lead = windows[0]
+    load = next(m for m in a.models if any(t.name == lead.tier for t in m.tiers))
     people = "person" if len({w.tier for w in windows}) == 1 else f"person of {lead.tier}"
-    verb = "is given" if lead.stated else "can have"
-    return (
-        f"Each {people} {verb} {tokens(lead.tokens)} tokens per {lengths[lead.tier, lead.window]} "
-        f"({share(hours_share)} of hours)."
-    )
+    size = f"{tokens(lead.tokens)} tokens per {lengths[lead.tier, lead.window]}"
+    if lead.stated:
+        enough = "as promised" if load.carried_share >= hours_share else f"not in the {share(hours_share)} promised"
+        return f"Each {people} is given {size}: carried in {share(load.carried_share)} of hours, {enough}."
+    if load.question is not None and load.scale >= load.question.most_drawn:
+        return f"No limit is needed: each {people} can have {size}, all that their sessions at once can draw."
+    return f"Each {people} can have {size} ({share(hours_share)} of hours)."
 
 
 def why_nothing(a: Answer, hours_share: float) -> str:
@@ -97,6 +100,9 @@ def why_nothing(a: Answer, hours_share: float) -> str:
     for load in a.models:
         if not load.pools:
             return f"No limit is carried: not even one context of {load.model} fits the memory of its replicas."
+        size = max(p.replica.accelerators for p in load.pools if p.replica)
+        if not any(p.replicas.any() for p in load.pools):
+            return f"No limit is carried: a replica of {load.model} takes {size} accelerators, more than there are."
         up = min(p.replica_availability for p in load.pools)
         if up < hours_share and sum(float(p.replicas.max()) for p in load.pools) <= 1:
             return (
@@ -105,7 +111,9 @@ def why_nothing(a: Answer, hours_share: float) -> str:
             )
         if not load.capacity.all():
             return "No limit is carried: in too many hours there is no capacity at all."
-    return f"No limit is carried in {share(hours_share)} of hours: tiers without windows take all there is."
+    if hours_share > 0.9999:
+        return "No limit is carried in every hour: failures and chance leave some out; promise less, such as 99.9 %."
+    return f"No limit is carried in {share(hours_share)} of hours: what comes without a window takes all there is."
 
 
 def sentences(p: Plan) -> list[str]:
@@ -131,7 +139,7 @@ def own_sentences(p: Plan) -> list[str]:
     if not found:
         return said
     lead = found[0]
-    if not one_world(p):
+    if not one_world(p) and not lead.stated:
         said.append(f"90 % of {p.record.worlds} worlds give {between(lead.tokens)}.")
     said.append(_binding(p))
     if not lead.stated:
@@ -139,7 +147,14 @@ def own_sentences(p: Plan) -> list[str]:
         said.append(f"If every active person used it up, {sure}.")
     for model, carried in p.unlimited_share.items():
         name = f" of {model}" if len(p.unlimited_share) > 1 else ""
-        said.append(f"Without any limit, today's use{name} would be carried in {share(carried.value)} of hours.")
+        said.append(
+            f"With no limit, and nobody using more than today{name}, {share(carried.value)} of hours are carried."
+        )
+    slow = [x for m in p.central.models for x in m.points.values() if not x.meets_tpot]
+    if slow:
+        least = digits(1000 * min(x.step_s for x in slow), 2)
+        level = digits(1000 * p.scenario.service_level.tpot_s, 2)
+        said.append(f"The service level of {level} ms per output token is not kept: {least} ms even alone.")
     if not any(c.firm for c in counted(p.scenario)):
         said.append("All of this holds only if capacity that no contract promises came true.")
     return said

@@ -294,6 +294,9 @@ def _lay(tree: Tree, path: Key, value: object, origin: str) -> None:
             continue
         if not isinstance(into, dict):
             raise Mistakes([Mistake(origin, 0, ".".join(path), "", f'"{path[i - 1]}" has no keys')])
+        if part not in into and _names_things(path[:i]) and into:
+            message = f"nothing of that name to change; {nearest(part, into)}"
+            raise Mistakes([Mistake(origin, 0, ".".join(path[: i + 1]), "", message)])
         if into.get(part) is None:
             into[part] = {}
         into = into[part]
@@ -306,6 +309,12 @@ def _lay(tree: Tree, path: Key, value: object, origin: str) -> None:
     else:
         raise Mistakes([Mistake(origin, 0, ".".join(path), "", f'"{path[-2]}" has no keys')])
     tree.marks[path] = (origin, 0)
+
+
+def _names_things(path: Key) -> bool:
+    """Whether the keys at a path are names of the scenario's own things, which no change of one key brings forth."""
+    own = len(path) == 1 and path[0] in COLLECTIONS and path[0] not in ("accelerators", "models", "events")
+    return own or (len(path) == 3 and path[0] == "limits" and path[2] == "windows")
 
 
 def _preset(reference: str) -> dict[str, Any]:

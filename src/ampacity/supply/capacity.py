@@ -11,7 +11,7 @@ from ampacity.base.calendar import utc_s
 from ampacity.inference.operating_point import smallest_replica
 from ampacity.inference.roofline import Replica, replica
 from ampacity.physics.availability import node_availability, nodes_of
-from ampacity.scenario.placement import Placement
+from ampacity.scenario.placement import MEMORY_SHARE, Placement
 from ampacity.scenario.pool import Pool, pools
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.delivery import Hours, between, quantity
@@ -134,7 +134,11 @@ def _replica(s: Scenario, p: Placement, pool: Pool) -> Replica:
         return replica(model, pool.accelerator, p.precision, p.kv_precision, p.accelerators_per_replica)
     one = replica(model, pool.accelerator, p.precision, p.kv_precision, 1)
     context = max((t.behaviour.context_tokens.value for t in s.tiers if t.model == p.model), default=8192.0)
-    size = smallest_replica(one.weight_bytes, one.kv_bytes_per_token * context, one.hbm_bytes)
+    contexts = one.kv_bytes_per_token * context
+    size = smallest_replica(one.weight_bytes, contexts, one.hbm_bytes)
+    there = int(sum(d.quantity.value for d in pool.deliveries))
+    while size > max(there, 1) and one.weight_bytes + contexts <= MEMORY_SHARE * one.hbm_bytes * size / 2:
+        size //= 2
     return replica(model, pool.accelerator, p.precision, p.kv_precision, size)
 
 
