@@ -14,6 +14,7 @@ from ampacity.base.record import Record
 from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
+from ampacity.planner.hazard import has_hazards, struck
 from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
@@ -117,11 +118,11 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
     """
     began = time.process_time()
     paths = [path for path, _ in ranges(s)]
-    count = s.worlds if paths else 1
+    count = s.worlds if paths or has_hazards(s) else 1
     worlds, answers, judged = [], [], []
     supplier = largest_supplier(s)
     for world in range(count):
-        worlds.append(draw(s, seed, world))
+        worlds.append(struck(draw(s, seed, world), seed, world))
         answers.append(answer(after(worlds[-1]), guarantee=world == 0))
         if changes(s):
             judged.append(judge(worlds[-1], changed_load(worlds[-1], answers[-1].models), supplier))
@@ -214,10 +215,6 @@ def _notes(s: Scenario) -> tuple[str, ...]:
         if c.commitment and c.fee is None:
             notes.append(
                 f'contract "{c.name}": no fee says what is spent when; its commitment counts evenly over its time'
-            )
-        if any(r.hazard_per_s for r in c.reclaim):
-            notes.append(
-                f'contract "{c.name}": the hazard of a reclaim is shown, not planned for; an event tries it out'
             )
         if unused:
             notes.append(
