@@ -9,8 +9,10 @@ from pydantic import Field
 
 from ampacity.scenario.value import Noun, Share, Value
 
-Precision = Literal["bf16", "fp8", "fp4"]
-BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
+Precision = Literal["bf16", "fp8", "fp4", "int4"]
+Engine = Literal["vllm", "sglang", "trtllm"]
+BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625, "int4": 0.5625}
+"""Four-bit numbers carry a scale of 8 bits for 16 of them (NVFP4) or 16 bits for 32 (int4, weights only)."""
 MEMORY_SHARE = 0.9
 """Share of HBM that an engine takes for weights and KV cache: vLLM's default gpu_memory_utilization."""
 
@@ -19,7 +21,7 @@ class Placement(Noun):
     """A model on a pool.
 
     contract, site, accelerator: which pools; each left out means any.
-    precision: of the weights' products; kv_precision: of the KV cache.
+    precision: of the weights' products (int4: weights only); kv_precision: of the KV cache. engine: what serves it.
     accelerators_per_replica: chips that hold one copy; absent: the fewest powers of two that fit model and contexts.
     usable: share of the pool that this model can use; the rest holds other models, versions and spares [0 to 1].
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
@@ -31,7 +33,8 @@ class Placement(Noun):
     site: str | None = None
     accelerator: str | None = None
     precision: Precision = "fp8"
-    kv_precision: Precision = "fp8"
+    kv_precision: Literal["bf16", "fp8", "fp4"] = "fp8"
+    engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     usable: Share = Value(value=1.0)
     alias: str | None = None
