@@ -56,5 +56,6 @@ class Accelerator(Noun):
 
     def flops(self, precision: str) -> Value | None:
         """Dense peak at a precision, or None where it is not known. [FLOP/s]"""
-        found: Value | None = getattr(self, f"{precision}_flops")
+        # int4 is for weights alone: products run at 16 bits
+        found: Value | None = getattr(self, f"{'bf16' if precision == 'int4' else precision}_flops")
         return found

@@ -1,0 +1,95 @@
+"""The fitted coefficients of an iteration, from the catalog: what an engine on a chip reaches of the ideal.
+
+The logarithm of every cost is a sum of what holds for all, for the engine, the accelerator, the engine's version and
+the precision of the weights. What was never measured adds nothing, so an unknown chip gets what holds for all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from ampacity.inference.work import EFFICIENCIES, PATHS, Array
+from ampacity.scenario import lookup
+
+FACTORS = ("all", "engine", "accelerator", "version", "precision")
+PRECISION_PATHS = ("dense_memory", "dense_compute", "expert_memory", "expert_compute")
+FIRST = ("request_ms", "input_token_us", "client_ms")
+"""What a first token waits for besides iterations: per request, per token of its input, per concurrent request."""
+FEWEST_POINTS = 50
+"""Points of an accelerator from which on its coefficients count as measured."""
+MEASURED, FAMILY, DATASHEET = "measured fit", "scaled from family", "datasheet only"
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Costs of an engine on an accelerator.
+
+    cost: of each of PATHS: one over the efficiency, or the cost of one count [s, in units of `ideal`].
+    first: of each of FIRST [s]. label: how the accelerator was come by. version: of the engine.
+    """
+
+    cost: tuple[float, ...]
+    first: tuple[float, ...]
+    label: str
+    version: str
+
+    @property
+    def efficiencies(self) -> dict[str, float]:
+        """Efficiency of each path that has one. (0 to 1]"""
+        return {name: 1.0 / self.cost[i] for i, name in enumerate(EFFICIENCIES)}
+
+
+def cost_of(path: str, logarithm: float) -> float:
+    """A path's cost from the sum of its logarithms: an efficiency is 1 / (1 + e^u), so it cannot pass 1."""
+    return 1.0 + math.exp(logarithm) if path in EFFICIENCIES else math.exp(logarithm)
+
+
+def coefficients(engine: str, accelerator: str, vendor: str, precision: str, version: str | None = None) -> Coefficients:
+    """The coefficients of an engine, in its newest fitted version unless one is named, on an accelerator."""
+    shifts = _shifts()
+    version = version or newest_version(engine)
+    levels = {
+        "all": "all",
+        "engine": engine,
+        "accelerator": accelerator,
+        "version": f"{engine} {version}",
+        "precision": precision,
+    }
+
+    def total(path: str) -> float:
+        return sum(shifts.get((path, factor, level), 0.0) for factor, level in levels.items())
+
+    label = MEASURED if accelerator in _measured() else FAMILY if vendor == "NVIDIA" else DATASHEET
+    first = tuple(math.exp(total(name)) * unit for name, unit in zip(FIRST, (1e-3, 1e-6, 1e-3), strict=True))
+    return Coefficients(tuple(cost_of(path, total(path)) for path in PATHS), first, label, version)
+
+
+@cache
+def newest_version(engine: str) -> str:
+    """The newest numbered version of an engine that the fit has seen; empty if it has seen none."""
+    found = [level.removeprefix(f"{engine} ") for _, f, level in _shifts() if f == "version" and level.startswith(engine)]
+    numbered = [v for v in set(found) if all(part.isdigit() for part in v.split("."))]
+    return max(numbered, key=lambda v: tuple(int(part) for part in v.split(".")), default="")
+
+
+@cache
+def _measured() -> frozenset[str]:
+    rows = lookup.table("serving_coefficients")
+    return frozenset(
+        row["level"] for row in rows if row["factor"] == "accelerator" and int(row["points"]) >= FEWEST_POINTS
+    )
+
+
+@cache
+def _shifts() -> dict[tuple[str, str, str], float]:
+    rows = lookup.table("serving_coefficients")
+    return {(row["path"], row["factor"], row["level"]): float(row["log_shift"]) for row in rows}
+
+
+def as_array(c: Coefficients) -> Array:
+    """The costs as an array in the order of PATHS."""
+    return np.array(c.cost)

@@ -1,0 +1,48 @@
+"""A schedule condensed to a few typical iterations, with what each adds to mean TTFT and TPOT.
+
+Where the schedule does not depend on iteration times, both means are weighted sums of iteration times, and the weights
+are known before any coefficient is. Iterations of like composition are averaged; the weights keep their sums.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ampacity.inference.loop import Schedule
+from ampacity.inference.work import Array
+
+DECODE_BINS, PREFILL_BINS = 3, 4
+
+
+def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
+    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT.
+
+    Iterations without prefill are binned by b, those with it by p. steady: the first `concurrency` requests, which all
+    come at once, do not count for TTFT.
+    """
+    requests = len(s.arrive)
+    counted = np.arange(requests) >= min(concurrency, requests - 1) if steady else np.ones(requests, dtype=bool)
+    decode = _spread(s, s.first, s.finish, 1.0 / ((s.output - 1) * requests))
+    wait = _spread(s, s.arrive[counted], s.first[counted], np.full(counted.sum(), 1.0 / counted.sum()))
+    weigh = decode + 1e-3 * wait + 1e-12 * s.count
+    found = []
+    columns = np.stack([s.b, s.k, s.p, s.a])
+    for of, by, bins in ((s.p == 0, s.b, DECODE_BINS), (s.p > 0, s.p, PREFILL_BINS)):
+        rows = np.flatnonzero(of)
+        if not len(rows):
+            continue
+        edges = np.unique(np.quantile(by[rows], np.linspace(0, 1, bins + 1)))
+        which = np.clip(np.searchsorted(edges, by[rows], side="right") - 1, 0, max(len(edges) - 2, 0))
+        for i in np.unique(which):
+            own = rows[which == i]
+            mean = columns[:, own] @ weigh[own] / weigh[own].sum()
+            found.append((*mean, decode[own].sum(), wait[own].sum()))
+    return np.array(found)
+
+
+def _spread(s: Schedule, start: Array, end: Array, value: Array) -> Array:
+    """Sum of `value` over the requests that are between start and end, times the iterations of each span."""
+    change = np.zeros(len(s.b) + 1)
+    np.add.at(change, start, value)
+    np.add.at(change, end, -value)
+    return np.asarray(np.cumsum(change)[:-1] * s.count)

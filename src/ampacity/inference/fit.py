@@ -1,0 +1,227 @@
+"""The fit of an iteration's coefficients to measured points: least squares on the logarithm, with shrinkage.
+
+Every point's TPOT and TTFT are a sum over the paths of an iteration, each an ideal time times a cost whose logarithm
+is a sum of shifts (see `coefficients.py`). Shifts of engines, accelerators, versions and precisions are drawn towards
+zero, the harder the more of them there are, so that what a few rows say does not travel far. Outliers count linearly
+(soft L1). Nothing is drawn at random, so the same rows give the same coefficients up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.inference.coefficients import FACTORS, FIRST, PRECISION_PATHS
+from ampacity.inference.compositions import compositions
+from ampacity.inference.loop import Protocol, schedule
+from ampacity.inference.published import Point
+from ampacity.inference.replica import replica
+from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
+from ampacity.scenario import lookup
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.model import Model
+
+Rows = NDArray[np.int64]
+ALL_PATHS = PATHS + FIRST
+PULL = {"all": 0.003, "engine": 0.1, "accelerator": 0.2, "version": 1.0, "precision": 0.2}
+"""Shrinkage of a factor's shifts: what a squared shift costs, in units of a squared relative error of one row."""
+START = (0.8, 0.6, 0.6, 0.5, 0.5, 0.3, 0.4, 0.5, 2.5, 8.0, 8.0, 6.0, 0.5, 40.0, 10.0, 0.3)
+"""Where the fit starts and where little data leaves it: efficiencies, then costs in the paths' own units."""
+TTFT_WEIGHT = 0.2
+"""Of a row's TTFT against its TPOT: queues make it much noisier."""
+OUTLIER = 0.1
+"""Relative error from which on a row counts linearly."""
+MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
+
+
+@dataclass(frozen=True)
+class Table:
+    """Points as sums over typical iterations.
+
+    at: ideal time or count of each path [s], a row an iteration, weighted. row: of which measured number (points' TPOT
+    first, then their TTFT). measured: those numbers [s]. weight: of each. level: of each number, by factor, the index
+    into `levels`.
+    """
+
+    points: tuple[Point, ...]
+    at: Array
+    row: Rows
+    measured: Array
+    weight: Array
+    level: dict[str, Rows]
+    levels: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Shifts in the order of `parameters`, and the rows that they were fitted to."""
+
+    shifts: Array
+    rows: int
+
+
+def table(points: Sequence[Point]) -> Table:
+    """Run the protocol of every point and lay out what its numbers are sums of."""
+    n = len(points)
+    blocks, rows = [], []
+    for i, point in enumerate(points):
+        typical, at = _typical(point)
+        first = np.zeros((1, len(ALL_PATHS)))
+        first[0, len(PATHS) :] = (1e-3, 1e-6 * point.input_tokens, 1e-3 * point.concurrency)
+        for column, of in ((4, i), (5, n + i)):
+            block = np.zeros((len(typical), len(ALL_PATHS)))
+            block[:, : len(PATHS)] = at.T * typical[:, column : column + 1]
+            blocks += [block, first] if of >= n else [block]
+            rows += [of] * (len(typical) + (of >= n))
+    names = {
+        "all": ["all"] * n,
+        "engine": [p.engine for p in points],
+        "accelerator": [p.accelerator for p in points],
+        "version": [f"{p.engine} {p.version}" for p in points],
+        "precision": [p.precision for p in points],
+    }
+    levels, level = {}, {}
+    for factor in FACTORS:
+        found, index = np.unique(names[factor], return_inverse=True)
+        levels[factor], level[factor] = tuple(str(x) for x in found), np.concatenate([index, index])
+    return Table(
+        points=tuple(points),
+        at=np.concatenate(blocks),
+        row=np.array(rows),
+        measured=np.array([p.tpot_s for p in points] + [p.ttft_s for p in points]),
+        weight=np.concatenate([np.ones(n), np.full(n, TTFT_WEIGHT)]),
+        level=level,
+        levels=levels,
+    )
+
+
+def parameters(t: Table) -> list[tuple[str, str, str]]:
+    """Path, factor and level of every shift."""
+    return [(path, factor, level) for path in ALL_PATHS for factor in _factors(path) for level in t.levels[factor]]
+
+
+def predicted(t: Table, f: Fit) -> Array:
+    """TPOT, then TTFT, of every point. [s]"""
+    return _total(t, f.shifts)[0]
+
+
+def fit(t: Table, rows: Rows | None = None, start: Fit | None = None, steps: int = 40) -> Fit:
+    """Fit the shifts to some of a table's numbers, all by default (Gauss-Newton with damping, iterated weights)."""
+    rows = np.arange(len(t.measured)) if rows is None else rows
+    prior, pull = _prior(t)
+    theta = prior.copy() if start is None else start.shifts.copy()
+    damping = 1e-2
+    loss, residual, jacobian = _loss(t, theta, rows, prior, pull)
+    for _ in range(steps):
+        w = t.weight[rows] / np.sqrt(1 + (residual[rows] / OUTLIER) ** 2)
+        j = jacobian[rows]
+        curvature = (j * w[:, None]).T @ j + np.diag(pull)
+        slope = (j * w[:, None]).T @ residual[rows] + pull * (theta - prior)
+        for _ in range(8):
+            step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature) + 1e-6), -slope)
+            tried = theta + np.clip(step, -2, 2)
+            better = _loss(t, tried, rows, prior, pull)
+            if better[0] < loss:
+                break
+            damping *= 4
+        else:
+            break
+        gain = loss - better[0]
+        theta, (loss, residual, jacobian) = tried, better
+        damping = max(damping / 4, 1e-6)
+        if gain < 1e-5 * loss:
+            break
+    return Fit(theta, len(rows))
+
+
+def _factors(path: str) -> tuple[str, ...]:
+    return FACTORS if path in PRECISION_PATHS else FACTORS[:-1]
+
+
+def _prior(t: Table) -> tuple[Array, Array]:
+    """Where shifts start, and how hard they are drawn there."""
+    prior, pull = [], []
+    for path, begin in zip(ALL_PATHS, START, strict=True):
+        for factor in _factors(path):
+            count = len(t.levels[factor])
+            at = np.log(1 / begin - 1) if path in EFFICIENCIES else np.log(begin)
+            prior += [at if factor == "all" else 0.0] * count
+            pull += [PULL[factor]] * count
+    return np.array(prior), np.array(pull)
+
+
+def _loss(t: Table, theta: Array, rows: Rows, prior: Array, pull: Array) -> tuple[float, Array, Array]:
+    total, jacobian = _total(t, theta)
+    residual = np.log(total / t.measured)
+    soft = 2 * OUTLIER**2 * (np.sqrt(1 + (residual[rows] / OUTLIER) ** 2) - 1)
+    loss = float((t.weight[rows] * soft).sum() + (pull * (theta - prior) ** 2).sum())
+    return loss, residual, jacobian / total[:, None]
+
+
+def _total(t: Table, theta: Array) -> tuple[Array, Array]:
+    """Every number of the table, and its derivative by every shift."""
+    n = len(t.measured)
+    spent, change, spans = [], [], []
+    first = 0
+    for i, path in enumerate(ALL_PATHS):
+        u = np.zeros(n)
+        own = []
+        for factor in _factors(path):
+            own.append((first, t.level[factor]))
+            u += theta[first + t.level[factor]]
+            first += len(t.levels[factor])
+        e = np.exp(np.clip(u, -20, 20))[t.row]
+        spent.append(t.at[:, i] * (1 + e if path in EFFICIENCIES else e))
+        change.append(t.at[:, i] * e)
+        spans.append(own)
+    for memory, compute in PAIRS:
+        longer = spent[memory] >= spent[compute]
+        for i, counts in ((memory, longer), (compute, ~longer)):
+            spent[i], change[i] = spent[i] * counts, change[i] * counts
+    jacobian = np.zeros((n, len(theta)))
+    every = np.arange(n)
+    for own, d in zip(spans, change, strict=True):
+        by_row = np.bincount(t.row, d, n)
+        for begin, level in own:
+            jacobian[every, begin + level] += by_row
+    return np.bincount(t.row, sum(spent), n), jacobian
+
+
+def _typical(point: Point) -> tuple[Array, Array]:
+    """Typical iterations of a point's protocol, and their ideal times by path."""
+    kv = "bf16" if point.precision == "bf16" else "fp8"
+    r = replica(_model(point.model), _chip(point.accelerator), point.precision, kv, point.layout, point.engine)
+    found = _compositions(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady)
+    return found, ideal(r, *found[:, :4].T)
+
+
+def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: str) -> Protocol:
+    """The protocol of a published point: a burst of as many requests as may be in flight, ten times that in all."""
+    mixed = engine != "sglang"
+    return Protocol(
+        concurrency=concurrency,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        per_slot=10 if concurrency <= 512 else 4,
+        mixed=mixed,
+        token_budget=MIXED_BUDGET if mixed else SEPARATE_BUDGET,
+    )
+
+
+@cache
+def _compositions(concurrency: int, inputs: int, outputs: int, engine: str, steady: bool) -> Array:
+    return compositions(schedule(protocol(concurrency, inputs, outputs, engine)), steady, concurrency)
+
+
+@cache
+def _model(name: str) -> Model:
+    return Model.model_validate({"name": name, **lookup.model(name)})
+
+
+@cache
+def _chip(name: str) -> Accelerator:
+    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)})

@@ -1,0 +1,139 @@
+"""One copy of a model on the accelerators that work as one, with what each number of it weighs and how fast it moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ampacity.inference.layout import Layout, usual_layout
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.model import Model
+from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE
+
+KV_BLOCK_TOKENS = 16
+ACTIVATION_TOKENS = 8192
+"""Tokens of one iteration that memory is kept free for: the usual token budget of an engine."""
+PCIE_BYTES_PER_S = 64e9
+"""Link of a chip whose link nobody states: PCIe 5.0 x16, one way."""
+INDEX_KEY_BYTES = 128.0
+"""Key of one token that a sparse-attention indexer reads in a layer: 128 numbers of 8 bits (DeepSeek-V3.2, GLM-5)."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A model on chips.
+
+    dense_bytes, expert_bytes, head_bytes, kv_bytes: of one number of the weights that every token passes, of routed
+    experts, of the output projection, and of the cache [B]. dense_flops_per_s, expert_flops_per_s: peak of one chip at
+    the precision of those products; bf16_flops_per_s: of attention. bytes_per_s, hbm_bytes, link_bytes_per_s: of one
+    chip. memory_share: of its memory that the engine takes [0 to 1].
+    """
+
+    model: Model
+    chip: str
+    vendor: str
+    engine: str
+    precision: str
+    layout: Layout
+    dense_bytes: float
+    expert_bytes: float
+    kv_bytes: float
+    dense_flops_per_s: float
+    expert_flops_per_s: float
+    bf16_flops_per_s: float
+    bytes_per_s: float
+    hbm_bytes: float
+    link_bytes_per_s: float
+    memory_share: float = MEMORY_SHARE
+
+    @property
+    def accelerators(self) -> int:
+        """Chips of the replica."""
+        return self.layout.accelerators
+
+    @property
+    def head_bytes(self) -> float:
+        """Engines keep embedding and output projection at two bytes a number."""
+        return 2.0
+
+    @property
+    def weight_bytes(self) -> float:
+        """Memory that the weights take on all chips together, copies of data parallel groups counted. [B]"""
+        m, scale = self.model, self.model.scale.value
+        dense = m.dense_parameters * self.dense_bytes + 2 * m.head_parameters * self.head_bytes
+        return scale * (dense * self.layout.data + m.expert_parameters * self.expert_bytes)
+
+    @property
+    def kv_copies(self) -> float:
+        """How often a token's cache lies on the chips: latent attention and few heads repeat it under tensor parallel."""
+        if self.model.attention == "mla":
+            return float(self.layout.tensor)
+        return self.layout.tensor / min(self.layout.tensor, self.model.kv_heads)
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """Memory that one token of a long context takes on all chips together. [B]"""
+        m = self.model
+        index = m.whole_layers * INDEX_KEY_BYTES if m.sparse_tokens else 0.0
+        return (m.kv_numbers_per_token() * self.kv_bytes + index) * self.kv_copies
+
+    @property
+    def activation_bytes(self) -> float:
+        """Memory for the largest iteration on all chips: a chip holds its tokens at some ten hidden widths. [B]"""
+        widths = 10 + (self.model.experts_per_token if self.model.experts else 0)
+        return ACTIVATION_TOKENS * self.model.hidden * 2.0 * widths * self.accelerators / self.layout.pipeline
+
+    @property
+    def kv_tokens(self) -> float:
+        """Tokens of context that fit beside weights and activations; negative if those alone do not fit."""
+        room = self.memory_share * self.hbm_bytes * self.accelerators - self.weight_bytes - self.activation_bytes
+        return room / self.kv_bytes_per_token
+
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks of KV_BLOCK_TOKENS tokens that an engine finds free at start."""
+        return max(int(self.kv_tokens // KV_BLOCK_TOKENS), 0)
+
+
+def replica(
+    model: Model,
+    chip: Accelerator,
+    precision: str,
+    kv_precision: str,
+    layout: Layout | int,
+    engine: str = "vllm",
+    memory_share: float = MEMORY_SHARE,
+) -> Replica:
+    """A replica of `model` on chips in a layout, or on so many in the usual one.
+
+    Checkpoints of experts in four bits keep attention and shared experts at 16 bits. A chip without arithmetic for
+    four-bit numbers reads them and multiplies at 16 bits. Raises ValueError if a figure of the chip is not known.
+    """
+    layout = layout if isinstance(layout, Layout) else usual_layout(model, layout)
+    bf16, peak = chip.bf16_flops, chip.flops(precision)
+    if bf16 is None or chip.hbm_bytes is None or chip.hbm_bytes_per_s is None:
+        raise ValueError(f"{chip.name}: its speed at bf16, its memory or its bandwidth is not known")
+    if precision == "fp8" and peak is None:
+        raise ValueError(f"{chip.name}: its speed at fp8 is not known, or it has none; bf16 would do")
+    four_bits = precision in ("fp4", "int4")
+    low = peak.value if peak is not None and precision != "int4" else bf16.value
+    dense_precision = "bf16" if four_bits and model.experts else precision
+    within = chip.scaleup_world is None or layout.accelerators <= chip.scaleup_world.value
+    link = chip.scaleup_bytes_per_s if within else (chip.scaleout_bytes_per_s or chip.scaleup_bytes_per_s)
+    return Replica(
+        model=model,
+        chip=chip.name,
+        vendor=chip.vendor,
+        engine=engine,
+        precision=precision,
+        layout=layout,
+        dense_bytes=BYTES_PER_NUMBER[dense_precision],
+        expert_bytes=BYTES_PER_NUMBER[precision],
+        kv_bytes=BYTES_PER_NUMBER[kv_precision],
+        dense_flops_per_s=bf16.value if dense_precision == "bf16" else low,
+        expert_flops_per_s=low,
+        bf16_flops_per_s=bf16.value,
+        bytes_per_s=chip.hbm_bytes_per_s.value,
+        hbm_bytes=chip.hbm_bytes.value,
+        link_bytes_per_s=link.value if link is not None else PCIE_BYTES_PER_S,
+        memory_share=memory_share,
+    )
