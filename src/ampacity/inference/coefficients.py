@@ -48,7 +48,10 @@ def cost_of(path: str, logarithm: float) -> float:
     return 1.0 + math.exp(logarithm) if path in EFFICIENCIES else math.exp(logarithm)
 
 
-def coefficients(engine: str, accelerator: str, vendor: str, precision: str, version: str | None = None) -> Coefficients:
+@cache
+def coefficients(
+    engine: str, accelerator: str, vendor: str, precision: str, version: str | None = None
+) -> Coefficients:
     """The coefficients of an engine, in its newest fitted version unless one is named, on an accelerator."""
     shifts = _shifts()
     version = version or newest_version(engine)
@@ -71,7 +74,9 @@ def coefficients(engine: str, accelerator: str, vendor: str, precision: str, ver
 @cache
 def newest_version(engine: str) -> str:
     """The newest numbered version of an engine that the fit has seen; empty if it has seen none."""
-    found = [level.removeprefix(f"{engine} ") for _, f, level in _shifts() if f == "version" and level.startswith(engine)]
+    found = [
+        level.removeprefix(f"{engine} ") for _, f, level in _shifts() if f == "version" and level.startswith(engine)
+    ]
     numbered = [v for v in set(found) if all(part.isdigit() for part in v.split("."))]
     return max(numbered, key=lambda v: tuple(int(part) for part in v.split(".")), default="")
 

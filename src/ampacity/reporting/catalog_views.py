@@ -21,7 +21,7 @@ QUANTITIES = {
     "server_power": "power, server",
     "it_power": "power, IT",
     "facility_power": "power, facility",
-    "efficiency": "share of roofline",
+    "speed": "speed over the serving model",
     "chip_price": "price",
     "rental_1yr_price": "rental, 1 year",
     "rental_3yr_price": "rental, 3 years",

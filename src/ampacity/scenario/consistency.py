@@ -180,8 +180,6 @@ def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterat
             needs = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights"
             message = f"{needs}; {found} x {chip.name} have {memory / 1e9:.0f} GB"
             yield (*path, "accelerators_per_replica"), found, message
-    if chip.efficiency is None:
-        yield ("accelerators", chip.name), "", "its efficiency is not known; give `efficiency: 40 %`"
 
 
 def tiers_find_model_and_limit(made: Nouns, names: Names) -> Iterator[Finding]:
