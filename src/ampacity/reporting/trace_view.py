@@ -30,6 +30,7 @@ NAMES = {
 }
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 BINS_S = (1.0, 10.0, 60.0)
+LEAST_BINS = 10  # a dispersion over fewer says nothing
 LIFETIMES_S = (300.0, 3600.0)
 SHOWN_FAULTS = 5
 
@@ -172,13 +173,14 @@ def _arrivals(trace: Trace) -> dict[str, float | None] | None:
     times = trace.frame["t_s"].drop_nulls()
     if not trace.shared_clock or times.len() < 2 or times.len() < trace.frame.height or not times.max():
         return None
-    t = times.to_numpy()
-    dispersion = {f"dispersion_{b:.0f}_s": _number(index_of_dispersion(t, b)) for b in BINS_S}
+    t, period_s = times.to_numpy(), float(times.to_numpy().max())
+    told = {b: period_s >= LEAST_BINS * b for b in BINS_S}
+    dispersion = {f"dispersion_{b:.0f}_s": _number(index_of_dispersion(t, b)) if told[b] else None for b in BINS_S}
     return {
-        "per_s": times.len() / float(t.max()),
+        "per_s": times.len() / period_s,
         "interarrival_cv": _number(interarrival_cv(t)),
         **dispersion,
-        "peak_to_mean_60_s": _number(peak_to_mean(t, 60.0)),
+        "peak_to_mean_60_s": _number(peak_to_mean(t, 60.0)) if told[60.0] else None,
     }
 
 
@@ -247,7 +249,8 @@ def windows_view(windows: Windows) -> View:
         mean, peak = _number(rate.mean()) or 0.0, _number(rate.max()) or 0.0
         by_client = own.group_by("client").agg(pl.col("rate_per_s").sum()).sort("rate_per_s", descending=True)
         whole = _number(by_client["rate_per_s"].sum()) or 0.0
-        top = {f"top_{n}_share": (by_client["rate_per_s"].head(n).sum() / whole if whole else None) for n in (1, 5, 10)}
+        first = {n: _number(by_client["rate_per_s"].head(n).sum()) or 0.0 for n in (1, 5, 10)}
+        top = {f"top_{n}_share": first[n] / whole if whole else None for n in first}
         data[str(model)] = {
             "clients": by_client.height,
             "windows": rate.len(),
@@ -257,10 +260,9 @@ def windows_view(windows: Windows) -> View:
             **top,
         }
         if mean:
-            lines.append(
-                f"  {model}: {count(by_client.height)} clients, {digits(mean)} requests a second, peak {digits(peak / mean)} x "
-                f"the mean; the first ten make {share(float(top['top_10_share'] or 0.0))} of them."
-            )
+            few = share(first[10] / whole)
+            uneven = f"peak {digits(peak / mean)} x the mean; the first ten make {few} of them"
+            lines.append(f"  {model}: {count(by_client.height)} clients, {digits(mean)} requests a second, {uneven}.")
     lines += _faults(windows.malformed)
     return View(
         "\n".join(lines),

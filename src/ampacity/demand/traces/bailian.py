@@ -40,7 +40,9 @@ def read(path: Path) -> Trace:
     frame, malformed = take(rows, FIELDS, str(path))
     first = pl.Series(roots(frame["chat"].to_list(), frame["parent"].cast(pl.Int64).to_list()), dtype=pl.Int64)
     ordered, start_s = arrivals_from_zero(frame.with_columns(root=first))
-    named = ordered.with_columns(session=ordinals("root"), agent=pl.lit(0, pl.Int64), user_started=pl.lit(True))
+    named = ordered.with_columns(
+        session=ordinals(ordered["root"]), agent=pl.lit(0, pl.Int64), user_started=pl.lit(True)
+    )
     placed = canonical(named.with_columns(step=steps()))
     return Trace(placed, "bailian", str(path), "trace", rows.read, start_s, malformed, block_tokens=BLOCK_TOKENS)
 

@@ -30,7 +30,7 @@ def read(path: Path) -> Trace:
     rows = csv_rows(content(path), str(path), [f.source for f in FIELDS])
     frame, malformed = take(rows, FIELDS, str(path))
     ordered, start_s = arrivals_from_zero(frame)
-    named = ordered.with_columns(session=ordinals("session_name"), agent=pl.lit(None, pl.Int64))
+    named = ordered.with_columns(session=ordinals(ordered["session_name"]), agent=pl.lit(None, pl.Int64))
     placed = named.with_columns(step=steps(), gap_s=gaps())
     failed = int((placed["output_tokens"] == 0).sum())
     notes = (f"{failed:,} requests have no output: they failed, or were filtered",) if failed else ()

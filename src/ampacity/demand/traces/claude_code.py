@@ -23,7 +23,16 @@ from typing import Any
 import polars as pl
 
 from ampacity.demand.traces.rows import content
-from ampacity.demand.traces.trace import SHOWN_FAULTS, Malformed, Trace, arrivals_from_zero, canonical, gaps, steps
+from ampacity.demand.traces.trace import (
+    SHOWN_FAULTS,
+    Malformed,
+    Trace,
+    arrivals_from_zero,
+    canonical,
+    gaps,
+    ordinals,
+    steps,
+)
 from ampacity.scenario.mistakes import Mistake
 
 MODEL = re.compile(r"claude-[a-z0-9][a-z0-9.-]{0,60}")
@@ -80,7 +89,7 @@ def read(path: Path) -> Trace:
             raise OSError(err.errno, err.strerror, str(path)) from None
         _read_log(data, f"log {number} of {len(files)}", str(number), log)
     frame, start_s = arrivals_from_zero(_frame(list(log.requests.values())))
-    named = frame.with_columns(session=_by_appearance("session"), agent=_agents())
+    named = frame.with_columns(session=ordinals(frame["session"]), agent=_agents(frame))
     placed = canonical(named.with_columns(step=steps(), gap_s=gaps(), user=pl.lit(0, pl.Int64)))
     return Trace(
         placed,
@@ -229,12 +238,13 @@ def _frame(requests: list[_Request]) -> pl.DataFrame:
     )
 
 
-def _by_appearance(column: str) -> pl.Expr:
-    return pl.int_range(pl.len(), dtype=pl.Int64).min().over(column).rank("dense").cast(pl.Int64) - 1
-
-
-def _agents() -> pl.Expr:
-    """0 for the main agent, 1, 2, ... for sub-agents of a session in order of appearance."""
-    first = pl.int_range(pl.len(), dtype=pl.Int64).min().over("session", "agent")
-    main = pl.col("agent") == ""
-    return pl.when(main).then(0).otherwise(pl.when(~main).then(first).rank("dense").over("session")).cast(pl.Int64)
+def _agents(frame: pl.DataFrame) -> pl.Series:
+    """0 for the main agent, 1, 2, ... for the sub-agents of a session in order of appearance."""
+    seen: dict[str, dict[str, int]] = {}
+    return pl.Series(
+        [
+            0 if not agent else (own := seen.setdefault(session, {})).setdefault(agent, len(own) + 1)
+            for session, agent in frame.select("session", "agent").iter_rows()
+        ],
+        dtype=pl.Int64,
+    )

@@ -37,7 +37,9 @@ def read(path: Path) -> Trace:
     else:
         rows = csv_rows(content(path), str(path), [f.source for f in FIELDS])
     frame, malformed = take(rows, FIELDS, str(path))
-    named = frame.with_columns(session=ordinals("session_name")).sort("session", "agent", "turn", maintain_order=True)
+    named = frame.with_columns(session=ordinals(frame["session_name"])).sort(
+        "session", "agent", "turn", maintain_order=True
+    )
     placed = named.with_columns(step=steps()).with_columns(
         t_s=pl.when(pl.col("agent") == 0).then("t"),
         gap_s=pl.when(pl.col("step") > 0).then("think_s"),

@@ -56,8 +56,8 @@ def read(path: Path) -> Trace:
     took = (pl.col("end_ns") - pl.col("instant_ns")) / 1e9
     ordered, start_s = arrivals_from_zero(frame.with_columns(server_s=pl.when(took >= 0).then(took)))
     placed = ordered.with_columns(
-        user=ordinals("user_name"),
-        session=ordinals("session_name"),
+        user=ordinals(ordered["user_name"]),
+        session=ordinals(ordered["session_name"]),
         agent=pl.when(pl.col("session_name").is_not_null()).then(pl.lit(0, pl.Int64)),
     ).with_columns(step=steps(), gap_s=gaps())
     return Trace(canonical(placed), "litellm", str(path), "unix", rows.read, start_s, malformed, aside)

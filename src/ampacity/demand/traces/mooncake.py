@@ -39,7 +39,8 @@ def read(path: Path) -> Trace:
     timed = frame.with_columns(t_s=pl.col("t_ms") / 1000.0, gap_s=pl.col("delay_ms") / 1000.0)
     ordered, start_s = arrivals_from_zero(timed)
     named = ordered.with_columns(
-        session=ordinals("session_name"), agent=pl.when(pl.col("session_name").is_not_null()).then(pl.lit(0, pl.Int64))
+        session=ordinals(ordered["session_name"]),
+        agent=pl.when(pl.col("session_name").is_not_null()).then(pl.lit(0, pl.Int64)),
     )
     blocked = bool(named["blocks"].is_not_null().any())
     return Trace(

@@ -11,7 +11,7 @@ import gzip
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,7 +48,7 @@ class Rows:
 
     frame: pl.DataFrame
     read: int
-    malformed: Malformed = Malformed()
+    malformed: Malformed = field(default_factory=Malformed)
 
 
 def content(path: Path) -> bytes:

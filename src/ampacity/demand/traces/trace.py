@@ -112,10 +112,11 @@ def arrivals_from_zero(frame: pl.DataFrame) -> tuple[pl.DataFrame, float | None]
     return frame.sort("t_s", maintain_order=True, nulls_last=True).with_columns(pl.col("t_s") - first_s), first_s
 
 
-def ordinals(column: str) -> pl.Expr:
+def ordinals(names: pl.Series) -> pl.Series:
     """Names as 0, 1, 2, ... in order of first appearance; null stays null."""
-    first = pl.int_range(pl.len(), dtype=pl.Int64).min().over(column)
-    return pl.when(pl.col(column).is_not_null()).then(first).rank("dense").cast(pl.Int64) - 1
+    known = names.drop_nulls().unique(maintain_order=True)
+    numbered = pl.DataFrame({"name": known, "number": pl.int_range(known.len(), dtype=pl.Int64, eager=True)})
+    return pl.DataFrame({"name": names}).join(numbered, on="name", how="left", maintain_order="left")["number"]
 
 
 def steps() -> pl.Expr:

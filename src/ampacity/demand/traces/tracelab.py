@@ -55,8 +55,8 @@ def read(path: Path) -> Trace:
     frame, malformed = take(rows, ROUND, str(path))
     ordered, start_s = arrivals_from_zero(_timed(frame))
     named = ordered.with_columns(
-        user=ordinals("user_name"),
-        session=ordinals("session_name"),
+        user=ordinals(ordered["user_name"]),
+        session=ordinals(ordered["session_name"]),
         agent=pl.lit(0, pl.Int64),
         user_started=pl.col("messages") > 0,
     )
@@ -85,7 +85,7 @@ def read_replay(path: Path) -> Trace:
     fields = [Field("id", f.name, f.kind) if f.source == "session_id" and "id" in header else f for f in REPLAY]
     rows = csv_rows(data, str(path), [f.source for f in fields])
     frame, malformed = take(rows, fields, str(path))
-    named = frame.with_columns(session=ordinals("session_name"), agent=pl.lit(0, pl.Int64))
+    named = frame.with_columns(session=ordinals(frame["session_name"]), agent=pl.lit(0, pl.Int64))
     ordered = named.sort("session", "round", maintain_order=True).with_columns(step=steps())
     waited = pl.col("wait_ms").shift(1).over("session") / 1000.0
     first = pl.col("step") == 0

@@ -12,7 +12,7 @@ import polars as pl
 
 from ampacity.base.files import write_whole
 from ampacity.demand.traces import mooncake, parquet
-from ampacity.demand.traces.trace import Trace
+from ampacity.demand.traces.trace import Trace, ordinals
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 WRITERS = {".parquet": "Parquet", ".jsonl": "Mooncake JSON lines", ".csv": "TraceLab's replay CSV"}
@@ -61,6 +61,7 @@ def replay_csv(trace: Trace) -> bytes:
     """
     alone = pl.format("r{}", pl.int_range(pl.len()))
     named = trace.frame.with_columns(name=pl.coalesce(_session_names(trace.frame), alone))
+    named = named.with_columns(place=ordinals(named["name"]))
     appended = pl.max_horizontal(pl.col("input_tokens") - pl.col("cached_tokens").fill_null(0), pl.lit(1))
     arrival = pl.col("t_s").min().over("name").fill_null(0.0) if trace.shared_clock else pl.lit(0.0)
     table = named.select(
@@ -71,7 +72,7 @@ def replay_csv(trace: Trace) -> bytes:
         input_len=appended,
         output_len=pl.max_horizontal("output_tokens", pl.lit(1)),
         tool_wait_after_ms=(pl.col("gap_s").shift(-1).over("name").fill_null(0.0) * 1000.0).round(6),
-        place=pl.int_range(pl.len()).min().over("name"),
+        place=pl.col("place"),
     )
     return table.sort("place", "round_idx", maintain_order=True).drop("place").write_csv().encode()
 
