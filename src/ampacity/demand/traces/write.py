@@ -59,22 +59,31 @@ def replay_csv(trace: Trace) -> bytes:
     clocks of their own all arrive at 0. Nothing cached that is known is `prefix_len` 0. As in the format's own export
     `input_len` and `output_len` are at least 1.
     """
-    alone = pl.format("r{}", pl.int_range(pl.len()))
-    named = trace.frame.with_columns(name=pl.coalesce(_session_names(trace.frame), alone))
-    named = named.with_columns(place=ordinals(named["name"]))
+    arrival_ms = (pl.col("t_s").fill_null(0.0) if trace.shared_clock else pl.lit(0.0)) * 1000.0
     appended = pl.max_horizontal(pl.col("input_tokens") - pl.col("cached_tokens").fill_null(0), pl.lit(1))
-    arrival = pl.col("t_s").min().over("name").fill_null(0.0) if trace.shared_clock else pl.lit(0.0)
-    table = named.select(
-        session_id=pl.col("name"),
-        arrival_time=(arrival * 1000.0).round(6),
-        round_idx=pl.int_range(pl.len()).over("name"),
+    table = trace.frame.select(
+        session_id=pl.coalesce(_session_names(trace.frame), pl.format("r{}", pl.int_range(pl.len()))),
+        arrival_time=arrival_ms.round(6),
+        round_idx=pl.lit(0, pl.Int64),
         prefix_len=pl.max_horizontal(pl.col("input_tokens") - appended, pl.lit(0)),
         input_len=appended,
         output_len=pl.max_horizontal("output_tokens", pl.lit(1)),
-        tool_wait_after_ms=(pl.col("gap_s").shift(-1).over("name").fill_null(0.0) * 1000.0).round(6),
-        place=pl.col("place"),
+        tool_wait_after_ms=pl.col("gap_s").fill_null(0.0) * 1000.0,
     )
-    return table.sort("place", "round_idx", maintain_order=True).drop("place").write_csv().encode()
+    if trace.frame["session"].is_not_null().any():
+        table = _in_rounds(table)
+    return table.write_csv().encode()
+
+
+def _in_rounds(table: pl.DataFrame) -> pl.DataFrame:
+    """Rows session by session: arrival of the first, and the wait before a request written after the one before it."""
+    numbered = table.with_columns(place=ordinals(table["session_id"]))
+    rounds = numbered.with_columns(
+        arrival_time=pl.col("arrival_time").first().over("place"),
+        round_idx=pl.int_range(pl.len(), dtype=pl.Int64).over("place"),
+        tool_wait_after_ms=pl.col("tool_wait_after_ms").shift(-1, fill_value=0.0).over("place").round(6),
+    )
+    return rounds.sort("place", "round_idx", maintain_order=True).drop("place")
 
 
 def blocks_of(trace: Trace, tokens: int) -> pl.Series | None:
