@@ -33,5 +33,5 @@ def read(path: Path) -> Trace:
     named = ordered.with_columns(session=ordinals(ordered["session_name"]), agent=pl.lit(None, pl.Int64))
     placed = named.with_columns(step=steps(), gap_s=gaps())
     failed = int((placed["output_tokens"] == 0).sum())
-    notes = (f"{failed:,} requests have no output: they failed, or were filtered",) if failed else ()
+    notes = (f"requests without output, failed or filtered: {failed:,}",) if failed else ()
     return Trace(canonical(placed), "burstgpt", str(path), "trace", rows.read, start_s, malformed, notes=notes)

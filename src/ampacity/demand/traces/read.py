@@ -100,7 +100,10 @@ def detect(path: Path) -> str:
 
         head = content(path)[:SNIFFED_BYTES]
     if head.startswith(b"PAR1"):
-        columns = set(pl.read_parquet_schema(path))
+        try:
+            columns = set(pl.read_parquet_schema(path))
+        except pl.exceptions.PolarsError as err:
+            raise Mistakes([Mistake(str(path), 0, "parquet", "", "the file is damaged or cut off")]) from err
         return _told(path, columns, COLUMNS_OF, "a Parquet file with columns")
     text = head.decode("utf-8", "replace").lstrip("﻿")
     if text.lstrip()[:1] in ("{", "["):

@@ -59,7 +59,7 @@ def read_vllm(path: Path) -> Trace:
 def read_sglang(path: Path) -> Trace:
     """An SGLang request log: finished requests, which arrived their latency before. Raises OSError."""
     rows = json_rows(content(path), str(path), SGLANG, private=True)
-    ended = rows.frame["event"] == "request.finished"
+    ended = rows.frame["event"].eq_missing("request.finished")
     finished = rows.frame.filter(ended).with_columns(pl.col("out").struct.field("meta_info").struct.unnest())
     frame, malformed = take(Rows(finished, rows.read, rows.malformed), SGLANG_FIELDS, str(path), private=True)
     latency_ns = (pl.col("server_s").fill_null(0.0) * 1e9).cast(pl.Int64)
