@@ -35,6 +35,22 @@ def ampacity(tmp_path: Path) -> Ampacity:
 
 
 @pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run `ampacity ARGS` in this process: exit code, standard output, standard error."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        from ampacity.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["ampacity", *args])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
 def answer(ampacity: Ampacity) -> Callable[..., Any]:
     """The JSON that `ampacity ARGS --json -` writes."""
 

@@ -112,14 +112,14 @@ def _sentences(d: dict[str, Any]) -> list[str]:
 
 
 def _whose(d: dict[str, Any]) -> str:
-    parts = [f"{count(d['requests'])} requests"]
-    parts += [f"{count(d['sessions'])} sessions"] if d["sessions"] else []
-    parts += [f"{count(d['users'])} {'user' if d['users'] == 1 else 'users'}"] if d["users"] else []
+    parts = [_many(d["requests"], "request")]
+    parts += [f"in {_many(d['sessions'], 'session')}"] if d["sessions"] else []
+    parts += [f"by {_many(d['users'], 'user')}"] if d["users"] else []
     over = f" over {_length(d['period_s'])}" if d["period_s"] else ""
     start = f" from {d['starts']}" if d["starts"] else ""
     agents = d["sub_agent_requests"]
-    sub = f"; {count(agents)} requests are of sub-agents" if agents else ""
-    return f"{' in '.join(parts[:2])}{' by ' + parts[2] if len(parts) > 2 else ''}{over}{start}{sub}."
+    sub = f"; of sub-agents: {count(agents)}" if agents else ""
+    return f"{' '.join(parts)}{over}{start}{sub}."
 
 
 def _cache_sentences(hits: dict[str, Any]) -> list[str]:
@@ -143,10 +143,12 @@ def _burst_sentence(a: dict[str, Any]) -> str:
 
 
 def _rest(d: dict[str, Any]) -> list[str]:
-    said = [f"{count(n)} rows are set aside: {reason}." for reason, n in d["set_aside"].items()]
+    said = [
+        f"Set aside as no request of its own: {_many(n, 'row')} ({reason})." for reason, n in d["set_aside"].items()
+    ]
     wrong = d["malformed"]["rows"]
     if wrong:
-        said.append(f"{count(wrong)} of {count(d['rows_read'])} rows are malformed and not in these figures.")
+        said.append(f"Malformed, and not in these figures: {count(wrong)} of {_many(d['rows_read'], 'row')}.")
     return said
 
 
@@ -213,6 +215,10 @@ def _faults(malformed: Malformed) -> list[str]:
     return ["", f"  malformed, the first {len(shown)} of {count(malformed.count)}:", *(m.as_text() for m in shown)]
 
 
+def _many(n: int, noun: str) -> str:
+    return f"{count(n)} {noun}" + ("" if n == 1 else "s")
+
+
 def _instant(trace: Trace) -> str | None:
     if trace.clock != "unix" or trace.start_s is None:
         return None
@@ -262,7 +268,7 @@ def windows_view(windows: Windows) -> View:
         if mean:
             few = share(first[10] / whole)
             uneven = f"peak {digits(peak / mean)} x the mean; the first ten make {few} of them"
-            lines.append(f"  {model}: {count(by_client.height)} clients, {digits(mean)} requests a second, {uneven}.")
+            lines.append(f"  {model}: {_many(by_client.height, 'client')}, {digits(mean)} requests a second, {uneven}.")
     lines += _faults(windows.malformed)
     return View(
         "\n".join(lines),

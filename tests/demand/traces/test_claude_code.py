@@ -144,30 +144,37 @@ def secretive_folder(root: Path) -> Path:
 
 
 def test_no_text_of_the_logs_survives_anywhere(
-    ampacity: Callable[..., Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    said: Callable[..., tuple[int, str, str]], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = secretive_folder(tmp_path_factory.mktemp("home"))
     assert SECRET in "".join(p.read_text() for p in folder.rglob("*.jsonl"))
     trace = read.read(folder)
     assert (trace.frame.height, trace.malformed.count) == (3, 6)
     view = trace_view(trace)
-    said = [repr(trace), str(trace), view.text, json.dumps(view.data), trace.frame.write_ndjson(), trace.source]
+    found = [repr(trace), str(trace), view.text, json.dumps(view.data), trace.frame.write_ndjson(), trace.source]
     with pytest.raises(Mistakes) as caught:
         read.read(folder, strict=True)
-    said += [str(caught.value), repr(caught.value), repr(caught.value.mistakes)]
+    found += [str(caught.value), repr(caught.value), repr(caught.value.mistakes)]
     for name in ("t.parquet", "t.jsonl", "t.csv"):
         write(trace, tmp_path / name)
-    said += [(tmp_path / name).read_text() for name in ("t.jsonl", "t.csv")]
+    found += [(tmp_path / name).read_text() for name in ("t.jsonl", "t.csv")]
     stored = pl.read_parquet(tmp_path / "t.parquet").write_ndjson() + str(
         pl.read_parquet_metadata(tmp_path / "t.parquet")
     )
-    said += [stored, repr((tmp_path / "t.parquet").read_bytes())]
-    for arguments in ([], ["--strict"], ["--json", "-"], ["--out", "u.parquet"], ["--format", "claude-code"]):
-        done = ampacity("show", "trace", str(folder), *arguments)
-        said += [done.stdout, done.stderr]
-    for text in said:
+    found += [stored, repr((tmp_path / "t.parquet").read_bytes())]
+    for arguments in (
+        [],
+        ["--strict"],
+        ["--json", "-"],
+        ["--out", str(tmp_path / "u.csv")],
+        ["--format", "claude-code"],
+    ):
+        code, *printed = said("show", "trace", str(folder), *arguments)
+        assert code == (1 if "--strict" in arguments else 0)
+        found += printed
+    for text in found:
         assert SECRET not in text
-    assert sum("malformed" in text for text in said) > 2  # the outputs above did say something
+    assert sum("malformed" in text for text in found) > 2  # the outputs above did say something
 
 
 def test_a_log_that_cannot_be_read_is_named_by_the_folder_that_was_asked_for(tmp_path: Path) -> None:
