@@ -180,7 +180,10 @@ def trace(
 
     name = format or read.detect(file)
     if name == read.WINDOWS and out is None:
-        view = windows_view(read_windows(file))
+        windows = read_windows(file)
+        if strict and windows.malformed.count:
+            raise windows.malformed.as_error(str(file))
+        view = windows_view(windows)
     else:
         found = read.read(file, name, strict)
         view = trace_view(found)

@@ -109,7 +109,8 @@ def test_bad_lines_are_told_by_log_and_line_without_what_they_say(tmp_path: Path
     log(tmp_path / "a.jsonl", user(0), answer(1, "m1"))
     log(tmp_path / "b.jsonl", f'{{"type": "user", "text": "{SECRET}', f'"{SECRET}"',
         answer(1, "m2", usage={"input_tokens": SECRET}), answer(1, "m3", usage={"output_tokens": -1}),
-        {**answer(1, "m4"), "timestamp": SECRET}, {"type": "assistant", "message": {"usage": SECRET}})  # fmt: skip
+        {**answer(1, "m4"), "timestamp": "9999-12-31T00:00:00Z"},
+        {"type": "assistant", "message": {"usage": SECRET}})  # fmt: skip
     trace = claude_code.read(tmp_path)
     assert [(m.file, m.line, m.key) for m in trace.malformed.first] == [
         ("log 2 of 2", 1, "line"), ("log 2 of 2", 2, "line"), ("log 2 of 2", 3, "message.usage.input_tokens"),

@@ -69,7 +69,7 @@ def test_each_bad_line_of_a_json_file_is_told_by_its_line(sample: Sample) -> Non
     assert trace.frame.height == 2
     assert [(m.line, m.key) for m in sorted(trace.malformed.first)] == [
         (2, "line"), (4, "line"), (5, "input_length"), (6, "input_length"), (7, "hash_ids[1]"), (8, "input_length"),
-        (9, "input_length"),
+        (9, "timestamp"),
     ]  # fmt: skip
     assert trace.rows_read == 9
 
@@ -81,6 +81,25 @@ def test_a_bad_request_of_a_session_leaves_the_others(sample: Sample) -> None:
     trace = weka.read(sample("weka", json.dumps(tree)))
     assert [m.key for m in trace.malformed.first] == ["requests[0].in", "requests[1].requests[1].out"]
     assert (trace.frame.height, trace.rows_read) == (2, 4)
+
+
+def test_sub_agents_without_a_start_and_sessions_of_other_blocks_are_told(sample: Sample, tmp_path: Path) -> None:
+    tree = json.loads(sample("weka").read_text())
+    tree["requests"][1]["t"] = "late"
+    tree["requests"][2]["t"] = float("nan")
+    sample("weka", json.dumps(tree))
+    (tmp_path / "x.json").write_text(json.dumps({**tree, "block_size": 16}))
+    trace = weka.read(tmp_path)
+    assert [(m.key, m.found) for m in trace.malformed.first] == [
+        ("requests[1].t", "late"), ("requests[2].t", "nan"), ("block_size", "16"),
+    ]  # fmt: skip
+    assert trace.frame.height == 1
+
+
+def test_counts_that_would_overflow_a_sum_are_refused(sample: Sample) -> None:
+    huge = {"timestamp": 1, "input_length": 2**62, "output_length": 1}
+    trace = mooncake.read(sample("mooncake", json.dumps(huge)))
+    assert trace.malformed.first[0].key == "input_length"
 
 
 def test_strict_refuses_the_file_and_lists_what_is_wrong(sample: Sample) -> None:

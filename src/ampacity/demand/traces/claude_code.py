@@ -196,7 +196,7 @@ def _instant_ns(row: dict[str, Any]) -> int:
         at = datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
     except ValueError:
         at = None
-    if at is None:
+    if at is None or not 1970 <= at.year < 2255:
         raise _Unfit("timestamp", "a date and time like 2026-05-06T09:30:00.000Z")
     since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000

@@ -22,6 +22,8 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 
 Kind = Literal["count", "number", "duration", "text", "instant", "as-is"]
 CHUNK_BYTES = 1 << 25
+MOST = 2**53  # beyond it a float misses whole numbers, and a sum of few overflows
+LATEST_S = 9_000_000_000  # the year 2255: nanoseconds of Unix time end in 2262
 _EXPECTED = {
     "count": "a whole number, 0 or more",
     "number": "a number",
@@ -191,9 +193,11 @@ def fitted(value: Any, dtype: pl.DataType, key: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Misfit(key, value, "a number")
     if dtype == pl.Int64:
-        if value != value or abs(value) >= 2**63 or value != int(value):
+        if not abs(value) < 2**63 or value != int(value):  # "not" so that what is not a number misses, too
             raise Misfit(key, value, _EXPECTED["count"])
         return int(value)
+    if not abs(value) < 1e300:
+        raise Misfit(key, value, _EXPECTED["number"])
     return float(value)
 
 
@@ -225,6 +229,8 @@ def _misfits(f: Field) -> pl.Expr:
     wrong = value.is_null() if f.always else value.is_null() & raw.is_not_null()
     if f.kind in ("count", "duration"):
         wrong = wrong | (value < 0).fill_null(False)
+    if f.kind == "count":
+        wrong = wrong | (value >= MOST).fill_null(False)
     return wrong
 
 
@@ -248,7 +254,7 @@ def _counts(raw: pl.Series) -> pl.Series:
     if not raw.dtype.is_float() and plain.null_count() == raw.null_count():
         return plain
     number = _stripped(raw, pl.Float64)
-    whole = pl.when((number == number.round()) & (number.abs() < 2.0**53)).then(number.cast(pl.Int64, strict=False))
+    whole = pl.when((number == number.round()) & (number.abs() < MOST)).then(number.cast(pl.Int64, strict=False))
     exact = pl.lit(None, pl.Int64) if raw.dtype.is_float() else pl.lit(_stripped(raw, pl.Int64))
     return pl.select(pl.coalesce(exact, whole)).to_series()
 
@@ -262,7 +268,8 @@ def _instants(text: pl.Series) -> pl.Series:
     seconds = text.str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
     decimals = text.str.slice(19)
     fraction = decimals.cast(pl.Float64, strict=False)
-    if seconds.null_count() or fraction.null_count() or not decimals.str.starts_with(".").all():
+    late = (seconds.dt.epoch("s").abs() > LATEST_S).any()
+    if late or seconds.null_count() or fraction.null_count() or not decimals.str.starts_with(".").all():
         return text.to_frame("text").select(instant_ns(pl.col("text"))).to_series()
     return seconds.dt.epoch("s") * 1_000_000_000 + (fraction * 1e9).round().cast(pl.Int64)
 
@@ -286,6 +293,7 @@ def instant_ns(text: pl.Expr) -> pl.Expr:
     )
     offset = pl.when(zone.struct[0] == "-").then(-ahead).otherwise(ahead).fill_null(0)
     right = (rest == "") | rest.str.contains(r"^(\.\d{1,9})?\s?(Z|UTC|[+-]\d\d(:?\d\d)?)?$")
+    right = right & (seconds.abs() < LATEST_S)
     return pl.when(right).then((seconds - offset) * 1_000_000_000 + fraction_ns)
 
 

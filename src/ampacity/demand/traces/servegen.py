@@ -15,6 +15,7 @@ import polars as pl
 
 from ampacity.demand.traces.rows import Field, Rows, content, csv_rows, take
 from ampacity.demand.traces.trace import Malformed
+from ampacity.scenario.mistakes import Mistake, Mistakes
 
 WINDOW_S = 600.0
 HEADER = ("t", "rate", "cv", "pattern", "a", "b")
@@ -61,7 +62,12 @@ def read_windows(path: Path) -> Windows:
 
 def _one(file: Path, number: int) -> tuple[Rows, Path]:
     if file.suffix == ".parquet":
-        table = pl.read_parquet(file).with_columns(pl.col("model", "pattern").cast(pl.String))
+        names = [f.source for f in FIELDS]
+        try:
+            table = pl.read_parquet(file, columns=names).with_columns(pl.col("model", "pattern").cast(pl.String))
+        except pl.exceptions.PolarsError as err:
+            message = f"expected columns {', '.join(names)}"
+            raise Mistakes([Mistake(str(file), 0, "servegen", "not readable", message)]) from err
         table = table.with_columns(line=pl.int_range(1, table.height + 1, dtype=pl.Int64))
         return Rows(table, table.height), file
     data = content(file)

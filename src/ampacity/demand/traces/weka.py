@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from ampacity.demand.traces.reuse import Cache, held
-from ampacity.demand.traces.rows import Misfit, content, fitted
+from ampacity.demand.traces.rows import MOST, Misfit, content, fitted
 from ampacity.demand.traces.trace import SHOWN_FAULTS, Malformed, Trace, canonical, steps
 from ampacity.scenario.mistakes import Mistake
 
@@ -37,16 +37,18 @@ def read(path: Path) -> Trace:
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     rows: list[dict[str, Any]] = []
     faults: list[Mistake] = []
-    sizes: set[int] = set()
+    size = None
     for session, file in enumerate(files):
-        found, wrong, size = _session(file, session)
+        found, wrong, own = _session(file, session)
+        size = own if size is None else size
+        if found and own != size:
+            found, wrong = [], [Mistake(str(file), 0, "block_size", str(own), f"{size}, as in the first session")]
         rows += found
         faults += wrong
-        sizes.add(size)
+    size = size or BLOCK_TOKENS
     frame = pl.DataFrame(rows, schema={**REQUEST, "session": pl.Int64(), "agent": pl.Int64()}, orient="row")
     placed = _placed(frame)
     notes = ("each session's time starts at its own first request",)
-    size = max(sizes, default=BLOCK_TOKENS)
     cached = held(placed["blocks"], placed["input_tokens"], placed["t_s"], size, Cache(), scope=placed["session"])
     return Trace(
         placed.with_columns(cached_tokens=cached),
@@ -79,7 +81,11 @@ def _session(file: Path, session: int) -> tuple[list[dict[str, Any]], list[Mista
         if isinstance(request, dict) and request.get("type") == "subagent":
             agents += 1
             own = request.get("requests")
-            start = request.get("t", 0.0)
+            try:
+                start = fitted(request.get("t"), REQUEST["t"], f"{key}.t") or 0.0
+            except Misfit as err:
+                faults.append(err.at(str(file), 0, private=False))
+                continue
             for i, child in enumerate(own if isinstance(own, list) else []):
                 _add(child, f"{key}.requests[{i}]", file, {"session": session, "agent": agents}, start, rows, faults)
         else:
@@ -101,7 +107,7 @@ def _add(
             raise Misfit(key, request, "an object")
         row = {name: fitted(request.get(name), dtype, f"{key}.{name}") for name, dtype in REQUEST.items()}
         for name in ("t", "in", "out"):
-            if row[name] is None or row[name] < 0:
+            if row[name] is None or not 0 <= row[name] < MOST:
                 raise Misfit(f"{key}.{name}", row[name], "a number, 0 or more")
     except Misfit as err:
         faults.append(err.at(str(file), 0, private=False))
