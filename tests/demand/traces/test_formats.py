@@ -89,6 +89,11 @@ def test_burstgpt_with_eight_columns_has_sessions_and_gaps_after_answers(sample:
     assert column(trace, "gap_s") == [None, None, 6.0]  # 110 - (100 + 4)
 
 
+def test_a_request_that_came_before_the_former_answer_has_no_gap(sample: Sample, column: Column) -> None:
+    rows = sample("burstgpt").read_text().replace("b-uuid,4,", "b-uuid,40,")
+    assert column(burstgpt.read(sample("burstgpt", rows)), "gap_s") == [None, None, None]
+
+
 def test_mooncake_keeps_arrivals_and_blocks(sample: Sample, column: Column) -> None:
     trace = mooncake.read(sample("mooncake"))
     assert column(trace, "t_s") == [0.0, 3.0, 3.0]

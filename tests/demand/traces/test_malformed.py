@@ -74,6 +74,20 @@ def test_each_bad_line_of_a_json_file_is_told_by_its_line(sample: Sample) -> Non
     assert trace.rows_read == 9
 
 
+def test_lines_and_rows_are_the_same_however_small_the_stretches_that_are_read(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [json.dumps({"timestamp": i, "input_length": i, "output_length": 1}) for i in range(40)]
+    rows[7], rows[20], rows[39] = "{", "", '{"timestamp": 39}'
+    path = sample("mooncake", "\n".join(rows))
+    whole = mooncake.read(path)
+    monkeypatch.setattr("ampacity.demand.traces.rows.CHUNK_BYTES", 150)
+    pieces = mooncake.read(path)
+    assert pieces.frame.equals(whole.frame)
+    assert sorted(m.line for m in pieces.malformed.first) == sorted(m.line for m in whole.malformed.first) == [8, 40]
+    assert (whole.frame.height, whole.rows_read) == (37, 39)
+
+
 def test_a_bad_request_of_a_session_leaves_the_others(sample: Sample) -> None:
     tree = json.loads(sample("weka").read_text())
     tree["requests"][0]["in"] = None
