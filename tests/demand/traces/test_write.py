@@ -116,6 +116,16 @@ def test_smaller_blocks_become_larger_ones_that_claim_no_more_reuse(shared: Call
     assert blocks_of(trace, 100) is None
 
 
+def test_a_block_that_is_not_whole_equals_no_other() -> None:
+    ids = [[1, 2, 3], [1, 2, 3], [1, 2, 3, 4, 5]]
+    frame = canonical(pl.DataFrame({"input_tokens": [48, 48, 85], "output_tokens": [1] * 3, "blocks": ids}))
+    made = blocks_of(Trace(frame, "test", "test", "trace", 3, block_tokens=16), 32)
+    assert made is not None
+    (first, end), (again, other), (third, whole, rest) = made.to_list()
+    assert first == again == third
+    assert len({first, end, other, whole, rest}) == 5
+
+
 def test_a_failure_leaves_the_old_file(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = read(sample("azure"))
 
