@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ampacity.scenario.model import Model
 
-
 NODE = 8
 """Chips of a server: as far as recipes spread one matrix product."""
 
