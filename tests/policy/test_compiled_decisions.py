@@ -61,16 +61,18 @@ def drive(ops, fields, members, per_organization, slots, one, two, limit_m, limi
         found = 0
         more = 0
         if ops[o] == ASK:
-            if held[h + LIMIT] != 0:
+            if held[h + LIMIT] != 0:  # its answer never came
                 release(state, book, held, h, now)
                 release(state, book, held, h + HELD_FIELDS, now)
             p = plan_of(book, limit_m, ops[o + 3], ops[o + 4])
             q = plan_of(book, limit_o, ops[o + 3], ops[o + 4])
             hold(state, who * STATE_FIELDS, book, limit_m, p, held, h, now, now + 600000, ops[o + 5], ops[o + 6])
-            hold(state, company, book, limit_o, q, held, h + HELD_FIELDS, now, now + 600000, ops[o + 5], ops[o + 6])
-            found = reserve(state, book, held, h, 2, now, ops[o + 7])
+            scopes = 1 + who % 2  # every other one belongs to an organization
+            if scopes == 2:
+                hold(state, company, book, limit_o, q, held, h + HELD_FIELDS, now, now + 600000, ops[o + 5], ops[o + 6])
+            found = reserve(state, book, held, h, scopes, now, ops[o + 7])
             if found > 0:
-                more = retry_at_ms(state, book, held, h, 2, now)
+                more = retry_at_ms(state, book, held, h, scopes, now)
                 release(state, book, held, h, now)
                 release(state, book, held, h + HELD_FIELDS, now)
         elif ops[o] == SETTLE:
@@ -94,9 +96,9 @@ def drive(ops, fields, members, per_organization, slots, one, two, limit_m, limi
             for i in range(members, len(state) // STATE_FIELDS):
                 rebase(state, i * STATE_FIELDS, book, new, limit_o, now)
             book = new
-        for i in range(book[limit_m + WINDOW_COUNT]):
-            w = limit_m + WINDOWS + i * WINDOW_FIELDS
-            more = (more * 3 + used_now(state, who * STATE_FIELDS + book[w + PLACE], book, w, now)) % 1000000007
+        if found == 0:
+            w = limit_m + WINDOWS + n % book[limit_m + WINDOW_COUNT] * WINDOW_FIELDS
+            more = used_now(state, who * STATE_FIELDS + book[w + PLACE], book, w, now)
         out[2 * n] = found
         out[2 * n + 1] = more
 
@@ -146,7 +148,7 @@ def test_a_million_operations_are_decided_alike_interpreted_and_compiled(policy:
     asked = plain[ops[:, 0] == ASK, 0]
     assert 0.2 < np.mean(asked == 0) < 0.95
     assert len(set(asked)) >= 7  # admitted, and refused by windows of each kind
-    assert (plain[ops[:, 0] == SETTLE, 0] == 2).sum() > 100_000
+    assert (plain[ops[:, 0] == SETTLE, 0] > 0).sum() > 50_000
     assert plain[ops[:, 0] == EXPIRE, 0].sum() > 1000
 
 
