@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ampacity.policy.rows import COST_MOST, EVENLY, LimitError, Price, WindowRule
 
+Flat = Sequence[int]  # a book: tuple or list in a live service, an int64 array in a compiled kernel
 Row = MutableSequence[int]  # list or array('q') in a live service, an int64 array in a compiled kernel
 
 WINDOWS_MOST, PRICES_MOST = 8, 4
@@ -95,7 +96,7 @@ class Book:
         return plan_of(self.flat, self.limit(limit), f, p)
 
 
-def plan_of(book: Sequence[int], limit: int, family: int, product: int) -> int:
+def plan_of(book: Flat, limit: int, family: int, product: int) -> int:
     """Where in the book the plan of a limit's (family, product) begins; family and product are their positions."""
     return limit + PLANS + (family * book[PRODUCTS] + product) * PLAN_FIELDS
 

@@ -7,7 +7,19 @@ on is bounded, so no product passes 63 bits (`scaled`, `divided`).
 
 from __future__ import annotations
 
-from ampacity.policy.book import CEILING, LENGTH_MS, LENGTHS_MOST, MARK, PASSING, QUICK, QUICK_MOST, SIZE, USED, Row
+from ampacity.policy.book import (
+    CEILING,
+    LENGTH_MS,
+    LENGTHS_MOST,
+    MARK,
+    PASSING,
+    QUICK,
+    QUICK_MOST,
+    SIZE,
+    USED,
+    Flat,
+    Row,
+)
 from ampacity.policy.rows import COST_MOST
 
 DEBT_MS_MOST = 1 << 43  # 279 years: a store owes no more
@@ -45,7 +57,7 @@ def divided(a: int, b: int, by: int) -> tuple[int, int]:
     return whole, rest
 
 
-def ahead_ms(state: Row, s: int, book: Row, w: int, cost: int, now_ms: int) -> int:
+def ahead_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> int:
     """How far in the future a store of some size would be full again if `cost` were taken now, rounded up. [ms]"""
     size = book[w + SIZE]
     if cost <= book[w + QUICK]:
@@ -62,7 +74,7 @@ def ahead_ms(state: Row, s: int, book: Row, w: int, cost: int, now_ms: int) -> i
     return whole + 1 if part > 0 else whole
 
 
-def conforms(state: Row, s: int, book: Row, w: int, cost: int, now_ms: int, draw: int) -> bool:
+def conforms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int, draw: int) -> bool:
     """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes."""
     if book[w + SIZE] == 0:
         return False
@@ -70,7 +82,7 @@ def conforms(state: Row, s: int, book: Row, w: int, cost: int, now_ms: int, draw
     return ahead <= book[w + LENGTH_MS] or (ahead <= book[w + CEILING] and draw < book[w + PASSING])
 
 
-def move_on(state: Row, s: int, book: Row, w: int, cost: int, from_ms: int) -> int:
+def move_on(state: Row, s: int, book: Flat, w: int, cost: int, from_ms: int) -> int:
     """Take `cost`, not looking whether it conforms. A store that is full at `from_ms` is taken from there.
 
     Returns when it would be full again, rounded up, so that what is given back at once is given back whole. [ms]
@@ -98,7 +110,7 @@ def move_on(state: Row, s: int, book: Row, w: int, cost: int, from_ms: int) -> i
     return mark + 1 if part > 0 else mark
 
 
-def move_back(state: Row, s: int, book: Row, w: int, cost: int, not_before_ms: int, mark_ms: int) -> None:
+def move_back(state: Row, s: int, book: Flat, w: int, cost: int, not_before_ms: int, mark_ms: int) -> None:
     """Give `cost` back, but not what has refilled since: all of it would have been back at `mark_ms` by itself."""
     size = book[w + SIZE]
     most = mark_ms - not_before_ms
@@ -116,7 +128,7 @@ def move_back(state: Row, s: int, book: Row, w: int, cost: int, not_before_ms: i
     state[s + USED] = part
 
 
-def owed(state: Row, s: int, book: Row, w: int, now_ms: int) -> int:
+def owed(state: Row, s: int, book: Flat, w: int, now_ms: int) -> int:
     """What is in use of the store now, rounded up. [weighted token / SCALE]"""
     size = book[w + SIZE]
     if size == 0 or state[s + MARK] < now_ms:
@@ -133,7 +145,7 @@ def owed(state: Row, s: int, book: Row, w: int, now_ms: int) -> int:
     return lengths * size + whole
 
 
-def carry(state: Row, s: int, old: Row, new: Row, w: int, now_ms: int) -> None:
+def carry(state: Row, s: int, old: Flat, new: Flat, w: int, now_ms: int) -> None:
     """Keep what is in use when size or length change: it comes back at the new pace. A size of 0 keeps the old one."""
     if state[s + MARK] < now_ms:
         return

@@ -35,6 +35,7 @@ from ampacity.policy.book import (
     WINDOW_COUNT,
     WINDOW_FIELDS,
     WINDOWS,
+    Flat,
     Row,
 )
 from ampacity.policy.evenly import carry
@@ -46,7 +47,7 @@ from ampacity.policy.stores import FOREVER, correct_all, first_refusing, fits_fr
 def hold(
     state: Row,
     at: int,
-    book: Row,
+    book: Flat,
     limit: int,
     plan: int,
     held: Row,
@@ -77,7 +78,7 @@ def hold(
         k += 2
 
 
-def reserve(state: Row, book: Row, held: Row, h: int, scopes: int, now_ms: int, draw: int) -> int:
+def reserve(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: int, draw: int) -> int:
     """Reserve what rows `h` and the `scopes` - 1 after it hold, in all their windows, or in none.
 
     draw: 0 to 999, evenly; whether the request may pass beyond a limit that lets some pass. Returns 0, or where in the
@@ -94,7 +95,7 @@ def reserve(state: Row, book: Row, held: Row, h: int, scopes: int, now_ms: int, 
 
 
 def settle(
-    state: Row, book: Row, held: Row, h: int, now_ms: int, uncached: int, write: int, read: int, output: int
+    state: Row, book: Flat, held: Row, h: int, now_ms: int, uncached: int, write: int, read: int, output: int
 ) -> bool:
     """Replace what row `h` reserved by what the request has cost, learn from it, and free the row. False if it is free.
 
@@ -126,7 +127,7 @@ def settle(
     return True
 
 
-def release(state: Row, book: Row, held: Row, h: int, now_ms: int) -> bool:
+def release(state: Row, book: Flat, held: Row, h: int, now_ms: int) -> bool:
     """Give back all that row `h` reserved, and free it: the request never began. False if it is free."""
     limit = held[h + LIMIT]
     if limit == 0:
@@ -138,7 +139,7 @@ def release(state: Row, book: Row, held: Row, h: int, now_ms: int) -> bool:
     return True
 
 
-def expire(state: Row, book: Row, held: Row, h: int, now_ms: int) -> bool:
+def expire(state: Row, book: Flat, held: Row, h: int, now_ms: int) -> bool:
     """Give back all that row `h` reserved if its time has passed; False if it has not.
 
     The row is not freed: settling it later charges its whole cost where it was reserved; releasing it frees it.
@@ -156,7 +157,7 @@ def expire(state: Row, book: Row, held: Row, h: int, now_ms: int) -> bool:
     return True
 
 
-def retry_at_ms(state: Row, book: Row, held: Row, h: int, scopes: int, now_ms: int) -> int:
+def retry_at_ms(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: int) -> int:
     """The first instant at which all windows would admit what the rows hold, if nothing else happens; or FOREVER."""
     latest = now_ms
     for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
@@ -170,7 +171,7 @@ def retry_at_ms(state: Row, book: Row, held: Row, h: int, scopes: int, now_ms: i
     return latest
 
 
-def rebase(state: Row, at: int, old: Row, new: Row, limit: int, now_ms: int) -> None:
+def rebase(state: Row, at: int, old: Flat, new: Flat, limit: int, now_ms: int) -> None:
     """Carry a subscriber's row from one book to the next at the instant at which its limit changes.
 
     Only stores that refill evenly need it: what is in use stays in use and from now on comes back at the new pace. Of

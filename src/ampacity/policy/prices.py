@@ -27,6 +27,7 @@ from ampacity.policy.book import (
     W_REQUEST,
     W_UNCACHED,
     W_WRITE,
+    Flat,
     Row,
 )
 from ampacity.policy.rows import COST_MOST, SCALE
@@ -46,7 +47,7 @@ def bounded(tokens: int) -> int:
     return tokens if tokens > 0 else 0
 
 
-def cost_of(book: Row, r: int, uncached: int, write: int, read: int, output: int) -> int:
+def cost_of(book: Flat, r: int, uncached: int, write: int, read: int, output: int) -> int:
     """What a request of tokens within `bounded` has cost, off peak. [weighted token / SCALE], at most COST_MOST."""
     cost = (
         uncached * book[r + W_UNCACHED]
@@ -58,7 +59,7 @@ def cost_of(book: Row, r: int, uncached: int, write: int, read: int, output: int
     return cost if cost < COST_MOST else COST_MOST
 
 
-def peak_times(book: Row, r: int, now_ms: int) -> int:
+def peak_times(book: Flat, r: int, now_ms: int) -> int:
     """How many times a request that begins now counts. [1 / SCALE]"""
     begin = book[r + PEAKS]
     low = begin
@@ -72,13 +73,13 @@ def peak_times(book: Row, r: int, now_ms: int) -> int:
     return book[r + PEAK_TIMES] if (low - begin) % 2 == 1 else SCALE
 
 
-def at_peak(cost: int, book: Row, r: int, now_ms: int) -> int:
+def at_peak(cost: int, book: Flat, r: int, now_ms: int) -> int:
     """A cost by the multiplier of the hour, rounded up, at most COST_MOST."""
     cost = (cost * peak_times(book, r, now_ms) + SCALE - 1) // SCALE
     return cost if cost < COST_MOST else COST_MOST
 
 
-def expected(state: Row, k: int, book: Row, r: int, now_ms: int, input_tokens: int, output_most: int) -> int:
+def expected(state: Row, k: int, book: Flat, r: int, now_ms: int, input_tokens: int, output_most: int) -> int:
     """What to reserve for a request of so much input that may write at most so much output. At least 1.
 
     The estimate, but not more than the request can cost, nor than the smallest window holds (a fresh window admits any
@@ -102,7 +103,7 @@ def expected(state: Row, k: int, book: Row, r: int, now_ms: int, input_tokens: i
     return cost if cost > 0 else 1
 
 
-def learn(state: Row, k: int, book: Row, r: int, cost: int) -> None:
+def learn(state: Row, k: int, book: Flat, r: int, cost: int) -> None:
     """Follow the quantile of what requests cost by one more of them, off peak."""
     seen = state[k + 1]
     estimate = state[k] if state[k] > 0 else book[r + PRIOR]

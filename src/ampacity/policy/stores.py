@@ -33,6 +33,7 @@ from ampacity.policy.book import (
     WINDOW_COUNT,
     WINDOW_FIELDS,
     WINDOWS,
+    Flat,
     Row,
 )
 from ampacity.policy.evenly import DEBT_MS_MOST, ahead_ms, conforms, move_back, move_on, owed
@@ -42,14 +43,14 @@ FOREVER = 1 << 62
 USED_MOST = 1 << 62
 
 
-def used_now(state: Row, s: int, book: Row, w: int, now_ms: int) -> int:
+def used_now(state: Row, s: int, book: Flat, w: int, now_ms: int) -> int:
     """What of a store is in use, reserved included; above its size it is debt. [weighted token / SCALE]"""
     if book[w + REFILL] == EVENLY:
         return owed(state, s, book, w, now_ms)
     return state[s + USED] if now_ms < state[s + MARK] else 0
 
 
-def first_refusing(state: Row, at: int, book: Row, plan: int, held: Row, h: int, now_ms: int, draw: int) -> int:
+def first_refusing(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int, draw: int) -> int:
     """The first window of a plan that does not admit what row `h` holds, as its place in the book; 0 if all admit.
 
     Beyond its size, up to its ceiling, a store admits if `draw` (0 to 999) passes. At least 1 must be held: nothing
@@ -69,7 +70,7 @@ def first_refusing(state: Row, at: int, book: Row, plan: int, held: Row, h: int,
     return 0
 
 
-def take_all(state: Row, at: int, book: Row, plan: int, held: Row, h: int, now_ms: int) -> None:
+def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int) -> None:
     """Take what row `h` holds from all windows of a plan, not looking whether it fits, and note their marks in it."""
     for i in range(plan + 1, plan + 1 + book[plan]):
         w = book[i]
@@ -87,7 +88,7 @@ def take_all(state: Row, at: int, book: Row, plan: int, held: Row, h: int, now_m
         held[h + MARKS + place] = mark
 
 
-def correct_all(state: Row, at: int, book: Row, limit: int, held: Row, h: int, now_ms: int, done: bool) -> None:
+def correct_all(state: Row, at: int, book: Flat, limit: int, held: Row, h: int, now_ms: int, done: bool) -> None:
     """Add the signed changes in the costs of row `h` to each opening of a window in which it took; `done` forgets them.
 
     If an opening is over, nothing is left to correct. A store that refills evenly has no openings: more than was taken
@@ -117,7 +118,7 @@ def correct_all(state: Row, at: int, book: Row, limit: int, held: Row, h: int, n
         s += 1
 
 
-def comes_back_ms(book: Row, w: int, now_ms: int) -> int:
+def comes_back_ms(book: Flat, w: int, now_ms: int) -> int:
     """When what is used comes back of a window that opens now. [ms]"""
     if book[w + REFILL] == AT_FIRST_USE:
         return now_ms + book[w + LENGTH_MS]
@@ -126,7 +127,7 @@ def comes_back_ms(book: Row, w: int, now_ms: int) -> int:
     return FOREVER
 
 
-def next_instant_ms(book: Row, begin: int, end: int, length_ms: int, now_ms: int) -> int:
+def next_instant_ms(book: Flat, begin: int, end: int, length_ms: int, now_ms: int) -> int:
     """The first instant of a table in the book that is later than now; after the last one, every `length_ms`. [ms]"""
     last = book[end - 1]
     if last <= now_ms:
@@ -142,7 +143,7 @@ def next_instant_ms(book: Row, begin: int, end: int, length_ms: int, now_ms: int
     return book[low]
 
 
-def fits_from_ms(state: Row, s: int, book: Row, w: int, cost: int, now_ms: int) -> int:
+def fits_from_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> int:
     """The first instant, now or later, at which a store would admit `cost` without luck; FOREVER if never. [ms]"""
     if cost > book[w + SIZE]:
         return FOREVER
