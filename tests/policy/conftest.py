@@ -134,7 +134,7 @@ class LogLimiter:
             if kind == "change":
                 before, rule = rule, next(r for r in rest[1] if r.name == name)
                 if tat >= t:
-                    used = ceil(Fraction(ceil(tat - t) * before.size, before.length_ms))
+                    used = ceil((tat - t) * before.size / before.length_ms)
                     tat = t + min(Fraction(min(used, 1024 * before.size), rule.size), Fraction(1024)) * rule.length_ms
                 continue
             request, costs = rest
@@ -153,7 +153,7 @@ class LogLimiter:
         if rule.refill != EVENLY:
             return self.opening(scope, name, now)
         tat = self.arrival(scope, name)
-        used = ceil(Fraction(ceil(tat - now) * rule.size, rule.length_ms)) if tat >= now else 0
+        used = ceil((tat - now) * rule.size / rule.length_ms) if tat >= now else 0
         return min(used, 1024 * rule.size)  # the program's own bound: such a store owes at most 1024 times its size
 
     def admits(self, scope: tuple[str, int], costs: dict[str, int], now: int, draw: int) -> bool:

@@ -134,15 +134,12 @@ def owed(state: Row, s: int, book: Flat, w: int, now_ms: int) -> int:
     if size == 0 or state[s + MARK] < now_ms:
         return 0
     behind_ms = state[s + MARK] - now_ms
-    if state[s + USED] > 0:
-        behind_ms += 1
-    lengths = behind_ms // book[w + LENGTH_MS]
+    length_ms = book[w + LENGTH_MS]
+    lengths = behind_ms // length_ms
     if lengths >= LENGTHS_MOST:
         return size * LENGTHS_MOST
-    whole, part = divided(size, behind_ms - lengths * book[w + LENGTH_MS], book[w + LENGTH_MS])
-    if part > 0:
-        whole += 1
-    return lengths * size + whole
+    whole, part = divided(size, behind_ms - lengths * length_ms, length_ms)
+    return lengths * size + whole + (part + state[s + USED] + length_ms - 1) // length_ms
 
 
 def carry(state: Row, s: int, old: Flat, new: Flat, w: int, now_ms: int) -> None:
