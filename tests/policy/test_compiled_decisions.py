@@ -14,6 +14,7 @@ from ampacity.base.compiled import compiled
 from ampacity.policy.book import (
     HELD_FIELDS,
     LIMIT,
+    MARKS,
     PLACE,
     STATE_FIELDS,
     WINDOW_COUNT,
@@ -224,7 +225,7 @@ def test_an_overdrawn_store_keeps_its_debt_below_its_bounds_for_ever() -> None:
     state, held = [0] * STATE_FIELDS, [0] * HELD_FIELDS
     for _ in range(200):  # taken without asking, which no service does
         hold(state, 0, book.flat, book.limit("l"), book.plan("l"), held, 0, 1, 2, 0, 0)
-        held[-8:-6] = [state[0] or 2**62, max(state[1], 1)]
+        held[MARKS : MARKS + 2] = [state[0] or 2**62, max(state[1], 1)]
         settle(state, book.flat, held, 0, 1, *[2**36] * 4)
     assert all(0 <= n <= 2**62 for n in state)
     assert COST_MOST < 2**62

@@ -27,6 +27,9 @@ HEADER = '''"""Written by ampacity.base.compiled from plain sources; do not edit
 from __future__ import annotations
 from numba import njit
 '''
+# without reference counts, which cost more than a decision: a kernel writes into the rows that it is given and
+# allocates no array (one that does is an error of the compiler)
+JIT = "@njit(cache=True, nogil=True, _nrt=False)"
 BUILTINS = {"range", "abs", "min", "max", "len", "int", "bool", "float", "divmod", "round"}
 
 
@@ -40,7 +43,8 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
     Parameters
     ----------
     functions : plain functions
-        They and their callees may name each other, whole and floating numbers, and nothing else of their modules.
+        They and their callees may name each other, whole and floating numbers, and nothing else of their modules. They
+        write into the arrays that they are given and allocate none.
     folder : Path, optional
         Where machine code is kept; by default `cache_folder()`.
 
@@ -85,7 +89,7 @@ def kernel_text(functions: tuple[Callable[..., Any], ...]) -> str:
     if mistakes:
         raise KernelError("\n".join(dict.fromkeys(mistakes)))
     lines = [f"{name} = {value!r}" for name, value in sorted(constants.items())]
-    bodies = ["@njit(cache=True, nogil=True)\n" + _source(function) for function in ordered.values()]
+    bodies = [JIT + "\n" + _source(function) for function in ordered.values()]
     return HEADER + "\n".join(lines) + "\n\n\n" + "\n\n".join(bodies)
 
 

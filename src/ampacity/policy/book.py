@@ -58,7 +58,8 @@ STATE_FIELDS = HISTORY + 2 * PRICES_MOST
 # of a request in flight
 LIMIT, PLAN, AT, RESERVED_MS, EXPIRES_MS, COSTS = range(6)
 MARKS = COSTS + PRICES_MOST
-HELD_FIELDS = MARKS + WINDOWS_MOST
+ADVANCES = MARKS + WINDOWS_MOST  # of stores that refill evenly: whole ms, then numerators
+HELD_FIELDS = ADVANCES + 2 * WINDOWS_MOST
 
 LENGTHS_MOST = 1 << 10  # one request moves a store that refills evenly on by at most 1024 lengths
 QUICK_MOST = 1 << 30  # costs whose product with a length needs no long division

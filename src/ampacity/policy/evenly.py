@@ -17,6 +17,7 @@ from ampacity.policy.book import (
     QUICK_MOST,
     SIZE,
     USED,
+    WINDOWS_MOST,
     Flat,
     Row,
 )
@@ -57,15 +58,8 @@ def divided(a: int, b: int, by: int) -> tuple[int, int]:
     return whole, rest
 
 
-def ahead_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> int:
-    """How far in the future a store of some size would be full again if `cost` were taken now, rounded up. [ms]"""
-    size = book[w + SIZE]
-    if cost <= book[w + QUICK]:
-        part = cost * book[w + LENGTH_MS]
-        whole = part // size
-        part -= whole * size
-    else:
-        whole, part = scaled(cost, book[w + LENGTH_MS], size)
+def ahead_ms(state: Row, s: int, now_ms: int, whole: int, part: int, size: int) -> int:
+    """How far in the future a store would be full again if so much refilling were taken now, rounded up. [ms]"""
     if state[s + MARK] >= now_ms:
         whole += state[s + MARK] - now_ms
         part += state[s + USED]
@@ -74,29 +68,35 @@ def ahead_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> 
     return whole + 1 if part > 0 else whole
 
 
-def conforms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int, draw: int) -> bool:
-    """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes."""
-    if book[w + SIZE] == 0:
-        return False
-    ahead = ahead_ms(state, s, book, w, cost, now_ms)
-    return ahead <= book[w + LENGTH_MS] or (ahead <= book[w + CEILING] and draw < book[w + PASSING])
+def conforms(
+    state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int, draw: int, held: Row, advance: int
+) -> bool:
+    """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes.
 
-
-def move_on(state: Row, s: int, book: Flat, w: int, cost: int, from_ms: int) -> int:
-    """Take `cost`, not looking whether it conforms. A store that is full at `from_ms` is taken from there.
-
-    Returns when it would be full again, rounded up, so that what is given back at once is given back whole. [ms]
+    What the cost moves the time on is written at `advance` of `held`, and its part one row of windows further, so that
+    taking it divides no more.
     """
     size = book[w + SIZE]
-    mark = state[s + MARK]
     if cost <= book[w + QUICK]:
         part = cost * book[w + LENGTH_MS]
         whole = part // size
         part -= whole * size
     elif size == 0:
-        return mark
+        return False
     else:
         whole, part = scaled(cost, book[w + LENGTH_MS], size)
+    held[advance] = whole
+    held[advance + WINDOWS_MOST] = part
+    ahead = ahead_ms(state, s, now_ms, whole, part, size)
+    return ahead <= book[w + LENGTH_MS] or (ahead <= book[w + CEILING] and draw < book[w + PASSING])
+
+
+def move_on(state: Row, s: int, whole: int, part: int, size: int, from_ms: int) -> int:
+    """Take so much refilling, not looking whether it conforms. A store that is full at `from_ms` is taken from there.
+
+    Returns when it would be full again, rounded up, so that what is given back at once is given back whole. [ms]
+    """
+    mark = state[s + MARK]
     if mark < from_ms:
         mark = from_ms
     else:
@@ -108,6 +108,16 @@ def move_on(state: Row, s: int, book: Flat, w: int, cost: int, from_ms: int) -> 
     state[s + MARK] = mark
     state[s + USED] = part
     return mark + 1 if part > 0 else mark
+
+
+def charge(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> None:
+    """Take what has cost more than was reserved, from where the store was."""
+    if book[w + SIZE] == 0:
+        return
+    whole, part = scaled(cost, book[w + LENGTH_MS], book[w + SIZE])
+    move_on(state, s, whole, part, book[w + SIZE], 0)
+    if state[s + MARK] > now_ms + DEBT_MS_MOST:
+        state[s + MARK] = now_ms + DEBT_MS_MOST
 
 
 def move_back(state: Row, s: int, book: Flat, w: int, cost: int, not_before_ms: int, mark_ms: int) -> None:
@@ -154,4 +164,5 @@ def carry(state: Row, s: int, old: Flat, new: Flat, w: int, now_ms: int) -> None
     used = owed(state, s, old, w, now_ms)
     state[s + MARK] = now_ms
     state[s + USED] = 0
-    move_on(state, s, new, w, used, now_ms)
+    whole, part = scaled(used, new[w + LENGTH_MS], new[w + SIZE])
+    move_on(state, s, whole, part, new[w + SIZE], now_ms)

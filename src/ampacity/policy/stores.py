@@ -17,6 +17,7 @@ taken stays below CEILING < 2^62; what is settled beyond that is cut at USED_MOS
 from __future__ import annotations
 
 from ampacity.policy.book import (
+    ADVANCES,
     AT_A_GLANCE,
     CEILING,
     COST,
@@ -33,10 +34,11 @@ from ampacity.policy.book import (
     WINDOW_COUNT,
     WINDOW_FIELDS,
     WINDOWS,
+    WINDOWS_MOST,
     Flat,
     Row,
 )
-from ampacity.policy.evenly import DEBT_MS_MOST, ahead_ms, conforms, move_back, move_on, owed
+from ampacity.policy.evenly import ahead_ms, charge, conforms, move_back, move_on, owed, scaled
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY
 
 FOREVER = 1 << 62
@@ -63,7 +65,7 @@ def first_refusing(state: Row, at: int, book: Flat, plan: int, held: Row, h: int
         used = cost + state[s + USED] if now_ms < state[s + MARK] else cost
         if used > book[w + AT_A_GLANCE]:  # -1 for a store that refills evenly
             if book[w + REFILL] == EVENLY:
-                if not conforms(state, s, book, w, cost, now_ms, draw):
+                if not conforms(state, s, book, w, cost, now_ms, draw, held, h + ADVANCES + book[w + PLACE]):
                     return w
             elif used > book[w + CEILING] or draw >= book[w + PASSING]:
                 return w
@@ -71,14 +73,15 @@ def first_refusing(state: Row, at: int, book: Flat, plan: int, held: Row, h: int
 
 
 def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int) -> None:
-    """Take what row `h` holds from all windows of a plan, not looking whether it fits, and note their marks in it."""
+    """Take what row `h` holds from all windows of a plan, right after all have admitted it; note their marks in it."""
     for i in range(plan + 1, plan + 1 + book[plan]):
         w = book[i]
         place = book[w + PLACE]
         s = at + place
         mark = state[s + MARK]
         if book[w + REFILL] == EVENLY:
-            mark = move_on(state, s, book, w, held[h + book[w + COST]], now_ms)
+            advance = h + ADVANCES + place
+            mark = move_on(state, s, held[advance], held[advance + WINDOWS_MOST], book[w + SIZE], now_ms)
         elif now_ms < mark:
             state[s + USED] += held[h + book[w + COST]]
         else:
@@ -102,9 +105,7 @@ def correct_all(state: Row, at: int, book: Flat, limit: int, held: Row, h: int, 
             change = held[h + book[w + COST]]
             if book[w + REFILL] == EVENLY:
                 if change > 0:
-                    move_on(state, s, book, w, change, 0)
-                    if state[s + MARK] > now_ms + DEBT_MS_MOST:
-                        state[s + MARK] = now_ms + DEBT_MS_MOST
+                    charge(state, s, book, w, change, now_ms)
                 elif change < 0:
                     move_back(state, s, book, w, -change, now_ms, mark)
             elif state[s + MARK] == mark:
@@ -148,7 +149,8 @@ def fits_from_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int)
     if cost > book[w + SIZE]:
         return FOREVER
     if book[w + REFILL] == EVENLY:
-        wait_ms = ahead_ms(state, s, book, w, cost, now_ms) - book[w + LENGTH_MS]
+        whole, part = scaled(cost, book[w + LENGTH_MS], book[w + SIZE])
+        wait_ms = ahead_ms(state, s, now_ms, whole, part, book[w + SIZE]) - book[w + LENGTH_MS]
         return now_ms + wait_ms if wait_ms > 0 else now_ms
     if now_ms >= state[s + MARK] or state[s + USED] + cost <= book[w + SIZE]:
         return now_ms
