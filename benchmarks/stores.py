@@ -185,13 +185,13 @@ def main() -> None:
         ):
             figures[f"compiled, {words}: {part}, CPU ns"] = ns
     if not options.smoke:
-        asks = 20_000
+        asks = 5000
         ours = {"fixed window": one_window(FIXED), "refills evenly": one_window([EVEN[0]])}
-        us = {name: asked_us(ask, asks, 5) for name, ask in ours.items()}
+        us = {name: asked_us(ask, asks, 40) for name, ask in ours.items()}
         figures |= {f"ours, one window, {name}, CPU us": value for name, value in us.items()}
         for name, ask in peers(10**9).items():
             same = "fixed window" if "fixed" in name else "refills evenly"
-            figures[f"{name}, CPU us"] = value = asked_us(ask, asks, 5)
+            figures[f"{name}, CPU us"] = value = asked_us(ask, asks, 40)
             figures[f"{name}, over ours"] = value / us[same]
         for name, ask in peers(1000).items():
             figures[f"{name}: admits of 1,500 asked of 1,000 an hour"] = sum(ask() for _ in range(1500))

@@ -17,6 +17,7 @@ from ampacity.policy.book import (
     MARKS,
     PLACE,
     STATE_FIELDS,
+    STORE_FIELDS,
     WINDOW_COUNT,
     WINDOW_FIELDS,
     WINDOWS,
@@ -225,7 +226,7 @@ def test_an_overdrawn_store_keeps_its_debt_below_its_bounds_for_ever() -> None:
     state, held = [0] * STATE_FIELDS, [0] * HELD_FIELDS
     for _ in range(200):  # taken without asking, which no service does
         hold(state, 0, book.flat, book.limit("l"), book.plan("l"), held, 0, 1, 2, 0, 0)
-        held[MARKS : MARKS + 2] = [state[0] or 2**62, max(state[1], 1)]
+        held[MARKS], held[MARKS + STORE_FIELDS] = state[0] or 2**62, max(state[STORE_FIELDS], 1)
         settle(state, book.flat, held, 0, 1, *[2**36] * 4)
     assert all(0 <= n <= 2**62 for n in state)
     assert COST_MOST < 2**62

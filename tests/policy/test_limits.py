@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ampacity.base.calendar import utc_s, weekly_instants_ms
 from ampacity.policy import limits, rows
-from ampacity.policy.book import COSTS, HELD_FIELDS, STATE_FIELDS, USED, Book, compile_book
+from ampacity.policy.book import COSTS, HELD_FIELDS, STATE_FIELDS, STORE_FIELDS, USED, Book, compile_book
 from ampacity.policy.rows import LimitError, Price, WindowRule
 from ampacity.policy.stores import FOREVER, used_now
 
@@ -55,7 +55,7 @@ class Desk:
 
     def used(self, place: int = 0) -> float:
         w = self.book.limit("l") + 2 + place * limits.WINDOW_FIELDS
-        return used_now(self.state, place, self.book.flat, w, self.now) / 1000
+        return used_now(self.state, place * STORE_FIELDS, self.book.flat, w, self.now) / 1000
 
     def change(self, *rules: WindowRule) -> None:
         new = compile_book({"l": rules}, self.book.families, self.book.products, like=self.book)

@@ -4,7 +4,7 @@ A limit is a block of fixed shape at a fixed place, so that a changed limit lies
 what is in flight stays where it is. A plan is the list of a limit's windows that count one (model family, product).
 
     book    header, then for each limit: counts, windows, prices, plans; last the tables of instants and of peak hours
-    state   STATE_FIELDS a subscriber: when each window comes back, what of it is used, history of each price
+    state   STATE_FIELDS a subscriber: of each window when it comes back and what is used; the history of each price
     held    HELD_FIELDS a request in flight: what it has reserved, and in which opening of each window
 
 A fresh row of either is zeros.
@@ -53,13 +53,14 @@ PRICES = WINDOWS + WINDOWS_MOST * WINDOW_FIELDS
 PLANS = PRICES + PRICES_MOST * PRICE_FIELDS
 PLAN_FIELDS = 1 + WINDOWS_MOST
 # of a subscriber's row
-MARK, USED, HISTORY = 0, WINDOWS_MOST, 2 * WINDOWS_MOST
+MARK, USED, STORE_FIELDS = 0, 1, 2
+HISTORY = WINDOWS_MOST * STORE_FIELDS
 STATE_FIELDS = HISTORY + 2 * PRICES_MOST
 # of a request in flight
 LIMIT, PLAN, AT, RESERVED_MS, EXPIRES_MS, COSTS = range(6)
 MARKS = COSTS + PRICES_MOST
-ADVANCES = MARKS + WINDOWS_MOST  # of stores that refill evenly: whole ms, then numerators
-HELD_FIELDS = ADVANCES + 2 * WINDOWS_MOST
+ADVANCES = MARKS + WINDOWS_MOST * STORE_FIELDS  # of stores that refill evenly: whole ms and numerator
+HELD_FIELDS = ADVANCES + WINDOWS_MOST * STORE_FIELDS
 
 LENGTHS_MOST = 1 << 10  # one request moves a store that refills evenly on by at most 1024 lengths
 QUICK_MOST = 1 << 30  # costs whose product with a length needs no long division
@@ -232,7 +233,17 @@ def _counts(named: tuple[str, ...] | None, asked: str | None) -> bool:
 def _window(rule: WindowRule, place: int, slot: int, tables: _Tables) -> list[int]:
     at_a_glance = -1 if rule.refill == EVENLY else rule.size
     quick = min(QUICK_MOST, rule.size * LENGTHS_MOST) if rule.size else -1
-    row = [place, COSTS + slot, rule.refill, at_a_glance, rule.size, rule.ceiling, rule.passing, rule.length_ms, quick]
+    row = [
+        place * STORE_FIELDS,
+        COSTS + slot,
+        rule.refill,
+        at_a_glance,
+        rule.size,
+        rule.ceiling,
+        rule.passing,
+        rule.length_ms,
+        quick,
+    ]
     return row + tables.add(rule.instants_ms)
 
 

@@ -17,7 +17,6 @@ from ampacity.policy.book import (
     QUICK_MOST,
     SIZE,
     USED,
-    WINDOWS_MOST,
     Flat,
     Row,
 )
@@ -73,8 +72,8 @@ def conforms(
 ) -> bool:
     """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes.
 
-    What the cost moves the time on is written at `advance` of `held`, and its part one row of windows further, so that
-    taking it divides no more.
+    What the cost moves the time on is written at `advance` of `held`, and its part beside it, so that taking it divides no
+    more.
     """
     size = book[w + SIZE]
     if cost <= book[w + QUICK]:
@@ -86,7 +85,7 @@ def conforms(
     else:
         whole, part = scaled(cost, book[w + LENGTH_MS], size)
     held[advance] = whole
-    held[advance + WINDOWS_MOST] = part
+    held[advance + 1] = part
     ahead = ahead_ms(state, s, now_ms, whole, part, size)
     return ahead <= book[w + LENGTH_MS] or (ahead <= book[w + CEILING] and draw < book[w + PASSING])
 

@@ -31,6 +31,7 @@ from ampacity.policy.book import (
     PRICES,
     REFILL,
     RESERVED_MS,
+    STORE_FIELDS,
     W_REQUEST,
     WINDOW_COUNT,
     WINDOW_FIELDS,
@@ -178,7 +179,7 @@ def rebase(state: Row, at: int, old: Flat, new: Flat, limit: int, now_ms: int) -
     all others a new size holds at once, a new length or anchor from the next opening.
     """
     w = limit + WINDOWS
-    for s in range(at, at + old[limit + WINDOW_COUNT]):
+    for s in range(at, at + old[limit + WINDOW_COUNT] * STORE_FIELDS, STORE_FIELDS):
         if old[w + REFILL] == EVENLY:
             carry(state, s, old, new, w, now_ms)
         w += WINDOW_FIELDS

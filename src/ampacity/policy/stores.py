@@ -30,11 +30,11 @@ from ampacity.policy.book import (
     PLACE,
     REFILL,
     SIZE,
+    STORE_FIELDS,
     USED,
     WINDOW_COUNT,
     WINDOW_FIELDS,
     WINDOWS,
-    WINDOWS_MOST,
     Flat,
     Row,
 )
@@ -81,7 +81,7 @@ def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_
         mark = state[s + MARK]
         if book[w + REFILL] == EVENLY:
             advance = h + ADVANCES + place
-            mark = move_on(state, s, held[advance], held[advance + WINDOWS_MOST], book[w + SIZE], now_ms)
+            mark = move_on(state, s, held[advance], held[advance + 1], book[w + SIZE], now_ms)
         elif now_ms < mark:
             state[s + USED] += held[h + book[w + COST]]
         else:
@@ -99,7 +99,7 @@ def correct_all(state: Row, at: int, book: Flat, limit: int, held: Row, h: int, 
     """
     w = limit + WINDOWS
     s = at
-    for m in range(h + MARKS, h + MARKS + book[limit + WINDOW_COUNT]):
+    for m in range(h + MARKS, h + MARKS + book[limit + WINDOW_COUNT] * STORE_FIELDS, STORE_FIELDS):
         mark = held[m]
         if mark > 0:
             change = held[h + book[w + COST]]
@@ -116,7 +116,7 @@ def correct_all(state: Row, at: int, book: Flat, limit: int, held: Row, h: int, 
             if done:
                 held[m] = 0
         w += WINDOW_FIELDS
-        s += 1
+        s += STORE_FIELDS
 
 
 def comes_back_ms(book: Flat, w: int, now_ms: int) -> int:
