@@ -87,7 +87,7 @@ def test_a_year_of_random_traffic_agrees_with_the_log(policy: SimpleNamespace) -
     rng = random.Random(1)
     service = policy.Service(members=3)
     admitted = refused = idle = 0
-    for step in range(1500):
+    for step in range(1200):
         kind = rng.random()
         if kind < 0.02 and service.now < policy.MONDAYS[-8]:
             service.now += rng.choice([3, 9, 40]) * 24 * HOUR_MS
@@ -112,6 +112,6 @@ def test_a_year_of_random_traffic_agrees_with_the_log(policy: SimpleNamespace) -
                 service.settle(request, tuple(int(n * rng.expovariate(1)) for n in weights))
         if step % 10 == 0:
             assert_all_used_agree(service)
-    assert admitted > 300
-    assert refused > 300
+    assert admitted > 250
+    assert refused > 200
     assert idle > 10

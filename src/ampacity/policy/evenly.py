@@ -72,8 +72,7 @@ def conforms(
 ) -> bool:
     """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes.
 
-    What the cost moves the time on is written at `advance` of `held`, and its part beside it, so that taking it divides no
-    more.
+    What the cost moves the time on is written at `advance` of `held`, its part beside it: taking it divides no more.
     """
     size = book[w + SIZE]
     if cost <= book[w + QUICK]:
