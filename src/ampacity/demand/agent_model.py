@@ -61,19 +61,20 @@ class Context:
     """How a context ends its growth, and what of it is found in the cache.
 
     limit, limit_sigma: where an ordinary window is compacted, median [token] and sd of its logarithm. large_limit: the
-    same of a large window [token]. compacted_to: context after it [token]. cut_share: of steps at which the history is
-    cut for other reasons, and cut_to: the share of the context that is kept. break_share: of steps at which the cache
-    misses though nothing is cut. prefix_tokens: tools and system prompt, which survive cuts and breaks. block_tokens:
-    the cache's block. tail_tokens: last tokens of a request that are never reused.
+    same of a large window [token]. compacted_to: context after it [token]. cuts_per_token: chance that the history is
+    cut for another reason, per token of context up to `limit`, at steps of the agent's own and at those that the user
+    begins. cut_to: share of the context that is kept. break_share: of steps at which the cache misses though nothing is
+    cut, likewise. prefix_tokens: tools and system prompt, which survive cuts and breaks. block_tokens: the cache's
+    block. tail_tokens: last tokens of a request that are never reused.
     """
 
     limit: float
     limit_sigma: float
     large_limit: float
     compacted_to: Mixture
-    cut_share: float
+    cuts_per_token: tuple[float, float]
     cut_to: Mixture
-    break_share: float
+    break_share: tuple[float, float]
     prefix_tokens: int
     block_tokens: int
     tail_tokens: int
@@ -191,7 +192,9 @@ def _build(kind: type[Any], content: dict[str, Any], where: str) -> Any:
     if not isinstance(content, dict):
         raise ValueError(f"{where}: found {content!r}; expected keys and values")
     _require(content, [f.name for f in fields(kind)], where)
-    return kind(**{k: _mixture(v, f"{where}.{k}") if isinstance(v, dict) else v for k, v in content.items()})
+    lists = {k: tuple(float(x) for x in v) for k, v in content.items() if isinstance(v, list)}
+    laws = {k: _mixture(v, f"{where}.{k}") for k, v in content.items() if isinstance(v, dict)}
+    return kind(**{**content, **lists, **laws})
 
 
 def _mixture(content: Any, where: str) -> Mixture:

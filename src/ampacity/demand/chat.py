@@ -37,7 +37,7 @@ def chat_lengths(field: str) -> NDArray[np.int32]:
     if not rows:
         raise KeyError(field)
     level, tokens = np.array(rows).T
-    table = np.rint(np.interp((np.arange(TABLE) + 0.5) / TABLE, level, tokens)).astype(np.int32)
+    table: NDArray[np.int32] = np.rint(np.interp((np.arange(TABLE) + 0.5) / TABLE, level, tokens)).astype(np.int32)
     table.flags.writeable = False
     return table
 

@@ -38,9 +38,9 @@ class ClientLaw:
     sigma: spread of the log of clients' rates while active. active_logit, active_logit_sd: log-odds of the share of
     windows in which a client is active, and their spread. active_follows: correlation of it with the log rate.
     stay: probability of staying active from window to window. within_sd, within_correlation: of the log of one client's
-    rate. gamma_share: of windows with Gamma gaps, the others are Weibull. gamma_shape, gamma_shape_between,
-    gamma_shape_within: mean of the log of shapes, spread between clients and inside one. weibull_shape,
-    weibull_shape_sd: the same of Weibull windows.
+    rate; most: its ceiling, in units of its mean. gamma_share: of windows with Gamma gaps, the others are Weibull.
+    gamma_shape, gamma_shape_between, gamma_shape_within: mean of the log of shapes, spread between clients and inside
+    one. weibull_shape, weibull_shape_sd: the same of Weibull windows.
     """
 
     sigma: float
@@ -49,6 +49,7 @@ class ClientLaw:
     active_follows: float
     stay: float
     within_sd: float
+    most: float
     within_correlation: float
     gamma_share: float
     gamma_shape: float
@@ -103,12 +104,12 @@ def fit_clients(windows: pl.DataFrame) -> ClientLaw:
     odds = logit(np.clip(each["number"].to_numpy() / total, 0.5 / total, 1 - 0.5 / total))
     level = each["level"].to_numpy()
     next_to = w.filter(pl.col("apart") == WINDOW_S)
-    products = next_to.select((pl.col("off") * pl.col("before") * pl.col("load")).sum()).item()
-    squares = next_to.select(((pl.col("off") ** 2 + pl.col("before") ** 2) / 2 * pl.col("load")).sum()).item()
-    # the log-normal spread that has the rate's own coefficient of variation: rare low windows of a log are no peaks
-    unsteady = w.group_by("client").agg(
-        square=(pl.col("r").std(ddof=0) / pl.col("r").mean()).pow(2), load=pl.col("r").sum()
-    )
+    off, before, load = (next_to[name].to_numpy() for name in ("off", "before", "load"))
+    within_correlation = float(np.sum(off * before * load) / np.sum((off**2 + before**2) / 2 * load))
+    rates = [(own["r"].to_numpy(), float(own["r"].sum())) for _, own in w.group_by("client", maintain_order=True)]
+    loads = [load for _, load in rates]
+    square = [float(np.var(r) / np.mean(r) ** 2) for r, _ in rates]
+    peak = [float(np.max(r) / np.mean(r)) for r, _ in rates]
     gamma, weibull = (w.filter(pl.col("pattern") == name) for name in ("Gamma", "Weibull"))
     shape = gamma.group_by("client").agg(pl.col("a").mean(), pl.col("r").sum(), within=pl.col("a").var().fill_null(0.0))
     gamma_shape, between = _weighted(shape["a"], shape["r"])
@@ -119,9 +120,10 @@ def fit_clients(windows: pl.DataFrame) -> ClientLaw:
         active_logit_sd=float(np.std(odds)),
         active_follows=float(np.corrcoef(level, odds)[0, 1]),
         stay=len(next_to) / len(w),
-        within_sd=float(np.sqrt(np.log1p(_weighted(unsteady["square"], unsteady["load"])[0]))),
-        within_correlation=float(products / squares),
-        gamma_share=float(gamma["r"].sum() / w["r"].sum()),
+        within_sd=float(np.sqrt(np.log1p(np.average(square, weights=loads)))),
+        most=float(np.average(peak, weights=loads)),
+        within_correlation=within_correlation,
+        gamma_share=float(np.sum(gamma["r"].to_numpy()) / np.sum(w["r"].to_numpy())),
         gamma_shape=gamma_shape,
         gamma_shape_between=between,
         gamma_shape_within=float(np.sqrt(np.average(shape["within"].to_numpy(), weights=shape["r"].to_numpy()))),
@@ -157,7 +159,7 @@ def client_windows(
     window = np.arange(*windows, dtype=np.int64)
     on = ndtr(_slow(seed, "client on", rank, window, law.stay)) < share[:, None]
     swing = _slow(seed, "client rate", rank, window, law.within_correlation)
-    rate = level[:, None] * np.exp(law.within_sd * swing - law.within_sd**2 / 2)
+    rate = level[:, None] * _swings(law, swing)
     client, place = np.nonzero(on)
     number = window[place]
     weibull = draws.uniform(seed, "family", client, number) >= law.gamma_share
@@ -166,6 +168,16 @@ def client_windows(
     gamma_shape = law.gamma_shape + law.gamma_shape_between * own + law.gamma_shape_within * z_window
     log_shape = np.where(weibull, law.weibull_shape + law.weibull_shape_sd * z_window, gamma_shape)
     return ClientWindows(client, number, rate[client, place], weibull, np.exp(log_shape))
+
+
+def _swings(law: ClientLaw, z: Floats) -> Floats:
+    """A client's rate in units of its mean: log-normal below a ceiling, since quotas and fleets of callers end."""
+    grid = ndtri((np.arange(4096) + 0.5) / 4096)
+    raw = np.exp(law.within_sd * grid)
+    ceiling = law.most * float(raw.mean())
+    for _ in range(20):
+        ceiling = law.most * float(np.minimum(raw, ceiling).mean())
+    return np.asarray(np.minimum(np.exp(law.within_sd * z), ceiling) / np.minimum(raw, ceiling).mean())
 
 
 def arrivals(windows: ClientWindows, seed: int, length_s: float = WINDOW_S) -> tuple[Ints, Floats]:

@@ -200,9 +200,11 @@ def _factors(main: pl.DataFrame, sessions: pl.DataFrame) -> Factors:
         many = number >= FEWEST_STEPS
         residual = score[usable] - mean[owner[usable]]
         variance = float(np.sum(residual**2) / max(np.sum(np.maximum(number - 1, 0)), 1))
-        b, a = np.polyfit(length[many], mean[many], 1) if many.sum() > 2 else (0.0, 0.0)
+        # sessions count by their steps, so that over requests the scores drawn are standard normal again
+        b, a = np.polyfit(length[many], mean[many], 1, w=np.sqrt(number[many])) if many.sum() > 2 else (0.0, 0.0)
         left = mean - a - b * length
-        between = float(np.var(left[many]) - np.mean(variance / number[many])) if many.any() else 0.0
+        alone = variance * np.count_nonzero(many) / max(number[many].sum(), 1)
+        between = float(np.average(left[many] ** 2, weights=number[many]) - alone) if many.any() else 0.0
         offset.append(float(a))
         slope.append(float(b))
         spread.append(math.sqrt(max(between, 1e-4)))
@@ -269,13 +271,24 @@ def _context(main: pl.DataFrame, limit: float, limit_sigma: float, full: pl.Data
         limit_sigma=limit_sigma,
         large_limit=LARGE_LIMIT,
         compacted_to=fit_mixture(full["input_tokens"], 2) if len(full) >= 10 else Mixture((1.0,), (10.598,), (0.555,)),
-        cut_share=len(cut) / max(len(later), 1),
+        cuts_per_token=_rates(cut, later.with_columns(exposed=pl.col("before").clip(0, limit))),
         cut_to=fit_mixture(keep, 2) if len(keep) else Mixture((1.0,), (-0.2,), (0.2,), most=1.0),
-        break_share=len(missed) / max(len(grown), 1),
+        break_share=_rates(missed, grown.with_columns(exposed=1.0)),
         prefix_tokens=int(prefix.median() or 0),  # type: ignore[arg-type]
         block_tokens=max(block, 1),
         tail_tokens=max(round(behind - (block - 1) / 2), 0),
     )
+
+
+def _rates(events: pl.DataFrame, steps: pl.DataFrame) -> tuple[float, float]:
+    """Events over what is exposed to them, at the agent's own steps and at the user's; alike below ten."""
+    who, exposed = steps["user_started"].to_numpy(), steps["exposed"].to_numpy()
+    by_user = int(events["user_started"].to_numpy().sum())
+    overall = len(events) / max(float(exposed.sum()), 1.0)
+    if by_user < 10:
+        return overall, overall
+    agents, users = float(exposed[~who].sum()), float(exposed[who].sum())
+    return (len(events) - by_user) / max(agents, 1.0), by_user / max(users, 1.0)
 
 
 def _sub_agents(frame: pl.DataFrame, sessions: int) -> SubAgents | None:

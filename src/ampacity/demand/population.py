@@ -101,7 +101,7 @@ def rank_of(u: ArrayLike, people: ArrayLike, sigma: float) -> Ints:
     """Rank of who does something, drawn in proportion to activity, for uniform u in (0, 1)."""
     number = np.asarray(people, dtype=np.float64)
     share = np.asarray(ndtr(ndtri(np.asarray(u, dtype=np.float64)) + sigma))
-    return np.minimum(np.floor(share * number), np.ceil(number) - 1).astype(np.int64)
+    return np.asarray(np.minimum(np.floor(share * number), np.ceil(number) - 1), dtype=np.int64)
 
 
 def sigma_of(ninetieth_over_mean: float) -> float:
@@ -116,7 +116,7 @@ def sigma_of(ninetieth_over_mean: float) -> float:
 
 def active_people(p: Population, start_s: int, hours: int) -> Floats:
     """Expected number of people active at once in each hour from `start_s`, by region. [region, hour]"""
-    people = _people(p, (np.arange(hours) + 0.5) * HOUR_S)
+    people = _people(p, HOUR_S * (np.arange(hours, dtype=np.float64) + 0.5))
     shapes = np.stack([week_shape(r.shape)[list(hours_of_week(start_s, hours, _clock(r)))] for r in p.regions])
     shares = np.array([r.share for r in p.regions])[:, None]
     return np.asarray(people * p.hours_per_week / WEEK_H * shares * shapes)

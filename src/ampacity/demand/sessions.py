@@ -124,7 +124,7 @@ def _main_agents(model: AgentModel, seed: int, order: Ints) -> tuple[Steps, Ints
     gap[step == 0] = 0.0
 
     limit = _limits(model, seed, order, fresh, first, z_length)
-    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth)
+    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth, user)
     none = np.zeros_like(session)
     return Steps(session, none, step, none, user, gap, whole, reusable, output), total
 
@@ -152,8 +152,9 @@ def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | 
     _, step = _rows(key, length)
     z = [draws.normal(seed, name, key[owner], step) for name in ("output", "growth", "gap")]
     growth = np.maximum(np.rint(law.growth.at(z[1])), 1).astype(np.int64)
+    nobody = np.zeros(len(owner), dtype=np.bool_)
     no_limit = np.full(len(parent), model.context.limit)
-    whole, reusable = _contexts(model.context, seed, key, length, first, no_limit, growth)
+    whole, reusable = _contexts(model.context, seed, key, length, first, no_limit, growth, nobody)
     gap = law.gap.at(z[2])
     gap[step == 0] = 0.0
     return Steps(
@@ -161,7 +162,7 @@ def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | 
         agent=agent[owner],
         step=step,
         start_step=start[owner],
-        user_started=np.zeros(len(owner), dtype=np.bool_),
+        user_started=nobody,
         gap_s=gap,
         input_tokens=whole,
         reusable_tokens=reusable,
@@ -223,7 +224,7 @@ def _limits(model: AgentModel, seed: int, order: Ints, fresh: Flags, first: Floa
 
 
 def _contexts(
-    c: Context, seed: int, entity: Ints, total: Ints, first: Floats, limit: Floats, growth: Ints
+    c: Context, seed: int, entity: Ints, total: Ints, first: Floats, limit: Floats, growth: Ints, user: Flags
 ) -> tuple[Ints, Ints]:
     """Whole input of every step and what of it is reusable, in the order of `_rows`.
 
@@ -236,12 +237,14 @@ def _contexts(
     now = np.maximum(np.rint(first[by_length]), 1).astype(np.int64)
     whole[base] = now
     cut_key, to_key, miss_key, log_key = (draws.bits(seed, name, keys) for name in ("cut", "cut to", "break", "to"))
+    cuts, breaks = np.array(c.cuts_per_token), np.array(c.break_share)
     for i in range(1, int(lengths.max(initial=0))):
         running = int(np.searchsorted(-lengths, -i, side="left"))
         row, before = base[:running] + i, now[:running]
         grown = before + growth[row]
-        cut = draws.as_uniform(draws.then(cut_key[:running], i)) < c.cut_share
-        miss = draws.as_uniform(draws.then(miss_key[:running], i)) < c.break_share
+        who = user[row].astype(np.int64)
+        cut = draws.as_uniform(draws.then(cut_key[:running], i)) < cuts[who] * np.minimum(before, c.limit)
+        miss = draws.as_uniform(draws.then(miss_key[:running], i)) < breaks[who]
         full = grown > limits[:running]
         after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
         if full.any():
