@@ -103,7 +103,8 @@ def accelerators(frame: pl.DataFrame) -> float:
     """Accelerators that serve, in 99 % of minutes, the work of 4,000 sessions a day within the minute it arrives in.
 
     Sessions of the frame are taken with repetition and begin evenly over a day that is a circle. A request's work is
-    its prefill and its share of the decode steps at the operating point of its population's own mix. Median of ten such days.
+    its prefill and its share of the decode steps at the operating point of its population's own mix.
+    Median of ten such days.
     """
     main = frame.filter(pl.col("agent") == 0).sort("session", "step")
     r = machine()

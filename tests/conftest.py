@@ -44,3 +44,17 @@ def answer(ampacity: Ampacity) -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """`shared("demand/mooncake/...")`: a file of the data that lies beside the project; the test skips without it."""
+    root = Path(os.environ.get("AMPACITY_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+    def find(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            pytest.skip(f"no {name} beside the project (AMPACITY_DATA names another folder)")
+        return path
+
+    return find

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaincinv, gammaln, logit, ndtr, ndtri
 
 from ampacity.demand import draws
+from ampacity.demand.runs import running_sums
 from ampacity.scenario import lookup
 
 Floats = NDArray[np.float64]
@@ -221,8 +222,7 @@ def _renewals(
     begins = order == 0
     gap = _gap(u, weibull, shape, begins)
     gap[begins] *= draws.uniform(seed, "elapsed", windows.client[entries], windows.window[entries])
-    total = np.cumsum(gap)
-    t = (total - np.repeat(total[first] - gap[first], number)) / windows.rate_per_s[at]
+    t = running_sums(gap, begins) / windows.rate_per_s[at]
     short = t[first + number - 1] < length_s
     inside = (t < length_s) & ~short[owner]
     return at[inside], t[inside], short

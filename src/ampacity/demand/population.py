@@ -135,7 +135,9 @@ def swing(p: Population, seed: int, window: Ints) -> Floats:
     phi = p.swing_correlation
     weight = np.power(phi, np.arange(_MEMORY, dtype=np.float64))
     weight = weight / np.sqrt(np.sum(weight**2))
-    z = draws.normal(seed, "swing", window[:, None] - np.arange(_MEMORY)[None, :]) @ weight
+    past = window[:, None] - np.arange(_MEMORY)[None, :]
+    # summed row by row: a matrix product may round by how many rows it has
+    z = np.sum(draws.normal(seed, "swing", past) * weight, axis=1)
     return np.asarray(np.exp(p.swing_sd * z - p.swing_sd**2 / 2))
 
 

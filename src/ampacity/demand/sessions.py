@@ -7,7 +7,6 @@ purpose, session, step): any chunk of sessions gives the same rows as all at onc
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.special import expit, logit, ndtri
 
 from ampacity.demand import draws
 from ampacity.demand.agent_model import OPENING_STEPS, AgentModel, Context
+from ampacity.demand.runs import running_sums
 from ampacity.demand.service import Service
 
 Floats = NDArray[np.float64]
@@ -101,7 +101,7 @@ def served(steps: Steps, service: Service, cache_lifetime_s: float = UNLIMITED) 
     cached = np.where(idle > cache_lifetime_s, 0, steps.reusable_tokens)
     answer = service.answer_s(whole - cached, whole, output)
     wait = np.where(steps.step == 0, 0.0, steps.gap_s + np.concatenate([[0.0], answer[:-1]]))
-    t = _within(wait, steps.step == 0)
+    t = running_sums(wait, steps.step == 0)
     return Served(steps, t + _helper_starts(steps, t + answer), cached)
 
 
@@ -203,7 +203,7 @@ def _turn_starts(model: AgentModel, seed: int, session: Ints, step: Ints) -> Fla
     """
     z = draws.normal(seed, "turn", session, step)
     length = np.maximum(np.rint(np.where(step == 0, model.first_turn.at(z), model.turn.at(z))), 1)
-    ends = _within(length, step == 0)
+    ends = running_sums(length, step == 0)
     row_of_first = np.maximum.accumulate(np.where(step == 0, np.arange(len(step)), 0))
     begins = row_of_first + ends.astype(np.int64)
     steps_in_session = np.bincount(np.cumsum(step == 0) - 1)[np.cumsum(step == 0) - 1]
@@ -270,15 +270,6 @@ def _rows(entity: Ints, total: Ints) -> tuple[Ints, Ints]:
     """Entity and step, one entry a row, entities in their order."""
     first = np.cumsum(total) - total
     return np.repeat(entity, total), np.arange(int(total.sum())) - np.repeat(first, total)
-
-
-def _within(values: Floats, begins: Flags) -> Floats:
-    """Running sums that begin anew where `begins` is true. Differences of one long sum: sessions must not be cut."""
-    out = np.empty_like(values)
-    edges = np.append(np.flatnonzero(begins), len(values))
-    for low, high in itertools.pairwise(edges.tolist()):
-        np.cumsum(values[low:high], out=out[low:high])
-    return out
 
 
 def _helper_starts(steps: Steps, answered: Floats) -> Floats:
