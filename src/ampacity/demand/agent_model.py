@@ -60,12 +60,12 @@ class Factors:
 class Context:
     """How a context ends its growth, and what of it is found in the cache.
 
-    limit, limit_sigma: where an ordinary window is compacted, median [token] and sd of its logarithm. large_limit: the
-    same of a large window [token]. compacted_to: context after it [token]. cuts_per_token: chance that the history is
-    cut for another reason, per token of context up to `limit`, at steps of the agent's own and at those that the user
-    begins. cut_to: share of the context that is kept. break_share: of steps at which the cache misses though nothing is
-    cut, likewise. prefix_tokens: tools and system prompt, which survive cuts and breaks. block_tokens: the cache's
-    block. tail_tokens: last tokens of a request that are never reused.
+    limit, limit_sigma: of an ordinary window, the context beyond which the next step is compacted: median [token] and
+    sd of its logarithm. large_limit: the same of a large window [token]. compacted_to: context after it [token].
+    cuts_per_token: chance that the history is cut for another reason, per token of context up to `limit`, at steps of
+    the agent's own and at those that the user begins. cut_to: share of the context that is kept. break_share: of steps
+    at which the cache misses though nothing is cut, likewise. prefix_tokens: tools and system prompt, which survive
+    cuts and breaks. block_tokens: the cache's block. tail_tokens: last tokens of a request that are never reused.
     """
 
     limit: float

@@ -28,6 +28,8 @@ LARGE_LIMIT = 850_000.0
 """Where a window of a million tokens is compacted: assumed, at the same share as an ordinary one."""
 LIMIT, LIMIT_SIGMA = 166_000.0, 0.06
 """Where an ordinary window is compacted, if the trace has too few compactions to tell."""
+BLOCKS = (1024, 512, 256, 128, 64, 32, 16)
+"""Sizes of cache blocks that are looked for. [token]"""
 ENOUGH_SESSIONS, ENOUGH_ROWS = 20, 200
 FEWEST_STEPS = 5
 """Sessions with fewer steps say nothing of how steps of a session are alike."""
@@ -54,8 +56,8 @@ def fit(frame: pl.DataFrame, about: dict[str, Any] | None = None) -> AgentModel:
     tool = main.filter((pl.col("step") > 0) & ~pl.col("user_started"))
     output, growth = (fit_mixture(f[name], 4) for f, name in ((main, "output_tokens"), (grown, "growth")))
     return AgentModel(
-        fresh=_kind(main, sessions, limit, fresh=True),
-        resumed=_kind(main, sessions, limit, fresh=False),
+        fresh=_kind(main, sessions, limit, full, fresh=True),
+        resumed=_kind(main, sessions, limit, full, fresh=False),
         output=output,
         growth=growth,
         tool_gap=fit_mixture(_smooth(tool["gap_s"]), 4),
@@ -75,19 +77,21 @@ def _enriched(main: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("input_tokens").shift().over("session")
     return main.with_columns(
         before=before,
+        before_that=pl.col("input_tokens").shift(2).over("session").fill_null(before),
         growth=pl.col("input_tokens") - before,
         output_before=pl.col("output_tokens").shift().over("session"),
         uncached=pl.col("input_tokens") - pl.col("cached_tokens"),
     )
 
 
-def _kind(main: pl.DataFrame, sessions: pl.DataFrame, limit: float, *, fresh: bool) -> Kind:
+def _kind(main: pl.DataFrame, sessions: pl.DataFrame, limit: float, full: pl.DataFrame, *, fresh: bool) -> Kind:
     """The laws of fresh or resumed sessions; where there are fewer than five, those of all sessions."""
     own = sessions.filter((pl.col("first") < FRESH_BELOW) == fresh)
     used = own if len(own) >= 5 else sessions
-    near = (used["first"] < 0.9 * limit) & (used["most"] > 0.9 * limit)
-    outgrew = (used["most"] > 1.15 * limit).filter(near).to_numpy()
-    share, slope = _odds(_normal_scores(used["steps"].to_numpy())[near.to_numpy()], outgrew)
+    # only sessions that came to the limit tell: they were compacted there, or went on beyond it
+    beyond = (used["first"] < 0.9 * limit) & (used["most"] > 1.25 * limit)
+    tells = (beyond | used["session"].is_in(full["session"].unique().to_list())).to_numpy()
+    share, slope = _odds(_normal_scores(used["steps"].to_numpy())[tells], beyond.to_numpy()[tells])
     opening = main.filter(pl.col("session").is_in(used["session"].to_list()) & (pl.col("step") <= OPENING_STEPS))
     return Kind(
         share=len(own) / len(sessions),
@@ -117,14 +121,18 @@ def _odds(score: Floats, outgrew: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _limit(main: pl.DataFrame) -> tuple[float, float, pl.DataFrame]:
-    """Where ordinary windows are compacted, its spread, and the compactions seen: drops of over 40 % near the limit."""
+    """Where ordinary windows are compacted, its spread, and the compactions seen: drops of over 40 % near the limit.
+
+    The limit lies between the last context and the one before it, which it had not yet cut: their middle is taken.
+    """
     drops = main.filter((pl.col("input_tokens") < 0.6 * pl.col("before")) & (pl.col("before") < WINDOW))
-    high = drops.filter(pl.col("before") > 0.5 * WINDOW)["before"]
+    drops = drops.with_columns(crossed=(pl.col("before") + pl.min_horizontal("before_that", "before")) / 2)
+    high = drops.filter(pl.col("before") > 0.5 * WINDOW)["crossed"]
     if len(high) < 10:
         return LIMIT, LIMIT_SIGMA, drops.clear()
     limit = float(np.median(high))
     near = drops.filter((pl.col("before") > 0.85 * limit) & (pl.col("before") < 1.25 * limit))
-    sigma = float(np.std(np.log(near["before"].to_numpy() / limit)))
+    sigma = float(np.std(np.log(near["crossed"].to_numpy() / limit)))
     return limit, max(sigma, 0.01), near
 
 
@@ -201,12 +209,12 @@ def _factors(main: pl.DataFrame, sessions: pl.DataFrame) -> Factors:
         residual = score[usable] - mean[owner[usable]]
         variance = float(np.sum(residual**2) / max(np.sum(np.maximum(number - 1, 0)), 1))
         # sessions count by their steps, so that over requests the scores drawn are standard normal again
-        b, a = np.polyfit(length[many], mean[many], 1, w=np.sqrt(number[many])) if many.sum() > 2 else (0.0, 0.0)
+        a, b = _line(length[many], mean[many], number[many])
         left = mean - a - b * length
         alone = variance * np.count_nonzero(many) / max(number[many].sum(), 1)
         between = float(np.average(left[many] ** 2, weights=number[many]) - alone) if many.any() else 0.0
-        offset.append(float(a))
-        slope.append(float(b))
+        offset.append(a)
+        slope.append(b)
         spread.append(math.sqrt(max(between, 1e-4)))
         within.append(math.sqrt(variance))
         means.append(np.where(many, left, np.nan))
@@ -215,6 +223,16 @@ def _factors(main: pl.DataFrame, sessions: pl.DataFrame) -> Factors:
     alike = [means[i] + offset[i] + slope[i] * length for i in (0, 1)]
     follows = _correlation(scores[1] - alike[1][owner], before - alike[0][owner])
     return Factors(tuple(offset), tuple(slope), tuple(spread), tuple(within), _correlations(means), follows)
+
+
+def _line(x: Floats, y: Floats, weight: NDArray[np.int64]) -> tuple[float, float]:
+    """Intercept and slope of the weighted least-squares line; flat where all x are alike; 0 below three."""
+    if len(x) < 3:
+        return 0.0, 0.0
+    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
+    spread = np.average((x - mean_x) ** 2, weights=weight)
+    slope = float(np.average((x - mean_x) * (y - mean_y), weights=weight) / spread) if spread > 1e-6 else 0.0
+    return float(mean_y - slope * mean_x), slope
 
 
 def _step_scores(main: pl.DataFrame) -> list[Floats]:
@@ -260,8 +278,8 @@ def _context(main: pl.DataFrame, limit: float, limit_sigma: float, full: pl.Data
     cut = later.filter((pl.col("growth") < 0) & ~(near_limit & (pl.col("input_tokens") < 0.6 * pl.col("before"))))
     grown = later.filter(pl.col("growth") > 0)
     whole = later.filter(pl.col("cached_tokens") > 0)["cached_tokens"].to_numpy()
-    block = int(np.gcd.reduce(whole)) if len(whole) else 1
-    kept = grown.filter(pl.col("cached_tokens") >= pl.col("before") - 4 * max(block, 1))
+    block = next((b for b in BLOCKS if len(whole) and np.mean(whole % b == 0) > 0.99), 1)
+    kept = grown.filter(pl.col("cached_tokens") >= pl.col("before") - 4 * max(block, 16))
     behind = float((kept["before"] - kept["cached_tokens"]).median() or 0.0)  # type: ignore[arg-type]
     missed = grown.filter(pl.col("uncached") > pl.col("growth") + 1000)
     prefix = missed.filter((pl.col("cached_tokens") > 0) & (pl.col("cached_tokens") < FRESH_BELOW))["cached_tokens"]
@@ -274,8 +292,8 @@ def _context(main: pl.DataFrame, limit: float, limit_sigma: float, full: pl.Data
         cuts_per_token=_rates(cut, later.with_columns(exposed=pl.col("before").clip(0, limit))),
         cut_to=fit_mixture(keep, 2) if len(keep) else Mixture((1.0,), (-0.2,), (0.2,), most=1.0),
         break_share=_rates(missed, grown.with_columns(exposed=1.0)),
-        prefix_tokens=int(prefix.median() or 0),  # type: ignore[arg-type]
-        block_tokens=max(block, 1),
+        prefix_tokens=int(prefix.median() or 0) // block * block,  # type: ignore[arg-type]
+        block_tokens=block,
         tail_tokens=max(round(behind - (block - 1) / 2), 0),
     )
 

@@ -43,6 +43,8 @@ def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise Mistakes([Mistake(where, 0, name, "", "no such column") for name in missing])
+    if len(frame) == 0:
+        raise _mistake(where, "rows", "none", "a trace of sessions has requests")
     if frame["cached_tokens"].null_count() == len(frame):
         raise _mistake(
             where, "cached_tokens", "nothing", "what a cache held of each input is needed, and not known here"
@@ -72,8 +74,6 @@ def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
         raise _mistake(
             where, "rows", first, "counts and gaps are 0 or more, and no more is cached than the whole input"
         )
-    if len(frame) == 0:
-        raise _mistake(where, "rows", "none", "a trace of sessions has requests")
     return _possible_gaps(frame.sort("session", "agent", "step"))
 
 

@@ -245,7 +245,7 @@ def _contexts(
         who = user[row].astype(np.int64)
         cut = draws.as_uniform(draws.then(cut_key[:running], i)) < cuts[who] * np.minimum(before, c.limit)
         miss = draws.as_uniform(draws.then(miss_key[:running], i)) < breaks[who]
-        full = grown > limits[:running]
+        full = before > limits[:running]
         after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
         if full.any():
             to = c.compacted_to.at(_normals(log_key[:running][full], i))
@@ -257,7 +257,7 @@ def _contexts(
         after = np.maximum(after, 1)
         kept[full | cut | miss] = c.prefix_tokens
         whole[row] = now[:running] = after
-        reusable[row] = np.clip(kept, 0, after)
+        reusable[row] = np.maximum(np.minimum(kept, c.block_tokens * (after // c.block_tokens)), 0)
     return whole, reusable
 
 
