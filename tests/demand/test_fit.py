@@ -129,9 +129,10 @@ def test_the_public_traces_are_followed_within_the_targets(shared: Callable[[str
 
 
 def test_sessions_held_out_are_followed_nearly_as_well(shared: Callable[[str], Path]) -> None:
-    """Median of four partitions; the targets are meant for all sessions, so each gets 0.03 of noise on top."""
+    """Median of three partitions; the targets are meant for all sessions, so each gets 0.03 of noise on top."""
     real = read_requests(shared(CLAUDE))
-    for g in goodness(real, fit(real), 1, repetitions=4):
+    for g in goodness(real, drawn(fit(real), 1, 1000, real), 1, repetitions=3):
+        assert g.held_out is not None and g.floor is not None
         assert g.held_out < g.target + 0.03, g.statistic
         assert g.floor < g.held_out + 0.03, g.statistic
 

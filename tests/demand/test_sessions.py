@@ -47,16 +47,11 @@ def test_no_more_is_reusable_than_the_whole_input_and_nothing_at_first(steps: St
     assert (steps.input_tokens >= 1).all() and (steps.output_tokens >= 1).all()
 
 
-def test_what_is_reusable_is_whole_blocks_of_the_context_before_it_or_the_prefix(
-    model: AgentModel, steps: Steps
-) -> None:
-    c = model.context
+def test_what_is_reusable_is_whole_blocks_of_what_the_agent_sent_before(model: AgentModel, steps: Steps) -> None:
     later = np.flatnonzero(steps.step > 0)
     kept, before = steps.reusable_tokens[later], steps.input_tokens[later - 1]
-    whole = kept % c.block_tokens == 0
-    short = np.minimum(c.prefix_tokens, steps.input_tokens[later]) == kept
-    assert (whole | short).all()
-    assert (kept[~short] <= before[~short]).all()
+    assert (kept % model.context.block_tokens == 0).all()
+    assert (kept <= np.maximum(before, model.context.prefix_tokens)).all()
 
 
 def test_a_context_that_grows_grows_by_more_than_nothing_and_one_that_is_full_is_cut(
@@ -80,10 +75,10 @@ def test_helpers_are_as_many_as_the_model_says_and_start_after_a_step_of_their_s
     model: AgentModel, steps: Steps
 ) -> None:
     assert model.sub_agents is not None
-    sessions = generate(model, 5, np.arange(20_000))
-    having = len(np.unique(sessions.session[sessions.agent > 0])) / 20_000
+    sessions = generate(model, 5, np.arange(8000))
+    having = len(np.unique(sessions.session[sessions.agent > 0])) / 8000
     expected = model.sub_agents.session_share
-    assert abs(having - expected) < 5 * np.sqrt(expected / 20_000)
+    assert abs(having - expected) < 5 * np.sqrt(expected / 8000)
     helper = sessions.agent > 0
     total = np.bincount(sessions.session[~helper])
     assert (sessions.start_step[helper] < total[sessions.session[helper]]).all()

@@ -20,10 +20,10 @@ from ampacity.demand.goodness import (
     HIT_POINTS,
     MEANS_SHARE,
     Goodness,
-    drawn,
     goodness,
     hit_share,
     means,
+    rounded,
 )
 from ampacity.demand.session_hour import SessionHour, session_hour
 from ampacity.demand.sessions import generate, served
@@ -100,9 +100,10 @@ def calibrate(
         model = fit(frame)
     except ValueError as err:
         raise Mistakes([Mistake(source, 0, "sessions", "", str(err))]) from err
-    found = goodness(frame, model, seed, repetitions, progress)
-    ours = drawn(model, seed, DRAWN_SESSIONS, frame)
     steps = generate(model, seed, np.arange(DRAWN_SESSIONS))
+    done = served(steps, model.service)
+    ours = rounded(done.frame(), frame)
+    found = goodness(frame, ours, seed, repetitions, progress)
     by_lifetime = {s: 1.0 - hit_share(served(steps, model.service, s).frame()) for s in LIFETIMES_S}
     about = {
         "source": source,
@@ -115,9 +116,9 @@ def calibrate(
         "kolmogorov_distance": {
             g.statistic: {
                 "drawn": round(g.distance, 3),
-                "held_out": round(g.held_out, 3),
-                "floor": round(g.floor, 3),
-                "floor_p95": round(g.floor_p95, 3),
+                "held_out": _rounded(g.held_out),
+                "floor": _rounded(g.floor),
+                "floor_p95": _rounded(g.floor_p95),
                 "target": g.target,
             }
             for g in found
@@ -130,9 +131,13 @@ def calibrate(
         drawn_hit=hit_share(ours),
         means=means(frame),
         drawn_means=means(ours),
-        hour=session_hour(served(steps, model.service)),
+        hour=session_hour(done),
         uncached_by_lifetime=by_lifetime,
     )
+
+
+def _rounded(distance: float | None) -> float | None:
+    return None if distance is None else round(distance, 3)
 
 
 def write(calibration: Calibration, path: Path) -> None:

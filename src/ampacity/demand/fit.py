@@ -255,9 +255,11 @@ def _normal_scores(values: NDArray[Any]) -> Floats:
 
 
 def _correlation(x: Floats, y: Floats) -> float:
-    """Correlation over the entries that are numbers; 0 if there are fewer than 20."""
+    """Correlation over the entries that are numbers; 0 if there are fewer than 20 or one is constant."""
     both = ~np.isnan(x + y)
-    return float(np.clip(np.corrcoef(x[both], y[both])[0, 1], -0.95, 0.95)) if both.sum() >= 20 else 0.0
+    if both.sum() < 20 or min(np.std(x[both]), np.std(y[both])) < 1e-9:
+        return 0.0
+    return float(np.clip(np.corrcoef(x[both], y[both])[0, 1], -0.95, 0.95))
 
 
 def _correlations(means: list[Floats]) -> tuple[tuple[float, ...], ...]:

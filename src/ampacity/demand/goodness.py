@@ -41,13 +41,13 @@ DRAWN_SESSIONS = 4000
 class Goodness:
     """One statistic. distance: drawn against all real sessions. held_out: median over repetitions of the distance of
     a model fitted to 75 % of the sessions to the other 25 %. floor, floor_p95: median and 95 % quantile of the
-    distance between those two parts. target: what `distance` should not exceed."""
+    distance between those two parts; nothing without repetitions. target: what `distance` should not exceed."""
 
     statistic: str
     distance: float
-    held_out: float
-    floor: float
-    floor_p95: float
+    held_out: float | None
+    floor: float | None
+    floor_p95: float | None
     target: float
 
 
@@ -86,7 +86,11 @@ def distance(x: Floats, y: Floats) -> float:
 
 def drawn(model: AgentModel, seed: int, sessions: int, like: pl.DataFrame) -> pl.DataFrame:
     """Requests of drawn sessions, gaps rounded as those of `like` are: a clock of whole seconds is no misfit."""
-    frame = served(generate(model, seed, np.arange(sessions)), model.service).frame()
+    return rounded(served(generate(model, seed, np.arange(sessions)), model.service).frame(), like)
+
+
+def rounded(frame: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
+    """A frame with gaps in whole seconds if those of `like` are."""
     gaps = like["gap_s"].drop_nulls()
     if bool((gaps == gaps.round()).all()):
         return frame.with_columns(pl.col("gap_s").round())
@@ -95,13 +99,13 @@ def drawn(model: AgentModel, seed: int, sessions: int, like: pl.DataFrame) -> pl
 
 def goodness(
     frame: pl.DataFrame,
-    model: AgentModel,
+    ours: pl.DataFrame,
     seed: int,
     repetitions: int = 30,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Goodness]:
-    """Every statistic of a model fitted to `frame`, on the same sessions, on held-out ones, and the floor of noise."""
-    real, ours = statistics(frame), statistics(drawn(model, seed, DRAWN_SESSIONS, frame))
+    """Every statistic of `ours`, drawn by a model fitted to `frame`; of models fitted to a part; the floor of noise."""
+    real, found = statistics(frame), statistics(ours)
     floor: dict[str, list[float]] = {name: [] for name in TARGETS}
     held_out: dict[str, list[float]] = {name: [] for name in TARGETS}
     for i in range(repetitions):
@@ -115,14 +119,18 @@ def goodness(
     return [
         Goodness(
             name,
-            distance(ours[name], real[name]),
-            float(np.median(held_out[name])),
-            float(np.median(floor[name])),
-            float(np.quantile(floor[name], 0.95)),
+            distance(found[name], real[name]),
+            _quantile(held_out[name], 0.5),
+            _quantile(floor[name], 0.5),
+            _quantile(floor[name], 0.95),
             target,
         )
         for name, target in TARGETS.items()
     ]
+
+
+def _quantile(values: list[float], level: float) -> float | None:
+    return float(np.quantile(values, level)) if values else None
 
 
 def hit_share(frame: pl.DataFrame) -> float:

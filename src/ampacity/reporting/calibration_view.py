@@ -21,8 +21,8 @@ def calibration_view(c: Calibration) -> View:
     for g in c.goodness:
         mark = " " if g.distance <= g.target else "!"
         lines.append(
-            f"  {g.statistic:<24} {mark} {g.distance:5.3f}   {g.target:5.2f}      {g.held_out:5.3f}"
-            f"     {g.floor:5.3f} ({g.floor_p95:5.3f})"
+            f"  {g.statistic:<24} {mark} {g.distance:5.3f}   {g.target:5.2f}      {_three(g.held_out)}"
+            f"     {_three(g.floor)} ({_three(g.floor_p95)})"
         )
     lines += ["", "  per request                drawn     trace"]
     for name, real in c.means.items():
@@ -44,6 +44,10 @@ def _verdict(c: Calibration) -> str:
     if not c.misses:
         return "The model meets every target on this trace."
     return "The model misses: " + "; ".join(c.misses) + "."
+
+
+def _three(distance: float | None) -> str:
+    return "  -  " if distance is None else f"{distance:5.3f}"
 
 
 def _minutes(seconds: float) -> str:
