@@ -19,7 +19,9 @@ def calibrate() -> None:
 
 @app.command()
 def demand(
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Requests of sessions: a Parquet or CSV file.")],
+    trace: Annotated[
+        Path, typer.Argument(metavar="TRACE", help="Requests of sessions, in any format that `show trace` reads.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the model goes; by default NAME.demand.yaml here.")
     ] = None,

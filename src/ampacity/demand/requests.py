@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ampacity.demand.service import fit_service
+from ampacity.demand.traces import read
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 COLUMNS = ("session", "agent", "step", "input_tokens", "cached_tokens", "output_tokens", "gap_s", "user_started")
@@ -23,11 +24,13 @@ _RENAMED = {
 
 
 def read_requests(path: Path) -> pl.DataFrame:
-    """Requests in a Parquet or CSV file, as COLUMNS and, where it has them, `t_s` and `server_s`.
+    """Requests of a trace in any format that knows sessions, as COLUMNS and, where it has them, `t_s` and `server_s`.
 
-    Two layouts are read: COLUMNS themselves, and the flattened coding-agent traces (turn, in_tokens, out_tokens,
-    cached_session, think_s, stop). Raises Mistakes, and OSError.
+    Raises Mistakes, and OSError.
     """
+    if read.detect(path) != "claude-requests":
+        return requests(read.read(path).frame, str(path))
+    # the flattened coding-agent traces say how each step ended, which a trace's frame does not keep
     with path.open("rb") as file:
         parquet = file.read(4) == b"PAR1"
     try:
