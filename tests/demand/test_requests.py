@@ -73,7 +73,7 @@ def test_a_trace_without_requests_or_without_caches_is_refused() -> None:
 def test_what_is_no_table_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
     path.write_bytes(b"PAR1 but not really")
-    with pytest.raises(Mistakes, match="neither Parquet nor CSV"):
+    with pytest.raises(Mistakes, match="damaged or cut off"):
         read_requests(path)
     with pytest.raises(OSError):
         read_requests(tmp_path / "nothing.csv")
