@@ -1,7 +1,7 @@
 """A schedule condensed to a few typical iterations, with what each adds to mean TTFT and TPOT.
 
-Where the schedule does not depend on iteration times, both means are weighted sums of iteration times, and the weights
-are known before any coefficient is. Iterations of like composition are averaged; the weights keep their sums.
+Where the schedule does not depend on iteration times, both means are weighted sums of iteration times, as is how long
+all takes, and the weights are known before any coefficient is. Iterations of like composition are averaged; the weights keep their sums.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DECODE_BINS, PREFILL_BINS = 3, 4
 
 
 def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
-    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT.
+    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT, number of iterations.
 
     Iterations without prefill are binned by b, those with it by p. steady: the first `concurrency` requests, which all
     come at once, do not count for TTFT.
@@ -36,7 +36,7 @@ def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
         for i in np.unique(which):
             own = rows[which == i]
             mean = columns[:, own] @ weigh[own] / weigh[own].sum()
-            found.append((*mean, decode[own].sum(), wait[own].sum()))
+            found.append((*mean, decode[own].sum(), wait[own].sum(), s.count[own].sum()))
     return np.array(found)
 
 
