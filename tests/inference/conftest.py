@@ -1,4 +1,4 @@
-"""Replicas of catalog models on catalog chips."""
+"""Catalog models on catalog chips."""
 
 from __future__ import annotations
 
@@ -6,19 +6,33 @@ from collections.abc import Callable
 
 import pytest
 
-from ampacity.inference.roofline import Replica, replica
+from ampacity.inference.layout import Layout
+from ampacity.inference.replica import replica
+from ampacity.inference.step_time import StepTime, step_time
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
 
 
 @pytest.fixture(scope="session")
-def on() -> Callable[..., Replica]:
+def model() -> Callable[[str], Model]:
+    """A model of the catalog."""
+    return lambda name: Model.model_validate({"name": name, **lookup.model(name)})
+
+
+@pytest.fixture(scope="session")
+def chip() -> Callable[[str], Accelerator]:
+    """A chip of the catalog."""
+    return lambda name: Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+
+
+@pytest.fixture(scope="session")
+def on(model: Callable[[str], Model], chip: Callable[[str], Accelerator]) -> Callable[..., StepTime]:
     """`on("llama-3.1-70b", "h100-sxm", 8)` is that model on eight of those, at fp8 unless said otherwise."""
 
-    def make(model: str, chip: str, count: int, precision: str = "fp8", kv: str = "fp8") -> Replica:
-        shape = Model.model_validate({"name": model, **lookup.model(model)})
-        part = Accelerator.model_validate({"name": chip, **lookup.accelerator(chip)})
-        return replica(shape, part, precision, kv, count)
+    def make(
+        name: str, part: str, layout: Layout | int, precision: str = "fp8", kv: str = "fp8", engine: str = "vllm"
+    ) -> StepTime:
+        return step_time(replica(model(name), chip(part), precision, kv, layout, engine))
 
     return make

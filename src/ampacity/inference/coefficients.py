@@ -53,6 +53,7 @@ def cost_of(path: str, logarithm: float) -> float:
     return 1.0 + math.exp(logarithm) if path in EFFICIENCIES else math.exp(logarithm)
 
 
+@cache
 def coefficients(
     engine: str,
     accelerator: str,
@@ -121,7 +122,9 @@ def catalog_digest() -> str:
 @cache
 def newest_version(engine: str) -> str:
     """The newest numbered version of an engine that the fit has seen; empty if it has seen none."""
-    found = [level.removeprefix(f"{engine} ") for _, f, level in _shifts() if f == "version" and level.startswith(engine)]
+    found = [
+        level.removeprefix(f"{engine} ") for _, f, level in _shifts() if f == "version" and level.startswith(engine)
+    ]
     numbered = [v for v in set(found) if all(part.isdigit() for part in v.split("."))]
     return max(numbered, key=lambda v: tuple(int(part) for part in v.split(".")), default="")
 

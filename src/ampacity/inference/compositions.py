@@ -7,6 +7,7 @@ all takes, and the weights are known before any coefficient is. Iterations of li
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.inference.loop import Schedule
 from ampacity.inference.work import Array
@@ -40,7 +41,7 @@ def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
     return np.array(found)
 
 
-def _spread(s: Schedule, start: Array, end: Array, value: Array) -> Array:
+def _spread(s: Schedule, start: NDArray[np.int64], end: NDArray[np.int64], value: Array) -> Array:
     """Sum of `value` over the requests that are between start and end, times the iterations of each span."""
     change = np.zeros(len(s.b) + 1)
     np.add.at(change, start, value)

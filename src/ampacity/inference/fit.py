@@ -188,7 +188,7 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
         by_row = np.bincount(t.row, d, n)
         for begin, level in own:
             jacobian[every, begin + level] += by_row
-    return np.bincount(t.row, sum(spent), n), jacobian
+    return np.asarray(np.bincount(t.row, np.sum(spent, axis=0), n), dtype=np.float64), jacobian
 
 
 def _typical(point: Point) -> tuple[Array, Array]:

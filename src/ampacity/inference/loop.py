@@ -139,9 +139,9 @@ class _Replica:
                 self._decode_span()
             self._ends()
             self._first_tokens(ready)
-        columns = np.array(self.rows, dtype=np.float64).T
-        marks = (np.array(x, dtype=np.int64) for x in (self.arrive, self.first, self.finish, self.outputs))
-        return Schedule(*columns, *marks, np.array(self.idle), self.arrive_s)
+        b, k, p, a, count = np.array(self.rows, dtype=np.float64).T
+        arrive, first, finish, output = np.array([self.arrive, self.first, self.finish, self.outputs], dtype=np.int64)
+        return Schedule(b, k, p, a, count, arrive, first, finish, output, np.array(self.idle), self.arrive_s)
 
     def _arrivals(self) -> None:
         """Let in what has come; an idle engine waits for the next request."""
@@ -157,7 +157,8 @@ class _Replica:
     def _prefill(self) -> tuple[int, float, list[int]]:
         """Prompt tokens of the next iteration, their `a`, and the requests whose prompt it completes."""
         room = self.q.token_budget - (len(self.decoding) if self.q.mixed else 0)
-        tokens, a, ready = 0, 0.0, []
+        tokens, a = 0, 0.0
+        ready: list[int] = []
         while room > 0:
             if self.partial is None and not self._admit(bool(ready)):
                 break
@@ -206,8 +207,7 @@ class _Replica:
     def _iterations_until_arrival(self, b: int) -> int:
         if self.q.rate_per_s is None:
             return max(1, int(self.coming[0][0]) - len(self.rows))
-        assert self.seconds is not None
-        step = float(self.seconds(*(np.float64(x) for x in (b, self.context, 0, 0))))
+        step = self._seconds(b, self.context, 0, 0.0)
         return max(1, int((self.coming[0][0] - self.now_s) / step))
 
     def _add(self, b: float, k: float, p: float, a: float, count: int) -> None:
@@ -215,8 +215,11 @@ class _Replica:
         self.idle.append(self.idle_s)
         self.idle_s = 0.0
         if self.q.rate_per_s is not None:
-            assert self.seconds is not None
-            self.now_s += count * float(self.seconds(*(np.float64(x) for x in (b, k, p, a))))
+            self.now_s += count * self._seconds(b, k, p, a)
+
+    def _seconds(self, b: float, k: float, p: float, a: float) -> float:
+        assert self.seconds is not None
+        return float(self.seconds(np.array(b), np.array(k), np.array(p), np.array(a)))
 
     def _ends(self) -> None:
         here = len(self.rows)

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ampacity.inference.roofline import Replica, roofline_s, step_time_s, work
-from ampacity.scenario.placement import MEMORY_SHARE
+from ampacity.inference.replica import replica
+from ampacity.inference.step_time import StepTime
+from ampacity.inference.work import Array
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.model import Model
 from ampacity.scenario.tier import Behaviour
 
 MAX_BATCH = 4096
+MOST_ACCELERATORS = 1 << 17
+EIGHT = 8
 
 
 @dataclass(frozen=True)
@@ -64,36 +69,55 @@ class OperatingPoint:
     mbu: float
 
 
-def operating_point(r: Replica, mix: Mix, tpot_s: float) -> OperatingPoint | None:
+def operating_point(step: StepTime, mix: Mix, tpot_s: float) -> OperatingPoint | None:
     """The operating point of a replica for a mix, or None if not even one sequence of that context fits."""
-    kv_tokens = (MEMORY_SHARE * r.hbm_bytes - r.weight_bytes) / r.kv_bytes_per_token
-    fits = int(min(kv_tokens / mix.context_tokens, MAX_BATCH))
+    r = step.replica
+    fits = int(min(r.kv_tokens / mix.context_tokens, MAX_BATCH))
     if fits < 1:
         return None
-    b = np.arange(1, fits + 1, dtype=np.float64)
-    p = b * mix.uncached_per_s / mix.output_per_s
-    iteration = (b, b * mix.context_tokens, p, p * mix.attended_tokens)
-    step = step_time_s(r, *iteration)
-    allowed = int(np.count_nonzero(step <= tpot_s))
-    i = max(allowed, 1) - 1
-    at = tuple(x[i] for x in iteration)
-    total = work(r, *at)
-    decode_alone = float(step_time_s(r, at[0], at[1], 0.0, 0.0))
-    step_s = float(step[i])
+    batch = largest_batch(step, mix, tpot_s, fits)
+    at = iteration(mix, float(max(batch, 1)))
+    step_s = float(step.seconds(*at))
+    compute_s, memory_s = (float(x) for x in step.roofline(*at))
     return OperatingPoint(
-        batch=i + 1,
-        kv_tokens=kv_tokens,
+        batch=max(batch, 1),
+        kv_tokens=r.kv_tokens,
         step_s=step_s,
-        meets_tpot=allowed > 0,
-        seconds_per_active_s=r.accelerators * mix.output_per_s * step_s / (i + 1),
-        prefill_share=1.0 - decode_alone / step_s,
-        useful=float(roofline_s(r, *at)) / step_s,
-        mfu=float(sum(total.flops)) / r.flops_per_s / step_s,
-        mbu=float(sum(total.bytes)) / r.bytes_per_s / step_s,
+        meets_tpot=batch > 0,
+        seconds_per_active_s=r.accelerators * mix.output_per_s * step_s / max(batch, 1),
+        prefill_share=1.0 - float(step.seconds(at[0], at[1])) / step_s,
+        useful=max(compute_s, memory_s) / step_s,
+        mfu=compute_s / step_s,
+        mbu=memory_s / step_s,
     )
 
 
-def smallest_replica(weight_bytes: float, kv_bytes_per_context: float, hbm_bytes: float) -> int:
+def iteration(mix: Mix, b: float | Array) -> tuple[float | Array, ...]:
+    """The steady iteration of `b` sequences of a mix: b, k, p and a of `work.py`."""
+    p = b * (mix.uncached_per_s / mix.output_per_s)
+    return b, b * mix.context_tokens, p, p * mix.attended_tokens
+
+
+def largest_batch(step: StepTime, mix: Mix, tpot_s: float, most: int) -> int:
+    """The largest batch up to `most` whose iterations keep the time per token; 0 if one sequence is too slow.
+
+    Iterations grow with the batch, so two rounds of a grid find it.
+    """
+    low, high = 0, most
+    while high > low:
+        tried = np.unique(np.linspace(low + 1, high, 65).astype(np.int64))
+        kept = int(np.count_nonzero(step.seconds(*iteration(mix, tried.astype(np.float64))) <= tpot_s))
+        if kept == len(tried):
+            return high
+        low, high = (int(tried[kept - 1]) if kept else low), int(tried[kept]) - 1
+    return low
+
+
+def smallest_replica(model: Model, chip: Accelerator, precision: str, kv_precision: str, context_tokens: float) -> int:
     """The fewest accelerators, a power of two, that hold the weights and eight contexts."""
-    need = (weight_bytes + 8 * kv_bytes_per_context) / (MEMORY_SHARE * hbm_bytes)
-    return 1 << max(0, int(np.ceil(np.log2(max(need, 1.0)))))
+    count = 1
+    while count < MOST_ACCELERATORS:
+        if replica(model, chip, precision, kv_precision, count).kv_tokens >= EIGHT * context_tokens:
+            break
+        count *= 2
+    return count

@@ -1,4 +1,4 @@
-"""One copy of a model on the accelerators that work as one, with what each number of it weighs and how fast it moves."""
+"""One copy of a model on accelerators that work as one: what each number of it weighs, and how fast it moves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Replica:
 
     dense_bytes, expert_bytes, head_bytes, kv_bytes: of one number of the weights that every token passes, of routed
     experts, of the output projection, and of the cache [B]. dense_flops_per_s, expert_flops_per_s: peak of one chip at
-    the precision of those products; bf16_flops_per_s: of attention. bytes_per_s, hbm_bytes, link_bytes_per_s: of one
+    the precision of those products; attention_flops_per_s: of attention, at the finest
+    precision that the datasheet states. bytes_per_s, hbm_bytes, link_bytes_per_s: of one
     chip. memory_share: of its memory that the engine takes [0 to 1].
     """
 
@@ -39,7 +40,7 @@ class Replica:
     kv_bytes: float
     dense_flops_per_s: float
     expert_flops_per_s: float
-    bf16_flops_per_s: float
+    attention_flops_per_s: float
     bytes_per_s: float
     hbm_bytes: float
     link_bytes_per_s: float
@@ -64,7 +65,7 @@ class Replica:
 
     @property
     def kv_copies(self) -> float:
-        """How often a token's cache lies on the chips: latent attention and few heads repeat it under tensor parallel."""
+        """How often a token's cache lies on the chips: tensor parallel repeats latent attention, and few heads."""
         if self.model.attention == "mla":
             return float(self.layout.tensor)
         return self.layout.tensor / min(self.layout.tensor, self.model.kv_heads)
@@ -109,13 +110,13 @@ def replica(
     four-bit numbers reads them and multiplies at 16 bits. Raises ValueError if a figure of the chip is not known.
     """
     layout = layout if isinstance(layout, Layout) else usual_layout(model, layout)
-    bf16, peak = chip.bf16_flops, chip.flops(precision)
-    if bf16 is None or chip.hbm_bytes is None or chip.hbm_bytes_per_s is None:
-        raise ValueError(f"{chip.name}: its speed at bf16, its memory or its bandwidth is not known")
-    if precision == "fp8" and peak is None:
-        raise ValueError(f"{chip.name}: its speed at fp8 is not known, or it has none; bf16 would do")
+    finest, peak = finest_flops(chip), chip.flops(precision)
+    if finest is None or chip.hbm_bytes is None or chip.hbm_bytes_per_s is None:
+        raise ValueError(f"{chip.name}: its speed, its memory or its bandwidth is not known")
+    if precision in ("fp8", "bf16") and peak is None:
+        raise ValueError(f"{chip.name}: it has no speed at {precision}, or none is known")
     four_bits = precision in ("fp4", "int4")
-    low = peak.value if peak is not None and precision != "int4" else bf16.value
+    low = peak.value if peak is not None and precision != "int4" else finest
     dense_precision = "bf16" if four_bits and model.experts else precision
     within = chip.scaleup_world is None or layout.accelerators <= chip.scaleup_world.value
     link = chip.scaleup_bytes_per_s if within else (chip.scaleout_bytes_per_s or chip.scaleup_bytes_per_s)
@@ -129,11 +130,17 @@ def replica(
         dense_bytes=BYTES_PER_NUMBER[dense_precision],
         expert_bytes=BYTES_PER_NUMBER[precision],
         kv_bytes=BYTES_PER_NUMBER[kv_precision],
-        dense_flops_per_s=bf16.value if dense_precision == "bf16" else low,
+        dense_flops_per_s=finest if dense_precision == "bf16" else low,
         expert_flops_per_s=low,
-        bf16_flops_per_s=bf16.value,
+        attention_flops_per_s=finest,
         bytes_per_s=chip.hbm_bytes_per_s.value,
         hbm_bytes=chip.hbm_bytes.value,
         link_bytes_per_s=link.value if link is not None else PCIE_BYTES_PER_S,
         memory_share=memory_share,
     )
+
+
+def finest_flops(chip: Accelerator) -> float | None:
+    """Peak of a chip at the finest precision that is known of it. [FLOP/s]"""
+    known = (chip.flops(precision) for precision in ("bf16", "fp8", "fp4"))
+    return next((found.value for found in known if found is not None), None)

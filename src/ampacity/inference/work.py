@@ -91,14 +91,14 @@ def decode_attention_s(r: Replica, b: Array, k: Array) -> tuple[Array, Array]:
     dimensions = 2 * m.kv_latent_dim - 64 if m.attention == "mla" else 2 * m.head_dim
     flops = 2.0 * m.heads * dimensions * m.whole_layers * read
     chips = r.layout.tensor * r.layout.data
-    return (moved / shards + state) / r.bytes_per_s, flops / chips / r.bf16_flops_per_s
+    return (moved / shards + state) / r.bytes_per_s, flops / chips / r.attention_flops_per_s
 
 
 def _dense_s(r: Replica, b: Array, p: Array) -> tuple[Array, Array]:
     m, chips = r.model, r.layout.tensor * r.layout.data
     dense, head = m.dense_parameters * m.scale.value, m.head_parameters * m.scale.value
     read = dense * r.dense_bytes / r.layout.tensor + head * r.head_bytes / chips
-    products = 2.0 * dense * (b + p) / r.dense_flops_per_s + 2.0 * head * b / r.bf16_flops_per_s
+    products = 2.0 * dense * (b + p) / r.dense_flops_per_s + 2.0 * head * b / r.attention_flops_per_s
     return np.where(b + p > 0, read / r.bytes_per_s, 0.0), products / chips
 
 
@@ -117,7 +117,7 @@ def _prefill_attention_s(r: Replica, a: Array) -> Array:
     m = r.model
     dimensions = 2 * m.head_dim + 64 if m.attention == "mla" else 2 * m.head_dim
     chips = r.layout.tensor * r.layout.data
-    return 2.0 * m.heads * dimensions * m.whole_layers * a / chips / r.bf16_flops_per_s
+    return 2.0 * m.heads * dimensions * m.whole_layers * a / chips / r.attention_flops_per_s
 
 
 def _link_s(r: Replica, tokens: Array) -> Array:

@@ -145,12 +145,12 @@ def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> di
     """Operating points of all tiers on all pools; tiers of one mix share theirs."""
     points: dict[tuple[str, str], OperatingPoint] = {}
     for pool in own:
-        assert pool.replica is not None
+        assert pool.step is not None
         known: dict[Mix, OperatingPoint | None] = {}
         for tier in tiers:
             mix = mix_of(tier.behaviour)
             if mix not in known:
-                known[mix] = operating_point(pool.replica, mix, s.service_level.tpot_s)
+                known[mix] = operating_point(pool.step, mix, s.service_level.tpot_s)
             if (point := known[mix]) is not None:
                 points[tier.name, pool.pool.name] = point
     return points

@@ -15,7 +15,7 @@ class Served:
     """Tokens per second of one accelerator of a pool, busy with its first tier's mix.
 
     output, all_kinds: at the stated values; low and high: ends of the 90 % interval over worlds [token/s].
-    basis: status of the efficiency that the estimate rests on (derived from measurements, or assumed).
+    basis: how the step time of its accelerator was come by: measured fit, scaled from family, datasheet only.
     """
 
     pool: str
@@ -44,6 +44,7 @@ def served(s: Scenario, answers: list[Answer]) -> tuple[Served, ...]:
             b = tier.behaviour
             each = b.output_per_s.value + b.uncached_per_s.value + b.cached_per_s.value
             chip = s.accelerator(pool.pool.accelerator.name)
+            assert pool.step is not None
             low, high = np.quantile(rates, (0.05, 0.95))
             found.append(
                 Served(
@@ -54,7 +55,7 @@ def served(s: Scenario, answers: list[Answer]) -> tuple[Served, ...]:
                     output_low=float(low),
                     output_high=float(high),
                     all_kinds=rates[0] * each / b.output_per_s.value,
-                    basis=chip.efficiency.status if chip.efficiency else "not known",
+                    basis=pool.step.coefficients.label,
                 )
             )
     return tuple(found)

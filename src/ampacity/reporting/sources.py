@@ -105,7 +105,7 @@ FIELDS = {
     "scaleup_bytes_per_s": "link to its scale-up neighbours, one way",
     "scaleup_world": "chips that a scale-up link joins",
     "scaleout_bytes_per_s": "network bandwidth per chip",
-    "efficiency": "share of the roofline that served models reach",
+    "speed": "speed over what the serving model predicts",
     "power_w": "power",
     "energy_j": "energy that it holds",
     "it_per_server": "IT power over server power",

@@ -13,7 +13,6 @@ from ampacity.scenario.value import (
     Noun,
     Power,
     Ratio,
-    Share,
     Value,
 )
 
@@ -28,7 +27,7 @@ class Accelerator(Noun):
     tdp_w: limit of the chip alone. server_w, it_w, facility_w: power per chip on the three bases. [W]
     chip_price_usd: purchase. rental_*_usd_per_s, own_*: price of one chip for one second on a named basis. [USD/s]
     scaleup_bytes_per_s: link one way [B/s]; scaleup_world: chips that it joins; scaleout_bytes_per_s: per chip [B/s].
-    efficiency: the one share of its roofline that served models reach. [0 to 1]
+    speed: how much faster it serves than the serving model predicts; its range is that prediction's error. [> 0]
     """
 
     name: str
@@ -52,7 +51,7 @@ class Accelerator(Noun):
     scaleup_bytes_per_s: ByteRate | None = Field(None, alias="scaleup_bandwidth")
     scaleup_world: Ratio | None = None
     scaleout_bytes_per_s: ByteRate | None = Field(None, alias="scaleout_bandwidth")
-    efficiency: Share | None = None
+    speed: Ratio = Value(value=1.0)
 
     def flops(self, precision: str) -> Value | None:
         """Dense peak at a precision, or None where it is not known. [FLOP/s]"""

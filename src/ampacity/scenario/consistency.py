@@ -13,7 +13,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.accelerator import PRECISIONS, Accelerator
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.event import Event
 from ampacity.scenario.job import Job
@@ -168,7 +168,7 @@ def placements_fit_their_accelerators(made: Nouns) -> Iterator[Finding]:
 def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterator[Finding]:
     path = ("placements", p.name)
     if chip.flops(p.precision) is None:
-        known = [x for x in BYTES_PER_NUMBER if chip.flops(x) is not None]
+        known = [x for x in PRECISIONS if chip.flops(x) is not None]
         known_words = f"known are {', '.join(known)}" if known else "none is known"
         yield (*path, "precision"), p.precision, f"{chip.name} has no known peak at {p.precision}; {known_words}"
     if chip.hbm_bytes is None or chip.hbm_bytes_per_s is None:
@@ -181,8 +181,6 @@ def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterat
             needs = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights"
             message = f"{needs}; {found} x {chip.name} have {memory / 1e9:.0f} GB"
             yield (*path, "accelerators_per_replica"), found, message
-    if chip.efficiency is None:
-        yield ("accelerators", chip.name), "", "its efficiency is not known; give `efficiency: 40 %`"
 
 
 def calibrations_fit_their_placements(made: Nouns) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ampacity.base.calendar import utc_s
 from ampacity.inference.operating_point import smallest_replica
-from ampacity.inference.roofline import Replica, replica
+from ampacity.inference.replica import Replica, replica
+from ampacity.inference.step_time import StepTime, step_time
 from ampacity.physics.availability import node_availability, nodes_of
-from ampacity.scenario.placement import MEMORY_SHARE, Placement
+from ampacity.scenario.placement import Placement
 from ampacity.scenario.pool import Pool, pools
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.delivery import Hours, between, quantity
@@ -30,13 +31,13 @@ class PoolCapacity:
     contracted, delivered: accelerators, less those that are leased out. held: by training jobs.
     energized, healthy, allocated, running: ratio of each stage to the one before.
     alive: share of the delivered that attrition has left, part of `healthy` [0 to 1].
-    replica: the placement's replica, None where the pool serves nothing. replicas: whole replicas placed.
+    step: the placement's replica at work, None where the pool serves nothing. replicas: whole replicas placed.
     replica_availability: share of time in which all nodes of a replica work, and no upset stops it [0 to 1].
     """
 
     pool: Pool
     placement: Placement | None
-    replica: Replica | None
+    step: StepTime | None
     contracted: Array
     delivered: Array
     held: Array
@@ -47,6 +48,11 @@ class PoolCapacity:
     replicas: Array
     replica_availability: float
     alive: Array | float = 1.0
+
+    @property
+    def replica(self) -> Replica | None:
+        """One copy of the model that is placed here."""
+        return self.step.replica if self.step else None
 
     @property
     def ratios(self) -> dict[str, Array | float]:
@@ -88,8 +94,8 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
         alive = surviving(pool.site, pool.contract, pool.deliveries, hours)
         powered = own * energized * alive
         placement = next((p for p in s.placements if _stands_on(p, pool) and interactive(pool.site)), None)
-        unit = _replica(s, placement, pool) if placement else None
-        size = unit.accelerators if unit else 1
+        unit = _step_time(s, placement, pool) if placement else None
+        size = unit.replica.accelerators if unit else 1
         held = jobs.take(pool, powered)
         free = np.maximum(powered - held, 0.0)
         usable = placement.usable.value if placement else 0.0
@@ -103,7 +109,7 @@ def capacities(s: Scenario, hours: Hours) -> tuple[PoolCapacity, ...]:
             PoolCapacity(
                 pool=pool,
                 placement=placement,
-                replica=unit,
+                step=unit,
                 contracted=np.maximum(count.contracted - taken[pool.name], own),
                 delivered=own,
                 held=held,
@@ -127,19 +133,18 @@ def _stands_on(p: Placement, pool: Pool) -> bool:
     )
 
 
-def _replica(s: Scenario, p: Placement, pool: Pool) -> Replica:
+def _step_time(s: Scenario, p: Placement, pool: Pool) -> StepTime:
     """The replica of a placement; its size, where the scenario is silent, from weights and the longest mean context."""
-    model = s.model(p.model)
-    if p.accelerators_per_replica is not None:
-        return replica(model, pool.accelerator, p.precision, p.kv_precision, p.accelerators_per_replica)
-    one = replica(model, pool.accelerator, p.precision, p.kv_precision, 1)
-    context = max((t.behaviour.context_tokens.value for t in s.tiers if t.model == p.model), default=8192.0)
-    contexts = one.kv_bytes_per_token * context
-    size = smallest_replica(one.weight_bytes, contexts, one.hbm_bytes)
-    there = int(sum(d.quantity.value for d in pool.deliveries))
-    while size > max(there, 1) and one.weight_bytes + contexts <= MEMORY_SHARE * one.hbm_bytes * size / 2:
-        size //= 2
-    return replica(model, pool.accelerator, p.precision, p.kv_precision, size)
+    model, chip = s.model(p.model), pool.accelerator
+    size = p.accelerators_per_replica
+    if size is None:
+        context = max((t.behaviour.context_tokens.value for t in s.tiers if t.model == p.model), default=8192.0)
+        size = smallest_replica(model, chip, p.precision, p.kv_precision, context)
+        there = max(int(sum(d.quantity.value for d in pool.deliveries)), 1)
+        while size > there and replica(model, chip, p.precision, p.kv_precision, size // 2).kv_tokens >= context:
+            size //= 2
+    unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine)
+    return step_time(unit, speed=chip.speed.value)
 
 
 class _Jobs:
