@@ -90,7 +90,7 @@ def coefficients(
 def shifted(cost: float, shift: float, is_efficiency: bool) -> float:
     """A cost of the catalog with the shift of a calibration.
 
-    It grows by e^shift; where that would take an efficiency past 1, it only nears 1: ln c becomes ln c · e^(shift / ln c).
+    It grows by e^shift. An efficiency that rises only nears 1: ln c becomes ln c · e^(shift / ln c).
     """
     if not is_efficiency or shift >= 0:
         return cost * math.exp(shift)

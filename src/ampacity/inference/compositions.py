@@ -1,7 +1,7 @@
 """A schedule condensed to a few typical iterations, with what each adds to mean TTFT and TPOT.
 
-Where the schedule does not depend on iteration times, both means are weighted sums of iteration times, as is how long
-all takes, and the weights are known before any coefficient is. Iterations of like composition are averaged; the weights keep their sums.
+Where the schedule does not depend on iteration times, both means are weighted sums of iteration times, and the weights
+are known before any coefficient is. Iterations of like composition are averaged; the weights keep their sums.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from ampacity.inference.loop import Schedule
 from ampacity.inference.work import Array
 
 DECODE_BINS, PREFILL_BINS = 3, 4
+OWN_BINS = 6
 
 
 def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
-    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT, number of iterations.
+    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT.
 
     Iterations without prefill are binned by b, those with it by p. steady: the first `concurrency` requests, which all
     come at once, do not count for TTFT.
@@ -37,7 +38,32 @@ def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
         for i in np.unique(which):
             own = rows[which == i]
             mean = columns[:, own] @ weigh[own] / weigh[own].sum()
-            found.append((*mean, decode[own].sum(), wait[own].sum(), s.count[own].sum()))
+            found.append((*mean, decode[own].sum(), wait[own].sum()))
+    return np.array(found)
+
+
+def condensed(s: Schedule) -> tuple[Array, Array, Array]:
+    """Rows of b, k, p, a and weight whose weighted iteration times add up to mean TPOT, to mean TTFT, and to the time
+    that all requests take. Each has its own bins, so that none is blurred by what matters to another."""
+    each = 1.0 / len(s.arrive)
+    decode = _spread(s, s.first, s.finish, each / (s.output - 1))
+    wait = _spread(s, s.arrive, s.first, np.full(len(s.arrive), each))
+    return _binned(s, decode), _binned(s, wait), _binned(s, np.asarray(s.count, dtype=np.float64))
+
+
+def _binned(s: Schedule, weight: Array) -> Array:
+    """Spans of positive weight in bins by b without prefill, by p with it; means weighted, weights added up."""
+    columns = np.stack([s.b, s.k, s.p, s.a])
+    found = []
+    for of, by in ((s.p == 0, s.b), (s.p > 0, s.p)):
+        rows = np.flatnonzero(of & (weight > 1e-15))
+        if not len(rows):
+            continue
+        edges = np.unique(np.quantile(by[rows], np.linspace(0, 1, OWN_BINS + 1)))
+        which = np.clip(np.searchsorted(edges, by[rows], side="right") - 1, 0, max(len(edges) - 2, 0))
+        for i in np.unique(which):
+            own = rows[which == i]
+            found.append((*np.average(columns[:, own], axis=1, weights=weight[own]), weight[own].sum()))
     return np.array(found)
 
 

@@ -63,7 +63,7 @@ def median_error(t: Loads, predicted_s: Array, ttft: bool) -> float | None:
 
 def _own(shifts: Array) -> Array:
     """The shift of each path: its own on top of that of its kind."""
-    return np.where(_IS_FIRST, shifts[1], shifts[0]) + shifts[2:]
+    return np.asarray(np.where(_IS_FIRST, shifts[1], shifts[0]) + shifts[2:])
 
 
 def _fit(t: Loads, catalog: Array, rows: Array, start: Array, steps: int = 60) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.inference.coefficients import FIRST, Coefficients
-from ampacity.inference.compositions import compositions
+from ampacity.inference.compositions import condensed
 from ampacity.inference.fit import MIXED_BUDGET, SEPARATE_BUDGET, TTFT_WEIGHT
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.replica import Replica
@@ -59,22 +59,25 @@ class Loads:
 
 def loads(measurements: Sequence[Measurement], r: Replica) -> Loads:
     """Run every load on the replica and lay out what its numbers are sums of."""
-    at, row, measured, kind, load = [], [], [], [], []
+    at: list[Array] = []
+    measured: list[float] = []
+    row: list[int] = []
+    kind: list[int] = []
+    load: list[int] = []
     for i, m in enumerate(measurements):
         q = protocol(m, r)
         ran = schedule(q)
-        typical = compositions(ran, steady=False, concurrency=q.concurrency)
-        paths = ideal(r, *typical[:, :4].T)
+        per_token, until_first, together = condensed(ran)
         first = np.array((1e-3, 1e-6 * (m.input_tokens - m.cached_tokens), 1e-3 * q.concurrency))
-        for what, value, weights, firsts in (
-            (TPOT, m.tpot_s, typical[:, 4], 0.0),
-            (TTFT, m.ttft_s, typical[:, 5], 1.0),
-            (TOGETHER, _together_s(m, float(ran.output.sum())), typical[:, 6], float(q.per_slot)),
+        for what, value, typical, firsts in (
+            (TPOT, m.tpot_s, per_token, 0.0),
+            (TTFT, m.ttft_s, until_first, 1.0),
+            (TOGETHER, _together_s(m, float(ran.output.sum())), together, float(q.per_slot)),
         ):
             if value is None:
                 continue
             block = np.zeros((len(typical) + 1, len(ALL_PATHS)))
-            block[:-1, : len(PATHS)] = (paths * weights).T
+            block[:-1, : len(PATHS)] = (ideal(r, *typical[:, :4].T) * typical[:, 4]).T
             block[-1, len(PATHS) :] = first * firsts
             at.append(block)
             row += [len(measured)] * len(block)
@@ -125,7 +128,7 @@ def spent(t: Loads, cost: Array) -> tuple[Array, NDArray[np.bool_]]:
 def predicted(t: Loads, cost: Array) -> Array:
     """Every number at the given costs of ALL_PATHS. [s]"""
     at, counts = spent(t, cost)
-    return np.bincount(t.row, (at * counts).sum(axis=1), len(t.measured))
+    return np.asarray(np.bincount(t.row, (at * counts).sum(axis=1), len(t.measured)), dtype=np.float64)
 
 
 def costs(c: Coefficients) -> Array:
@@ -145,9 +148,9 @@ def impossible(t: Loads, r: Replica) -> list[Mistake]:
         least, m = float(parts.sum()), t.measurements[t.load[i]]
         key, stated, needed = _in_words(int(t.kind[i]), m, float(t.measured[i]), least)
         message = (
-            f"faster than the chips can be: {r.model.name} {r.precision} on {r.accelerators} x {r.chip} ({r.layout}) at "
-            f"full speed needs {needed}, most of it for {worst}; another model, precision, layout or load was measured, "
-            "or tokens were speculated or cached"
+            f"faster than the chips can be: {r.model.name} {r.precision} on {r.accelerators} x {r.chip} ({r.layout}) "
+            f"at full speed needs {needed}, most of it for {worst}; another model, precision, layout or load was "
+            "measured, or tokens were speculated or cached"
         )
         found.append(Mistake(m.file, m.line, key, stated, message))
     return found

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import date as Date
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -69,7 +69,7 @@ class Calibration(Noun):
     """
 
     kind: Literal["serving"] = "serving"
-    date: Date
+    date: datetime.date
     sources: tuple[str, ...] = Field(min_length=1)
     points: int = Field(ge=1)
     left_out: int = Field(0, ge=0)

@@ -97,7 +97,9 @@ def measurement(file: str, line: int, raw: Raw) -> Measurement | list[Mistake]:
     wanted = f"requests in flight, 1 to {MOST_CONCURRENCY:,}"
     concurrency = number("concurrency", 0.5, MOST_CONCURRENCY, wanted, required=True)
     if cached is not None and isl is not None and cached >= isl:
-        wrong.append(Mistake(file, line, "cached", f"{cached:g}", f"expected less than the {isl:g} tokens of the input"))
+        wrong.append(
+            Mistake(file, line, "cached", f"{cached:g}", f"expected less than the {isl:g} tokens of the input")
+        )
     if ttft_ms is tpot_ms is rate is None and not wrong:
         wrong.append(Mistake(file, line, "row", "", "no time and no throughput; one of the three is needed"))
     if wrong or isl is None or osl is None or concurrency is None:
