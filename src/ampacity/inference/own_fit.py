@@ -17,7 +17,7 @@ from ampacity.inference.work import EFFICIENCIES, PATHS, Array
 
 SHIFTS = ("all", "first", *ALL_PATHS)
 PULL_TOGETHER = 0.03
-PULL_PATH = 0.3
+PULL_PATH = 0.1
 """What a squared shift costs, in units of a squared relative error of one load: repeats of a measurement differ by some
 6 %, engines and accelerators of the catalog by some 25 % together and some 10 % in a single path."""
 LARGEST = 5.0
