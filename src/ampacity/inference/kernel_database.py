@@ -13,7 +13,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,13 +37,21 @@ MODELS = {
     "llama-3.1-8b": "meta-llama/Meta-Llama-3.1-8B",
     "llama-3.1-70b": "meta-llama/Meta-Llama-3.1-70B",
     "llama-3.1-405b": "meta-llama/Meta-Llama-3.1-405B",
+    "llama-4-scout": "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+    "llama-4-maverick": "meta-llama/Llama-4-Maverick-17B-128E-Instruct",
     "deepseek-v3": "deepseek-ai/DeepSeek-V3",
     "deepseek-r1": "deepseek-ai/DeepSeek-R1",
+    "deepseek-v3.2": "deepseek-ai/DeepSeek-V3.2",
+    "qwen3-8b": "Qwen/Qwen3-8B",
     "qwen3-32b": "Qwen/Qwen3-32B",
+    "qwen3-coder-480b-a35b": "Qwen/Qwen3-Coder-480B-A35B-Instruct",
+    "qwen3.5-27b": "Qwen/Qwen3.5-27B",
+    "qwen3.5-35b-a3b": "Qwen/Qwen3.5-35B-A3B",
     "qwen3-30b-a3b": "Qwen/Qwen3-30B-A3B",
     "qwen3-235b-a22b": "Qwen/Qwen3-235B-A22B",
     "qwen3.5-397b-a17b": "Qwen/Qwen3.5-397B-A17B",
     "gpt-oss-120b": "openai/gpt-oss-120b",
+    "gpt-oss-20b": "openai/gpt-oss-20b",
     "minimax-m2.5": "MiniMaxAI/MiniMax-M2.5",
     "kimi-k2.5": "moonshotai/Kimi-K2.5",
     "glm-5": "zai-org/GLM-5",
@@ -61,7 +68,9 @@ CHECKPOINTS = {
     ("qwen3-235b-a22b", "fp8"): "Qwen/Qwen3-235B-A22B-FP8",
     ("qwen3-235b-a22b", "fp4"): "nvidia/Qwen3-235B-A22B-NVFP4",
     ("qwen3.5-397b-a17b", "fp4"): "nvidia/Qwen3.5-397B-A17B-NVFP4",
+    ("deepseek-v3.2", "fp8"): "deepseek-ai/DeepSeek-V3.2",
     ("gpt-oss-120b", "fp4"): "openai/gpt-oss-120b",
+    ("gpt-oss-20b", "fp4"): "openai/gpt-oss-20b",
     ("minimax-m2.5", "fp8"): "MiniMaxAI/MiniMax-M2.5",
     ("minimax-m2.5", "fp4"): "nvidia/MiniMax-M2.5-NVFP4",
     ("kimi-k2.5", "int4"): "moonshotai/Kimi-K2.5",
@@ -126,25 +135,25 @@ def kernel_times(r: Replica) -> KernelTimes:
             prefill = [[engine.predict_prefill_latency(1, p + c, c) for c in BEFORE] for p in CHUNKS]
     except Exception as err:  # the package raises its own errors from Rust; none of them shares a base
         raise NotInDatabase(f"{PACKAGE} cannot time {r.model.name} {r.precision} on {r.chip}: {_short(err)}") from err
-    source = f"{PACKAGE} {VERSION}, {_model(r)[0]} on {_system(r)}, {r.engine}"
+    source = f"{PACKAGE} {VERSION}, {' on '.join(_names(r)[:2])}, {r.engine}"
     return KernelTimes(r, source, np.array(decode) / 1e3, np.array(prefill) / 1e3)
 
 
-def bundled_models() -> tuple[str, ...]:
-    """Names of the models whose shapes the package brings along. Raises ModuleNotFoundError without it."""
-    found = find_spec("aiconfigurator_core")
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"pip install {PACKAGE}=={VERSION}", name="aiconfigurator_core")
-    ending = "_config.json"
-    names = (p.name for p in (Path(found.origin).parent / "model_configs").glob(f"*{ending}"))
-    return tuple(sorted(n.removesuffix(ending).replace("--", "/") for n in names if "hf_quant" not in n))
+def bundled_models() -> frozenset[str]:
+    """Names of the models whose shapes the package brings along; any other it would look for on the network.
+
+    Raises ModuleNotFoundError without the package.
+    """
+    from aiconfigurator_core.sdk.common import get_default_models
+
+    return frozenset(get_default_models())
 
 
 def _engine(r: Replica) -> Any:
     """The package's engine of a replica. Raises NotInDatabase."""
     from aiconfigurator_core.sdk.engine import EngineHandle
 
-    (model, numbers), system = _model(r), _system(r)
+    model, system, numbers = _names(r)
     tensor, data, expert = r.layout.tensor, r.layout.data, r.layout.expert
     if r.layout.pipeline > 1:
         raise NotInDatabase(f"{r.layout}: iterations of a pipeline overlap; tabulate one without PP")
@@ -161,23 +170,24 @@ def _engine(r: Replica) -> Any:
         raise NotInDatabase(f"{PACKAGE} {VERSION} has no {what}: {_short(err)}") from err
 
 
-def _model(r: Replica) -> tuple[str, dict[str, Any]]:
-    """The package's name of the model, and the precision to ask for where the checkpoint has another."""
-    bundled = bundled_models()
+def _names(r: Replica) -> tuple[str, str, dict[str, Any]]:
+    """The package's names of model and chip, and the precision to ask for where the checkpoint has another.
+
+    Raises NotInDatabase with all that it does not know.
+    """
     own = CHECKPOINTS.get((r.model.name, r.precision))
-    name = own or MODELS.get(r.model.name, r.model.name)
-    if name not in bundled:
-        raise NotInDatabase(f"{PACKAGE} {VERSION} brings no shape of {r.model.name}; {nearest(name, bundled)}")
-    if own:
-        return name, {}
-    numbers = {"gemm_quant_mode": QUANTIZED[r.precision]}
-    return name, {**numbers, **({"moe_quant_mode": QUANTIZED[r.precision]} if r.model.experts else {})}
-
-
-def _system(r: Replica) -> str:
+    model = own or MODELS.get(r.model.name, r.model.name)
+    unknown = []
+    if model not in bundled_models():
+        unknown.append(f"brings no shape of {r.model.name}: {nearest(r.model.name, MODELS)}")
     if r.chip not in SYSTEMS:
-        raise NotInDatabase(f"{PACKAGE} {VERSION} has measured no {r.chip}; {nearest(r.chip, SYSTEMS)}")
-    return SYSTEMS[r.chip]
+        unknown.append(f"has measured no {r.chip}: {nearest(r.chip, SYSTEMS)}")
+    if unknown:
+        raise NotInDatabase(f"{PACKAGE} {VERSION} {', and '.join(unknown)}")
+    numbers = {} if own else {"gemm_quant_mode": QUANTIZED[r.precision]}
+    if r.model.experts and not own:
+        numbers["moe_quant_mode"] = QUANTIZED[r.precision]
+    return model, SYSTEMS[r.chip], numbers
 
 
 def _short(err: Exception) -> str:
