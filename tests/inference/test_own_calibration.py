@@ -176,7 +176,7 @@ def test_a_load_faster_than_the_chips_is_refused_by_name_with_what_it_would_need
 
 def test_a_throughput_beyond_the_peak_says_what_the_most_would_be(unit: Replica) -> None:
     (one,) = measured(unit, Shifts(), GRID[:1])
-    with pytest.raises(Mistakes, match="at most .* token/s"):
+    with pytest.raises(Mistakes, match=r"at most .* token/s"):
         fitted(unit, [replace(one, ttft_s=None, tpot_s=None, tokens_per_s=5000.0)])
 
 

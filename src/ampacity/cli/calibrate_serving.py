@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -118,11 +118,13 @@ def _replica(
     if wrong:
         raise Mistakes(wrong)
     shape = Model.model_validate({"name": model, **lookup.model(model)})
-    chip: Any = Accelerator.model_validate({"name": accelerator, **lookup.accelerator(accelerator)})
+    chip = Accelerator.model_validate({"name": accelerator, **lookup.accelerator(accelerator)})
     try:
-        if layout is None:
-            size = smallest_replica(shape, chip, precision, kv, CONTEXT_TOKENS)
-            return replica(shape, chip, precision, kv, size, engine), kv
-        return replica(shape, chip, precision, kv, layout_from(layout, shape), engine), kv
+        degrees = layout_from(layout, shape) if layout else None
     except ValueError as err:
-        raise Mistakes([Mistake("options", 0, "--layout" if layout else "--precision", "", str(err))]) from err
+        raise Mistakes([Mistake("options", 0, "--layout", layout or "", str(err))]) from err
+    try:
+        chips = degrees or smallest_replica(shape, chip, precision, kv, CONTEXT_TOKENS)
+        return replica(shape, chip, precision, kv, chips, engine), kv
+    except ValueError as err:
+        raise Mistakes([Mistake("options", 0, "--precision", precision, str(err))]) from err

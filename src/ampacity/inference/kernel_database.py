@@ -82,7 +82,7 @@ CHECKPOINTS = {
 QUANTIZED = {"bf16": "bfloat16", "fp8": "fp8", "fp4": "nvfp4", "int4": "int4_wo"}
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONTEXTS = (64, 256, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
-CHUNKS = (1, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+CHUNKS = (1, 16, 64, 128, 256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384)
 BEFORE = (0, 1024, 4096, 16384, 65536)
 
 
@@ -107,7 +107,8 @@ class KernelTimes:
         """Time of iterations; arguments as in `work.py`, broadcast. [s]
 
         Where prompts share the iteration, decoding sequences lengthen the chunk by their token each, and what their
-        context adds to a decoding iteration comes on top. Beyond the grid times go on in a straight line.
+        context adds to a decoding iteration comes on top. Beyond the grid times go on in a straight line. Jumps where a
+        matrix begins another tile (fp8: up to a quarter from 2,048 tokens to 2,064) lie between points of the grid.
         """
         groups = self.replica.layout.data
         b, k, p, a = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) / groups for x in (b, k, p, a)))
