@@ -24,9 +24,10 @@ def error(split: str, column: str) -> float:
 def refit() -> tuple[Any, Any]:
     """The table of all points, and the fit to all of it from its plain start."""
     from ampacity.inference.fit import fit, table
+    from ampacity.inference.offline import offline_points
     from ampacity.inference.published import points
 
-    t = table(points())
+    t = table(points(), offline_points())
     return t, fit(t)
 
 
@@ -76,7 +77,7 @@ def test_one_fold_of_configurations_left_out_errs_as_the_catalog_says(refit: tup
 
     t, whole = refit
     one = np.array([crc32(p.group.encode()) % 8 == 0 for p in t.points])
-    out = np.concatenate([one, one])
+    out = np.concatenate([one, one, np.zeros(len(t.offline), dtype=bool)])
     assert 200 < one.sum() < 500
     seen = fit(t, np.flatnonzero(~out), start=whole, steps=12)
     n = len(t.points)

@@ -27,7 +27,8 @@ EFFICIENCIES = (
 )
 """Paths whose time is an ideal one over an efficiency in (0, 1]."""
 OVERHEADS = ("kernel_us", "collective_us", "sequence_us", "activation", "iteration_ms")
-"""Paths whose time is a count times a cost: of a kernel, of a layer's collectives, of a sequence and 60 layers, of
+"""Paths whose time is a count times a cost: of a kernel, of a layer's collectives, of a sequence
+of a data group and 60 layers, of
 moving a hidden number so many times, and of an iteration."""
 PATHS = EFFICIENCIES + OVERHEADS
 PAIRS = ((0, 1), (2, 3), (4, 5))
@@ -54,7 +55,7 @@ def ideal(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) ->
             _link_s(r, b + p),
             some * kernels(r.model) * 1e-6,
             some * (r.model.layers * 1e-6 if r.layout.tensor * r.layout.data > 1 else 0.0),
-            b * r.model.layers / 60.0 * 1e-6,
+            b / r.layout.data * r.model.layers / 60.0 * 1e-6,
             (b + p) * r.model.layers * r.model.hidden / r.bytes_per_s,
             some * 1e-3,
         )
@@ -124,6 +125,7 @@ def _link_s(r: Replica, tokens: Array) -> Array:
     """Two all-reduces of a layer among tensor-parallel chips; dispatch and return of tokens to spread experts."""
     m, t = r.model, r.layout.tensor
     moved = tokens / r.layout.data * m.hidden * 2.0 * 2 * m.layers
-    rounds = 2.0 * (t - 1) / t + (1.0 if r.layout.data > 1 else 0.0)
+    reduced = moved * 2.0 * (t - 1) / t / r.link_bytes_per_s
+    exchanged = moved * (1.0 if r.layout.data > 1 else 0.0)
     stages = tokens * m.hidden * 2.0 * (r.layout.pipeline - 1)
-    return (moved * rounds + stages) / r.link_bytes_per_s
+    return reduced + (exchanged + stages) / r.exchange_bytes_per_s
