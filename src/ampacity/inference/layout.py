@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ampacity.scenario.model import Model
 
-
 NODE = 8
 """Chips of a server: as far as recipes spread one matrix product."""
 
@@ -59,8 +58,8 @@ def usual_layout(model: Model, accelerators: int) -> Layout:
     """The layout that engines' recipes use for so many chips.
 
     Latent attention keeps one copy of the cache per tensor-parallel chip, so it goes data parallel with the experts
-    spread. Other models go tensor parallel within a node; beyond it, attention goes data parallel and experts are spread,
-    or a dense model's layers are divided.
+    spread. Other models go tensor parallel within a node; beyond it, attention goes data parallel and experts are
+    spread, or a dense model's layers are divided.
     """
     if model.attention == "mla" and model.experts:
         return Layout(data=accelerators, expert=_divisor(accelerators, model.experts))
