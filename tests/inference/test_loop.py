@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampacity.inference.compositions import compositions
+from ampacity.inference.compositions import condensed
 from ampacity.inference.loop import Protocol, Schedule, measure, schedule
 from ampacity.inference.work import Array
 
@@ -133,16 +133,14 @@ def test_every_token_is_made_once_and_prefilled_once(q: Protocol) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(protocols, st.booleans())
-def test_typical_iterations_keep_the_means_where_time_is_linear(q: Protocol, steady: bool) -> None:
+def test_typical_iterations_keep_the_means_exactly_where_time_is_linear(q: Protocol, steady: bool) -> None:
     s = schedule(q)
     found = measure(s, seconds)
-    typical = compositions(s, steady, q.concurrency)
-    each = seconds(*typical[:, :4].T)
+    tpot, ttft, whole = condensed(s, q.concurrency if steady else 0)
     counted = found.ttft_s[min(q.concurrency, q.requests - 1) :] if steady else found.ttft_s
-    # iterations are averaged with weights of their own, so what is linear in them is kept to a few per cent
-    assert each @ typical[:, 4] == pytest.approx(found.tpot_s.mean(), rel=0.03)
-    assert each @ typical[:, 5] == pytest.approx(counted.mean(), rel=0.15)
-    assert typical[:, 4].sum() >= 0.999
+    assert seconds(*tpot[:, :4].T) @ tpot[:, 4] == pytest.approx(found.tpot_s.mean(), rel=1e-9)
+    assert seconds(*ttft[:, :4].T) @ ttft[:, 4] == pytest.approx(counted.mean(), rel=1e-9)
+    assert seconds(*whole[:, :4].T) @ whole[:, 4] == pytest.approx(s.output.sum() / found.output_tokens_per_s, rel=1e-9)
 
 
 def test_cached_tokens_are_not_prefilled_but_are_attended_to() -> None:

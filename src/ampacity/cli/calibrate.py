@@ -52,3 +52,53 @@ def demand(
     if show:
         typer.echo(view.text)
         typer.echo(f"\n  model: {path}")
+
+
+@app.command()
+def serving(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Results of a benchmark: JSON of a tool, or CSV.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Which model was measured.")] = None,
+    accelerator: Annotated[str | None, typer.Option("--accelerator", help="On which accelerator.")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", help='TP4, "TP8 EP8" or a number of chips; the fewest that fit if left out.'),
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
+    precision: Annotated[str, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4 or int4.")] = "fp8",
+    kv_precision: Annotated[
+        str | None, typer.Option("--kv-precision", help="Of the cache; bf16 beside bf16 weights, else fp8.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; with --published the folder.")] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Refit the catalog to the published points instead.")
+    ] = False,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Show MODEL ACCELERATOR beside NVIDIA's measured kernels instead.")
+    ] = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit the serving model to your own benchmark results, and say how good the fit is."""
+    from ampacity.cli.calibrate_serving import kernel_opinion, measured, refit
+    from ampacity.cli.screen import write_json
+
+    given = list(files or [])
+    say = not quiet and json != "-"
+    try:
+        if published:
+            view = refit(given, out or Path(), progress=say)
+        elif kernels:
+            view = kernel_opinion(given, layout, engine, precision, kv_precision)
+        else:
+            path = out or Path("my-serving.yaml")
+            view = measured(given, model, accelerator, layout, engine, precision, kv_precision, path)
+    except ModuleNotFoundError as err:
+        if err.name != "aiconfigurator_core":
+            raise
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from None
+    write_json(json, view.data)
+    if say:
+        typer.echo(view.text)

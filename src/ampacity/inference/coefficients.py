@@ -2,18 +2,21 @@
 
 The logarithm of every cost is a sum of what holds for all, for the engine, the accelerator, the engine's version and
 the precision of the weights. What was never measured adds nothing, so an unknown chip gets what holds for all.
+A calibration of one's own shifts what the catalog says (see `shifted`).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 
 import numpy as np
 
 from ampacity.inference.work import EFFICIENCIES, PATHS, Array
 from ampacity.scenario import lookup
+from ampacity.scenario.calibration import Calibration
 
 FACTORS = ("all", "engine", "accelerator", "version", "precision")
 PRECISION_PATHS = ("dense_memory", "dense_compute", "expert_memory", "expert_compute")
@@ -29,13 +32,15 @@ class Coefficients:
     """Costs of an engine on an accelerator.
 
     cost: of each of PATHS: one over the efficiency, or the cost of one count [s, in units of `ideal`].
-    first: of each of FIRST [s]. label: how the accelerator was come by. version: of the engine.
+    first: of each of FIRST [s]. label: how the accelerator was come by. version: of the engine. expected_error: of
+    TPOT as a share, where a calibration states it; None: that of the label.
     """
 
     cost: tuple[float, ...]
     first: tuple[float, ...]
     label: str
     version: str
+    expected_error: float | None = None
 
     @property
     def efficiencies(self) -> dict[str, float]:
@@ -50,9 +55,20 @@ def cost_of(path: str, logarithm: float) -> float:
 
 @cache
 def coefficients(
-    engine: str, accelerator: str, vendor: str, precision: str, version: str | None = None
+    engine: str,
+    accelerator: str,
+    vendor: str,
+    precision: str,
+    version: str | None = None,
+    calibration: Calibration | None = None,
 ) -> Coefficients:
-    """The coefficients of an engine, in its newest fitted version unless one is named, on an accelerator."""
+    """The coefficients of an engine, in its newest fitted version unless one is named, on an accelerator.
+
+    A calibration names the version from which it counts, and changes nothing on accelerators other than its own.
+    """
+    if calibration is not None and calibration.accelerator == accelerator:
+        own = coefficients(engine, accelerator, vendor, precision, calibration.version or version)
+        return _calibrated(own, calibration)
     shifts = _shifts()
     version = version or newest_version(engine)
     levels = {
@@ -69,6 +85,38 @@ def coefficients(
     label = MEASURED if accelerator in _measured() else FAMILY if vendor == "NVIDIA" else DATASHEET
     first = tuple(math.exp(total(name)) * unit for name, unit in zip(FIRST, (1e-3, 1e-6, 1e-3), strict=True))
     return Coefficients(tuple(cost_of(path, total(path)) for path in PATHS), first, label, version)
+
+
+def shifted(cost: float, shift: float, is_efficiency: bool) -> float:
+    """A cost of the catalog with the shift of a calibration.
+
+    It grows by e^shift. An efficiency that rises only nears 1: ln c becomes ln c · e^(shift / ln c).
+    """
+    if not is_efficiency or shift >= 0:
+        return cost * math.exp(shift)
+    logarithm = max(math.log(cost), 1e-9)
+    return math.exp(logarithm * math.exp(shift / logarithm))
+
+
+def _calibrated(c: Coefficients, by: Calibration) -> Coefficients:
+    s = by.shifts
+    own = [s.all + getattr(s, path) for path in PATHS]
+    first = [s.first + getattr(s, name) for name in FIRST]
+    stale = by.catalog not in ("", catalog_digest())
+    return replace(
+        c,
+        cost=tuple(shifted(x, d, path in EFFICIENCIES) for x, d, path in zip(c.cost, own, PATHS, strict=True)),
+        first=tuple(x * math.exp(d) for x, d in zip(c.first, first, strict=True)),
+        label=by.label + (", from coefficients that have changed since: calibrate again" if stale else ""),
+        expected_error=by.expected_error,
+    )
+
+
+@cache
+def catalog_digest() -> str:
+    """Hash of the catalog's coefficients: a calibration is made from them and says from which. 8 hexadecimal digits."""
+    rows = lookup.table("serving_coefficients")
+    return sha256(repr([tuple(row.values()) for row in rows]).encode()).hexdigest()[:8]
 
 
 @cache

@@ -12,32 +12,35 @@ from numpy.typing import NDArray
 from ampacity.inference.loop import Schedule
 from ampacity.inference.work import Array
 
-DECODE_BINS, PREFILL_BINS = 3, 4
+BINS = 6
 
 
-def compositions(s: Schedule, steady: bool, concurrency: int) -> Array:
-    """Rows of b, k, p, a, weight in mean TPOT, weight in mean TTFT.
+def condensed(s: Schedule, skip: int = 0) -> tuple[Array, Array, Array]:
+    """Rows of b, k, p, a and weight whose weighted iteration times add up to mean TPOT, to mean TTFT, and to the time
+    that all requests take. Each has its own bins, so that none is blurred by what matters to another.
 
-    Iterations without prefill are binned by b, those with it by p. steady: the first `concurrency` requests, which all
-    come at once, do not count for TTFT.
+    skip: so many first requests, which came all at once, do not count for TTFT; the last one always does.
     """
     requests = len(s.arrive)
-    counted = np.arange(requests) >= min(concurrency, requests - 1) if steady else np.ones(requests, dtype=bool)
+    counted = np.arange(requests) >= min(skip, requests - 1)
     decode = _spread(s, s.first, s.finish, 1.0 / ((s.output - 1) * requests))
     wait = _spread(s, s.arrive[counted], s.first[counted], np.full(counted.sum(), 1.0 / counted.sum()))
-    weigh = decode + 1e-3 * wait + 1e-12 * s.count
-    found = []
+    return _binned(s, decode), _binned(s, wait), _binned(s, np.asarray(s.count, dtype=np.float64))
+
+
+def _binned(s: Schedule, weight: Array) -> Array:
+    """Spans of positive weight in bins by b without prefill, by p with it; means weighted, weights added up."""
     columns = np.stack([s.b, s.k, s.p, s.a])
-    for of, by, bins in ((s.p == 0, s.b, DECODE_BINS), (s.p > 0, s.p, PREFILL_BINS)):
-        rows = np.flatnonzero(of)
+    found = []
+    for of, by in ((s.p == 0, s.b), (s.p > 0, s.p)):
+        rows = np.flatnonzero(of & (weight > 1e-15))
         if not len(rows):
             continue
-        edges = np.unique(np.quantile(by[rows], np.linspace(0, 1, bins + 1)))
+        edges = np.unique(np.quantile(by[rows], np.linspace(0, 1, BINS + 1)))
         which = np.clip(np.searchsorted(edges, by[rows], side="right") - 1, 0, max(len(edges) - 2, 0))
         for i in np.unique(which):
             own = rows[which == i]
-            mean = columns[:, own] @ weigh[own] / weigh[own].sum()
-            found.append((*mean, decode[own].sum(), wait[own].sum()))
+            found.append((*np.average(columns[:, own], axis=1, weights=weight[own]), weight[own].sum()))
     return np.array(found)
 
 

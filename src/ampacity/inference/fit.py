@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.inference.coefficients import FACTORS, FIRST, PRECISION_PATHS
-from ampacity.inference.compositions import compositions
+from ampacity.inference.compositions import condensed
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
 from ampacity.inference.published import Point
@@ -71,14 +71,11 @@ def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Tabl
     n, m = len(points), len(offline)
     blocks, rows = [], []
     for i, point in enumerate(points):
-        typical, at = _typical(point)
         first = np.zeros((1, len(ALL_PATHS)))
         first[0, len(PATHS) :] = (1e-3, 1e-6 * point.input_tokens, 1e-3 * point.concurrency)
-        for column, of in ((4, i), (5, n + i)):
-            block = np.zeros((len(typical), len(ALL_PATHS)))
-            block[:, : len(PATHS)] = at.T * typical[:, column : column + 1]
-            blocks += [block, first] if of >= n else [block]
-            rows += [of] * (len(typical) + (of >= n))
+        decode, wait = _typical(point)
+        blocks += [decode, wait, first]
+        rows += [i] * len(decode) + [n + i] * (len(wait) + 1)
     for i, full in enumerate(offline):
         r = replica_of(full)
         b, k, p, a = busiest_iteration(full, r)
@@ -215,11 +212,15 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
 
 
 def _typical(point: Point) -> tuple[Array, Array]:
-    """Typical iterations of a point's protocol, and their ideal times by path."""
+    """Ideal times by path of a point's typical iterations, weighted: those that add up to TPOT, and to TTFT."""
     kv = "bf16" if point.precision == "bf16" else "fp8"
     r = replica(model_of(point.model), chip_of(point.accelerator), point.precision, kv, point.layout, point.engine)
-    found = _compositions(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady)
-    return found, ideal(r, *found[:, :4].T)
+    found = []
+    for typical in _condensed(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady):
+        block = np.zeros((len(typical), len(ALL_PATHS)))
+        block[:, : len(PATHS)] = ideal(r, *typical[:, :4].T).T * typical[:, 4:]
+        found.append(block)
+    return found[0], found[1]
 
 
 def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: str) -> Protocol:
@@ -236,5 +237,7 @@ def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: st
 
 
 @cache
-def _compositions(concurrency: int, inputs: int, outputs: int, engine: str, steady: bool) -> Array:
-    return compositions(schedule(protocol(concurrency, inputs, outputs, engine)), steady, concurrency)
+def _condensed(concurrency: int, inputs: int, outputs: int, engine: str, steady: bool) -> tuple[Array, Array]:
+    s = schedule(protocol(concurrency, inputs, outputs, engine))
+    tpot, ttft, _ = condensed(s, skip=concurrency if steady else 0)
+    return tpot, ttft

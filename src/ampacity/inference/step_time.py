@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ampacity.inference.coefficients import Coefficients, coefficients
 from ampacity.inference.replica import Replica
 from ampacity.inference.work import COMPUTE, MEMORY, PAIRS, Array, decode_attention_s, ideal
+from ampacity.scenario.calibration import Calibration
 
 PS = 1e12
 
@@ -72,9 +73,11 @@ class StepTime:
         return sorted(bends)
 
 
-def step_time(r: Replica, version: str | None = None, speed: float = 1.0) -> StepTime:
-    """The step time of a replica with the catalog's coefficients."""
-    return StepTime(r, coefficients(r.engine, r.chip, r.vendor, r.precision, version), speed)
+def step_time(
+    r: Replica, version: str | None = None, speed: float = 1.0, calibration: Calibration | None = None
+) -> StepTime:
+    """The step time of a replica with the catalog's coefficients, shifted by a calibration if there is one."""
+    return StepTime(r, coefficients(r.engine, r.chip, r.vendor, r.precision, version, calibration), speed)
 
 
 def summed(at: Array, c: Coefficients) -> Array:

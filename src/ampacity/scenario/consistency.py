@@ -63,6 +63,7 @@ def consistency(nouns: dict[str, tuple[Any, ...]], names: Names) -> Iterator[Fin
     yield from earmarks_name_tiers(made, names)
     yield from placements_find_their_pools(made, names)
     yield from placements_fit_their_accelerators(made)
+    yield from calibrations_fit_their_placements(made)
     yield from tiers_find_model_and_limit(made, names)
     yield from jobs_and_events_name_what_exists(made, names)
     yield from events_use_rights_that_exist(made)
@@ -180,6 +181,23 @@ def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterat
             needs = f"{model.name} at {p.precision} needs {weights / 1e9:.0f} GB of weights"
             message = f"{needs}; {found} x {chip.name} have {memory / 1e9:.0f} GB"
             yield (*path, "accelerators_per_replica"), found, message
+
+
+def calibrations_fit_their_placements(made: Nouns) -> Iterator[Finding]:
+    """A calibration says something of the model, engine, precision and accelerator that were measured alone."""
+    for placement in made.placements:
+        if placement.calibration is None:
+            continue
+        path = ("placements", placement.name, "calibration")
+        for key in ("model", "engine", "precision", "kv_precision"):
+            measured, placed = getattr(placement.calibration, key), getattr(placement, key)
+            if measured != placed:
+                yield (*path, key), measured, f"what was measured; the placement has {key.replace('_', ' ')} {placed}"
+        own = [c for c in made.contracts if placement.contract in (None, c.name)]
+        chips = {d.accelerator for c in own for d in c.deliveries if placement.accelerator in (None, d.accelerator)}
+        if chips and placement.calibration.accelerator not in chips:
+            message = f"what was measured; the placement stands on {', '.join(sorted(chips))}"
+            yield (*path, "accelerator"), placement.calibration.accelerator, message
 
 
 def tiers_find_model_and_limit(made: Nouns, names: Names) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.calibration_file import take_in
 from ampacity.scenario.consistency import Names, consistency
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.event import Event
@@ -53,6 +54,7 @@ def load(name: str | Path, *, sets: Iterable[str] = (), as_of: date | None = Non
     tree = _with_extends(str(name), None, ())
     for text in sets:
         _set(tree, text)
+    take_in(tree, Path())
     return build(tree, as_of)
 
 
@@ -61,6 +63,7 @@ def rebuild(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
     tree = Tree(_copy(scenario._source), {(): (scenario.name, 0)})
     for key, value in changes.items():
         _lay(tree, tuple(key.split(".")), value, "replace")
+    take_in(tree, Path())
     return build(tree, scenario.as_of)
 
 
@@ -71,7 +74,7 @@ def load_as_of(scenario: Scenario, day: date) -> Scenario:
 
 def build(tree: Tree, as_of: date | None) -> Scenario:
     """Nouns from a tree. Raises Mistakes."""
-    work = _Build(tree, as_of)
+    work = _Build(tree, as_of, list(tree.mistakes))
     head = work.head()
     nouns = {key: work.collection(key, noun) for key, noun in COLLECTIONS.items()}
     names = Names({key: work.names.get(key, ()) for key in COLLECTIONS}, tree.data)
@@ -234,6 +237,7 @@ def _horizon_days(start: Any, count: int, unit: str) -> int:
 def _with_extends(name: str, beside: Path | None, chain: tuple[Path, ...]) -> Tree:
     path, shown = _locate(name, beside)
     tree = read_tree(path, shown)
+    take_in(tree, path.parent)
     chain = (*chain, path.resolve())
     below = tree.data.pop("extends", None)
     if below is None:

@@ -27,6 +27,8 @@ def json_schema() -> dict[str, Any]:
     behaviour.pop("required", None)
     behaviour["properties"]["like"] = {"type": "string", "description": "a behaviour of the catalog to start from"}
     defs["Tier"]["properties"]["behaviour"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Behaviour"}]}
+    file = {"type": "string", "description": "a file that `ampacity calibrate serving` wrote"}
+    defs["Placement"]["properties"]["calibration"] = {"anyOf": [file, {"$ref": "#/$defs/Calibration"}]}
     # what the catalog fills in where a scenario is silent
     for name, filled in {"Site": None, "Model": None, "Orbit": set(orbit_defaults()), "Tier": {"behaviour"}}.items():
         required = set(defs[name].get("required", ())) - (filled or set(defs[name]["properties"]))

@@ -22,10 +22,11 @@ Key = tuple[str, ...]
 
 @dataclass
 class Tree:
-    """Plain data, and for the path of every key the file and line it stands on."""
+    """Plain data, for the path of every key the file and line it stands on, and what was found wrong so far."""
 
     data: dict[str, Any]
     marks: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
 
     def mark(self, path: Key) -> tuple[str, int]:
         """File and line of a path, or of the nearest thing above it."""
@@ -34,8 +35,11 @@ class Tree:
         return self.marks.get(path, ("", 0))
 
 
-def read_tree(path: Path, shown: str) -> Tree:
-    """The tree of a YAML file. `shown` is the name that mistakes use. Raises Mistakes."""
+def read_tree(path: Path, shown: str, what: str = "a scenario", begins: str = "scenario: NAME") -> Tree:
+    """The tree of a YAML file. shown: the name that mistakes use. what: it is to be, and how that begins.
+
+    Raises Mistakes.
+    """
     text = _read_text(path, shown)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -49,11 +53,11 @@ def read_tree(path: Path, shown: str) -> Tree:
     except (YAMLError, RecursionError, ValueError) as err:
         raise Mistakes([Mistake(shown, 0, "YAML", "", f"not readable: {str(err).splitlines()[0]}")]) from err
     if node is None:
-        raise Mistakes([Mistake(shown, 0, "file", "", "empty; a scenario begins with `scenario: NAME`")])
+        raise Mistakes([Mistake(shown, 0, "file", "", f"empty; {what} begins with `{begins}`")])
     reader = _Reader(shown)
     data = reader.read(node, (), 0)
     if not isinstance(data, dict):
-        reader.mistakes.append(Mistake(shown, 1, "file", "", "a scenario is a mapping of keys, such as `sites:`"))
+        reader.mistakes.append(Mistake(shown, 1, "file", "", f"{what} is a mapping of keys, such as `{begins}`"))
     if reader.mistakes:
         raise Mistakes(reader.mistakes)
     return Tree(data, reader.marks)
@@ -61,7 +65,7 @@ def read_tree(path: Path, shown: str) -> Tree:
 
 def merged(below: Tree, above: Tree) -> Tree:
     """The upper tree laid over the lower: mappings key by key, everything else replaced; null removes."""
-    tree, replaced = Tree({}, {}), set[Key]()
+    tree, replaced = Tree({}, {}, [*below.mistakes, *above.mistakes]), set[Key]()
     _merge(tree.data, below.data, above.data, (), replaced)
     kept = {p: m for p, m in below.marks.items() if not any(p[:i] in replaced for i in range(1, len(p) + 1))}
     tree.marks = {**kept, **above.marks}
@@ -83,8 +87,9 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], p
 
 
 def _is_claim(found: dict[str, Any]) -> bool:
-    """Whether a mapping is a number with its claim: laid over another it replaces it, so that no source outlives it."""
-    return "value" in found or ("low" in found and "high" in found)
+    """Whether a mapping is a number with its claim, or a calibration: laid over another it replaces it whole, so that
+    no source outlives what it was said of."""
+    return "value" in found or ("low" in found and "high" in found) or "shifts" in found
 
 
 def _read_text(path: Path, shown: str) -> str:

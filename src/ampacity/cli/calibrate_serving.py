@@ -1,0 +1,130 @@
+"""The three ways to calibrate the serving model, from words of the command line to a view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import typer
+
+from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+
+if TYPE_CHECKING:
+    from ampacity.inference.replica import Replica
+    from ampacity.reporting.catalog_views import View
+
+CONTEXT_TOKENS = 8192
+"""Context for which the fewest chips are looked for where nobody names a layout."""
+
+
+def measured(
+    files: list[str],
+    model: str | None,
+    accelerator: str | None,
+    layout: str | None,
+    engine: str,
+    precision: str,
+    kv_precision: str | None,
+    out: Path,
+) -> View:
+    """Fit a calibration to files of results and write it. Raises Mistakes."""
+    from ampacity.base.calendar import today
+    from ampacity.base.files import write_whole
+    from ampacity.inference.own_calibration import as_yaml, own_calibration
+    from ampacity.inference.results.read import read_results
+    from ampacity.reporting.catalog_views import View
+    from ampacity.reporting.serving_calibration_view import own_view
+
+    if not files:
+        raise typer.BadParameter("name files of results, or ask for --published or --kernels", param_hint="FILE")
+    paths = [Path(f) for f in files]
+    wrong: list[Mistake] = []
+    found, unit = None, None
+    try:
+        found = read_results(paths)
+    except Mistakes as err:
+        wrong += err.mistakes
+    try:
+        unit = _replica(model, accelerator, layout, engine, precision, kv_precision)
+    except Mistakes as err:
+        wrong += err.mistakes
+    if found is None or unit is None:
+        raise Mistakes(wrong)
+    calibration = own_calibration(found, *unit, [p.name for p in paths], today())
+    write_whole(out, as_yaml(calibration))
+    view = own_view(calibration)
+    chosen = "" if layout else f"  note     no --layout: taken to be the fewest chips that fit, {unit[0].layout}\n"
+    following = f"\n\n{chosen}  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
+    return View(view.text + following, {**view.data, "file": str(out)})
+
+
+def refit(given: list[str], folder: Path, *, progress: bool) -> View:
+    """Refit the published points, write both tables and compare them with the package's. Raises Mistakes."""
+    from ampacity.base.files import write_whole
+    from ampacity.inference.calibration import published_calibration
+    from ampacity.reporting.serving_calibration_view import published_view
+
+    if given:
+        raise typer.BadParameter("--published takes no files", param_hint="FILE")
+    if not folder.is_dir():
+        raise Mistakes([Mistake("--out", 0, str(folder), "", "no such folder; the tables are written into one")])
+    files = published_calibration(lambda text: typer.echo(f"  {text}", err=True) if progress else None)
+    for name, text in files.items():
+        write_whole(folder / name, text)
+    return published_view(files)
+
+
+def kernel_opinion(given: list[str], layout: str | None, engine: str, precision: str, kv_precision: str | None) -> View:
+    """The fitted model beside NVIDIA's kernels. Raises Mistakes."""
+    from ampacity.inference.kernel_database import NotInDatabase, kernel_times
+    from ampacity.inference.step_time import step_time
+    from ampacity.reporting.serving_calibration_view import kernels_view
+
+    if len(given) != 2:
+        raise typer.BadParameter("expected MODEL ACCELERATOR, such as llama-3.1-70b h100-sxm", param_hint="--kernels")
+    unit, _ = _replica(given[0], given[1], layout, engine, precision, kv_precision)
+    try:
+        return kernels_view(step_time(unit), kernel_times(unit))
+    except NotInDatabase as err:
+        raise Mistakes([Mistake("--kernels", 0, " ".join(given), "", str(err))]) from err
+
+
+def _replica(
+    model: str | None, accelerator: str | None, layout: str | None, engine: str, precision: str, kv: str | None
+) -> tuple[Replica, str]:
+    """The replica that the options name, and the precision of its cache. Raises Mistakes with all that is wrong."""
+    from ampacity.inference.layout_text import layout_from
+    from ampacity.inference.operating_point import smallest_replica
+    from ampacity.inference.replica import replica
+    from ampacity.scenario import lookup
+    from ampacity.scenario.accelerator import Accelerator
+    from ampacity.scenario.model import Model
+    from ampacity.scenario.placement import Engine, Precision
+
+    wrong: list[Mistake] = []
+
+    def one_of(option: str, found: str | None, known: tuple[str, ...]) -> str:
+        if found is None:
+            wrong.append(Mistake("options", 0, option, "", f"missing; {nearest('', known)}"))
+        elif found not in known:
+            wrong.append(Mistake("options", 0, option, found, f"none of that name; {nearest(found, known)}"))
+        return found or ""
+
+    model = one_of("--model", model, lookup.model_names())
+    accelerator = one_of("--accelerator", accelerator, lookup.accelerator_names())
+    one_of("--engine", engine, get_args(Engine))
+    one_of("--precision", precision, get_args(Precision))
+    kv = one_of("--kv-precision", kv or ("bf16" if precision == "bf16" else "fp8"), ("bf16", "fp8", "fp4"))
+    if wrong:
+        raise Mistakes(wrong)
+    shape = Model.model_validate({"name": model, **lookup.model(model)})
+    chip = Accelerator.model_validate({"name": accelerator, **lookup.accelerator(accelerator)})
+    try:
+        degrees = layout_from(layout, shape) if layout else None
+    except ValueError as err:
+        raise Mistakes([Mistake("options", 0, "--layout", layout or "", str(err))]) from err
+    try:
+        chips = degrees or smallest_replica(shape, chip, precision, kv, CONTEXT_TOKENS)
+        return replica(shape, chip, precision, kv, chips, engine), kv
+    except ValueError as err:
+        raise Mistakes([Mistake("options", 0, "--precision", precision, str(err))]) from err

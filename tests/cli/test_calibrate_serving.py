@@ -1,0 +1,163 @@
+"""`ampacity calibrate serving` from files to a scenario that names the calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ampacity.inference.published import installed
+from ampacity.scenario.load import load
+
+SAMPLES = Path(__file__).parents[1] / "inference" / "results"
+OF = ("--model", "llama-3.1-70b", "--accelerator", "h100-sxm", "--layout", "TP4")
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_results_of_five_tools_become_a_calibration_that_a_scenario_names(said: Said, tmp_path: Path) -> None:
+    files = sorted(str(p) for p in SAMPLES.iterdir())
+    code, out, err = said("calibrate", "serving", *files, *OF, "--out", "ours.yaml")
+    assert code == 0, err
+    assert "A load that was not measured is predicted within" in out
+    assert "1 row of no use, left out:" in out
+    assert "sglang-0.5.23.jsonl, row 3, accept_length (2.4): tokens come several at a time" in out
+    (tmp_path / "lab.yaml").write_text(
+        "scenario: lab\nextends: laptop\nplacements: {code: {accelerators_per_replica: 4, calibration: ours.yaml}}\n"
+    )
+    s = load(tmp_path / "lab.yaml")
+    assert s.placements[0].calibration is not None
+    assert s.placements[0].calibration.points == 11
+    assert s.placements[0].calibration.layout == "TP4"
+    code, out, err = said("check", "lab.yaml")
+    assert code == 0, err
+
+
+def test_programs_get_every_number_that_was_fitted(said: Said) -> None:
+    code, out, err = said("calibrate", "serving", str(SAMPLES / "own.csv"), *OF, "--json", "-")
+    assert code == 0, err
+    found = json.loads(out)
+    assert [(m["row"], m["quantity"]) for m in found["measured"]] == [
+        (2, "tpot_s"),
+        (2, "ttft_s"),
+        (3, "all_requests_s"),
+    ]
+    first = found["measured"][0]
+    assert first["measured"] == 0.01725
+    assert abs(first["after"] / first["measured"] - 1) < abs(first["before"] / first["measured"] - 1)
+    assert found["calibration"]["tpot"]["after"] < found["calibration"]["tpot"]["before"]
+
+
+def test_everything_that_is_wrong_with_files_and_options_is_told_at_once(said: Said) -> None:
+    code, _, err = said("calibrate", "serving", "nowhere.json", "--model", "llama-3.1-70", "--precision", "fp9")
+    assert code == 1
+    for words in ("nowhere.json", "No such file", '"llama-3.1-70b"', "--accelerator\n", "fp9"):
+        assert words in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ("TP7", "64 heads"),
+        ("XP4", "is no layout"),
+        ("TP0", "at least 1"),
+        ("TP4 TP2", "is no layout"),
+        ("EP8", "no experts"),
+    ],
+)
+def test_a_layout_that_cannot_be_is_refused(said: Said, layout: str, words: str) -> None:
+    options = [*OF[:-1], layout]
+    code, _, err = said("calibrate", "serving", str(SAMPLES / "own.csv"), *options)
+    assert code == 1
+    assert words in err
+
+
+def test_a_chip_without_the_precision_is_refused(said: Said) -> None:
+    options = ("--model", "llama-3.1-8b", "--accelerator", "a100-sxm", "--layout", "1")
+    code, _, err = said("calibrate", "serving", str(SAMPLES / "own.csv"), *options)
+    assert code == 1
+    assert "--precision: fp8" in err
+    assert "no speed at fp8" in err
+
+
+def test_a_failed_calibration_leaves_the_old_file(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "my-serving.yaml").write_text("old\n")
+    (tmp_path / "fast.csv").write_text("isl,osl,concurrency,tpot_ms\n1000,500,1,0.5\n")
+    code, _, err = said("calibrate", "serving", "fast.csv", *OF)
+    assert code == 1
+    assert "line 2  tpot: 0.50 ms" in err
+    assert (tmp_path / "my-serving.yaml").read_text() == "old\n"
+
+
+def test_without_the_package_both_ways_say_how_to_get_it(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ampacity.inference.published.find_spec", lambda name: None)
+    monkeypatch.setattr("ampacity.inference.kernel_database.find_spec", lambda name: None)
+    monkeypatch.setattr("ampacity.inference.calibration.points", _points_without_cache)
+    for way in (("--published",), ("--kernels", "llama-3.1-8b", "h100-sxm")):
+        code, _, err = said("calibrate", "serving", *way)
+        assert code == 1
+        assert "pip install 'ampacity[calibrate]'" in err
+
+
+def _points_without_cache() -> object:
+    from ampacity.inference.published import raw
+
+    return raw()
+
+
+def test_a_refit_writes_both_tables_and_says_whether_they_are_the_catalogs(
+    said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from ampacity.scenario import lookup
+
+    names = ("serving_coefficients.csv", "serving_errors.csv")
+    same = {n: (lookup.CATALOG / n).read_text(encoding="utf-8") for n in names}
+    monkeypatch.setattr("ampacity.inference.calibration.published_calibration", lambda progress: same)
+    code, out, err = said("calibrate", "serving", "--published", "--out", str(tmp_path))
+    assert code == 0, err
+    assert out.startswith("The refit is what the package has, to the last digit.")
+    assert "configuration left out" in out
+    assert {n: (tmp_path / n).read_text(encoding="utf-8") for n in names} == same
+
+    shift = next(r for r in lookup.table(names[0].removesuffix(".csv")) if r["factor"] == "engine")["log_shift"]
+    other = {
+        names[0]: same[names[0]].replace(f",{shift},", f",{float(shift) + 0.25:.4f},", 1),
+        names[1]: same[names[1]],
+    }
+    monkeypatch.setattr("ampacity.inference.calibration.published_calibration", lambda progress: other)
+    code, out, err = said("calibrate", "serving", "--published", "--out", str(tmp_path))
+    assert "The refit differs from what the package has: shifts by 0.2500 at most." in out
+
+
+def test_a_refit_needs_a_folder(said: Said) -> None:
+    code, _, err = said("calibrate", "serving", "--published", "--out", "nowhere")
+    assert code == 1
+    assert "no such folder" in err
+
+
+@pytest.mark.skipif(not installed(), reason="kernel times come with aiconfigurator-core")
+def test_measured_kernels_stand_beside_the_fit(said: Said) -> None:
+    code, out, err = said(
+        "calibrate", "serving", "--kernels", "llama-3.1-8b", "h100-sxm", "--layout", "1", "--json", "-"
+    )
+    assert code == 0, err
+    found = json.loads(out)
+    assert len(found["iterations"]) == 9
+    for row in found["iterations"]:
+        assert 0.3 < row["ratio"] < 3
+    assert found["median_difference"] < 0.4
+
+
+@pytest.mark.skipif(not installed(), reason="kernel times come with aiconfigurator-core")
+def test_kernels_nobody_measured_are_said_to_be_so(said: Said) -> None:
+    code, _, err = said("calibrate", "serving", "--kernels", "llama-2-7b", "mi300x", "--layout", "1")
+    assert code == 1
+    assert "brings no shape of llama-2-7b" in err
+    assert "has measured no mi300x" in err
