@@ -118,7 +118,8 @@ def replica(
     four_bits = precision in ("fp4", "int4")
     low = peak.value if peak is not None and precision != "int4" else finest
     dense_precision = "bf16" if four_bits and model.experts else precision
-    within = chip.scaleup_world is None or layout.accelerators <= chip.scaleup_world.value
+    # stages hand over so little that they may be apart; the chips of one stage talk at every layer
+    within = chip.scaleup_world is None or layout.tensor * layout.data <= chip.scaleup_world.value
     link = chip.scaleup_bytes_per_s if within else (chip.scaleout_bytes_per_s or chip.scaleup_bytes_per_s)
     return Replica(
         model=model,
