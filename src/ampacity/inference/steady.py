@@ -125,7 +125,7 @@ def steady(step: StepTime, load: Load, requests: ArrayLike, *, beside_engine: bo
 
     requests: >= 1, broadcast. beside_engine: count what a first token waits for outside iterations (`FIRST`).
     Throughput follows from both times by Little's law. An approximation: prompts meet at random, no request is
-    preempted, and stages of a pipeline take parts of equal size.
+    preempted, parts of a batch in a pipeline are equal but for their prompts.
     """
     requests = np.asarray(requests, dtype=np.float64)
     stages = step.replica.layout.pipeline
@@ -142,8 +142,9 @@ def steady(step: StepTime, load: Load, requests: ArrayLike, *, beside_engine: bo
         _iteration(load, stages, beside if i else decoding, kind) for i, kind in enumerate(kinds)
     )
     decode_s, prefill_s, first_s = _seconds(load, step, decode, prefill, first)
-    met = share * others
-    iteration_s = decode_s + met * (prefill_s - decode_s if load.mixed else prefill_s)
+    # parts of a batch cannot overtake each other in a pipeline: one with a prompt delays all of them
+    prompted = np.maximum(share * others, 1 - (1 - np.minimum(share * others, 1)) * (1 - np.minimum(share, 1)) ** (stages - 1))
+    iteration_s = decode_s + prompted * (prefill_s - decode_s if load.mixed else prefill_s)
     passes = np.maximum(load.uncached_tokens / room, 1.0)
     queued = np.maximum(c / prompts - rounds - np.ceil(passes) - LAG * others, 0.0)
     ttft_s = (LAG * others + queued) * iteration_s + passes * first_s
