@@ -143,10 +143,14 @@ def _unreachable(s: Survey, slo: Slo) -> list[Mistake]:
             how = _named(operation(s.candidates.steps[row], s.load, int(s.at.requests[row, i])))
             found.append(Mistake(where, 0, word, ms(asked), f"the fastest that can be had is {ms(least)}: {how}"))
     if not found:
-        row, i = np.unravel_index(int(np.maximum(s.at.ttft_s / slo.ttft_s, s.at.tpot_s / slo.tpot_s).argmin()), s.at.ttft_s.shape)
+        row, i = np.unravel_index(
+            int(np.maximum(s.at.ttft_s / slo.ttft_s, s.at.tpot_s / slo.tpot_s).argmin()), s.at.ttft_s.shape
+        )
         near = operation(s.candidates.steps[row], s.load, int(s.at.requests[row, i]))
         both = f"each can be had, but not both: nearest are TTFT {ms(near.ttft_s)} with TPOT {ms(near.tpot_s)}"
-        found.append(Mistake(where, 0, "TTFT and TPOT", f"{ms(slo.ttft_s)} and {ms(slo.tpot_s)}", f"{both}: {_named(near)}"))
+        found.append(
+            Mistake(where, 0, "TTFT and TPOT", f"{ms(slo.ttft_s)} and {ms(slo.tpot_s)}", f"{both}: {_named(near)}")
+        )
     return found
 
 
@@ -161,7 +165,9 @@ def _words(s: Survey, c: Choice) -> list[str]:
     if c.disaggregated is not None:
         more = c.disaggregated.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
         word = "more" if more > 0 else "less"
-        said.append(f"Prefill and decoding on chips of their own would serve {abs(more):.0%} {word}: {c.disaggregated.words}.")
+        said.append(
+            f"Prefill and decoding on chips of their own would serve {abs(more):.0%} {word}: {c.disaggregated.words}."
+        )
     gone = [f"{x.count} at {x.precision} ({x.reason})" for x in s.candidates.ruled_out]
     if c.too_slow:
         gone.append(f"{c.too_slow} too slow at any batch")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.inference.layout import Layout, mistakes
 from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica, replica
@@ -36,6 +37,14 @@ USEFUL = {
     "facility_w": "facility power",
 }
 
+PRICES = {
+    "rental_1yr_usd_per_s": "1-year contract",
+    "rental_3yr_usd_per_s": "3-year rental",
+    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
+    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
+}
+"""Prices in the order in which they are looked for."""
+
 
 @dataclass(frozen=True)
 class RuledOut:
@@ -55,7 +64,7 @@ class Candidates:
 
     steps: tuple[StepTime, ...]
     most: Array
-    by_memory: Array
+    by_memory: NDArray[np.bool_]
     ruled_out: tuple[RuledOut, ...]
 
 
@@ -74,15 +83,6 @@ def not_known(chip: Accelerator) -> list[str]:
 def has_price(chip: Accelerator) -> bool:
     """Whether any price of an hour of the chip is known."""
     return any(getattr(chip, name) is not None for name in PRICES)
-
-
-PRICES = {
-    "rental_1yr_usd_per_s": "1-year contract",
-    "rental_3yr_usd_per_s": "3-year rental",
-    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
-    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
-}
-"""Prices in the order in which they are looked for."""
 
 
 def candidates(
@@ -184,7 +184,8 @@ def _check(model: Model, chip: Accelerator, load: Load, precision: str | None) -
     if not has:
         found.append(Mistake(where, 0, "peak arithmetic", "not known", "no precision of this chip has a stated speed"))
     elif precision and precision != "int4" and precision not in has:
-        message = f"{chip.name} has no arithmetic at {precision}, or none is known; it has {', '.join(has)}, and int4 for weights alone"
+        known = f"{', '.join(has)}, and int4 for weights alone"
+        message = f"{chip.name} has no arithmetic at {precision}, or none is known; it has {known}"
         found.append(Mistake(where, 0, "precision", precision, message))
     if load.most_context > model.context_tokens:
         message = f"input and output together; {model.name} takes at most {model.context_tokens:,}"

@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.inference.candidates import NODE
 from ampacity.inference.replica import PCIE_BYTES_PER_S, Replica
-from ampacity.inference.steady import Load, steady
+from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.survey import Operation, Survey
 from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import Accelerator
+
+Rows = NDArray[np.int64]
 
 MOST_BUSY = 0.9
 """Share of time that a prefill replica may work: beyond it queues grow without use."""
@@ -64,20 +67,17 @@ class Disaggregated:
 def disaggregated(s: Survey, ttft_s: float = float("inf"), tpot_s: float = float("inf")) -> Disaggregated | None:
     """The best pair of a survey's replicas under a service level, or None if there is none.
 
-    Precisions are not mixed: the cache of one side is read by the other.
+    Both sides are chosen by what a chip of each does alone. Precisions are not mixed: one side reads the other's cache.
     """
-    found = []
-    load, b = s.load, s.at.requests
-    guess = load.draft_tokens * load.draft_cost
-    checked = b * load.draft_tokens
-    decoding_s = s.stack.seconds(b, b * load.mean_context, checked, checked * load.mean_context)
-    decoding_s = (decoding_s + (guess * s.stack.seconds(b, b * load.mean_context) if guess else 0.0)) / load.tokens_per_iteration
     kinds = [(step.replica.precision, step.replica.kv_bytes) for step in s.candidates.steps]
+    decoding_s, prompts = _decoding_s(s), _prompts(s)
+    found = []
     for kind in dict.fromkeys(kinds):
         rows = np.array([i for i, k in enumerate(kinds) if k == kind])
-        pair = _pair(s, rows, decoding_s, ttft_s, tpot_s)
-        if pair is not None:
-            found.append(pair)
+        decode = _decode(s, rows, decoding_s, ttft_s, tpot_s)
+        prefill = None if decode is None else _prefill(s, rows, prompts, decode, ttft_s)
+        if decode is not None and prefill is not None:
+            found.append(_together(s, prefill, decode))
     return max(found, key=lambda pair: pair.tokens_per_s_per_chip, default=None)
 
 
@@ -100,62 +100,31 @@ def _links(r: Replica) -> int:
     return r.layout.tensor * r.layout.pipeline
 
 
-def _pair(s: Survey, rows: Array, decoding_s: Array, ttft_s: float, tpot_s: float) -> Disaggregated | None:
-    decode_load = _decode_only(s.load)
-    requests = s.at.requests
-    tpot = decoding_s[rows]
-    served = np.where(tpot <= tpot_s, requests[rows] / (tpot * s.load.output_tokens) / s.chips[rows], 0.0)
-    if not served.any():
-        return None
-    row, i = np.unravel_index(int(served.argmax()), served.shape)
-    d = int(rows[row])
-    target = s.candidates.steps[d]
-    per_decode = float(served[row, i])
-    best: tuple[float, int, float, float, float, float, float, str] | None = None
-    prefill_s, prompts = _prefill(s)
-    for p in rows:
-        source = s.candidates.steps[p]
-        moved, link = transfer_s(s.load, source.replica, target.replica, s.chip)
-        request, token, _ = source.coefficients.first
-        fixed = float(prefill_s[p]) + moved + request + token * s.load.input_tokens
-        busy = _busy(float(prefill_s[p]), ttft_s - fixed)
-        rate = busy * float(prompts[p]) / float(prefill_s[p]) / source.replica.accelerators
-        if busy > 0 and (best is None or rate > best[0]):
-            waits = fixed + float(prefill_s[p]) * busy / (2 * (1 - busy))
-            best = (rate, int(p), busy, waits, float(prefill_s[p]), float(prompts[p]), moved, link)
-    if best is None:
-        return None
-    per_prefill, p, busy, first_s, iteration_s, many, moved, link = best
-    step_p = s.candidates.steps[p]
-    at_tpot = float(tpot[row, i])
-    rate = s.load.output_tokens / (1 / per_prefill + 1 / per_decode)
-    one, other = step_p.replica.accelerators, target.replica.accelerators
-    replicas, whole = _whole(per_prefill * one, per_decode * other, one, other)
-    held = int(requests[d, i])
-    own = Operation(target, decode_load, held, first_s, at_tpot, per_decode * s.load.output_tokens)
-    return Disaggregated(
-        prefill=step_p,
-        prompts=many,
-        busy=busy,
-        prefill_s=iteration_s,
-        decode=own,
-        transfer_s=moved,
-        link=link,
-        ttft_s=first_s,
-        tpot_s=at_tpot,
-        prefill_chips_per_decode_chip=per_decode / per_prefill,
-        replicas=replicas,
-        tokens_per_s_per_chip=rate,
-        whole_tokens_per_s_per_chip=whole * s.load.output_tokens,
-    )
+@dataclass(frozen=True)
+class _Prefill:
+    """A prefill replica that is busy for a share of time; requests_per_s: of each chip of it. ttft_s: its requests'."""
+
+    step: StepTime
+    prompts: float
+    iteration_s: float
+    busy: float
+    requests_per_s: float
+    ttft_s: float
+    transfer_s: float
+    link: str
 
 
-def _decode_only(load: Load) -> Load:
-    """The load of a replica to which prompts come ready: one token of each is left to compute."""
-    return replace(load, cached_tokens=load.input_tokens - 1)
+def _decoding_s(s: Survey) -> Array:
+    """Time per output token of every candidate at every batch, where no prompt comes in between. [s]"""
+    load, b = s.load, s.at.requests
+    guessed = b * load.draft_tokens
+    step_s = s.stack.seconds(b, b * load.mean_context, guessed, guessed * load.mean_context)
+    if load.draft_tokens and load.draft_cost:
+        step_s = step_s + load.draft_tokens * load.draft_cost * s.stack.seconds(b, b * load.mean_context)
+    return np.asarray(step_s / load.tokens_per_iteration)
 
 
-def _prefill(s: Survey) -> tuple[Array, Array]:
+def _prompts(s: Survey) -> tuple[Array, Array]:
     """Time of an iteration of prompts alone on every replica [s], and the prompts that it finishes."""
     many = max(s.load.token_budget // s.load.uncached_tokens, 1)
     passes = max(s.load.uncached_tokens / s.load.token_budget, 1.0)
@@ -163,7 +132,63 @@ def _prefill(s: Survey) -> tuple[Array, Array]:
     p = many * s.load.uncached_tokens / passes * stages
     a = many * s.load.attended / passes * stages
     times = s.stack.seconds(0.0, 0.0, p, a) * passes
-    return np.asarray(times)[:, 0], np.broadcast_to(many * stages, times.shape)[:, 0]
+    return times[:, 0], np.broadcast_to(many * stages, times.shape)[:, 0]
+
+
+def _decode(s: Survey, rows: Rows, decoding_s: Array, ttft_s: float, tpot_s: float) -> Operation | None:
+    """The decoding replica that serves most per chip; its TTFT is not known yet.
+
+    What a first token waits for beside the engine grows with the requests in flight: it may take half of TTFT.
+    """
+    tpot, requests = decoding_s[rows], s.at.requests[rows]
+    client_s = s.stack.coefficients.first[2][rows] * requests  # type: ignore[index]
+    rate = np.where((tpot <= tpot_s) & (client_s <= ttft_s / 2), requests / tpot / s.chips[rows], 0.0)
+    if not rate.any():
+        return None
+    row, i = np.unravel_index(int(rate.argmax()), rate.shape)
+    step, held = s.candidates.steps[rows[row]], int(s.at.requests[rows[row], i])
+    # a replica to which prompts come ready has one token of each left to compute
+    load = replace(s.load, cached_tokens=s.load.input_tokens - 1)
+    return Operation(step, load, held, float("nan"), float(tpot[row, i]), float(rate[row, i]))
+
+
+def _prefill(s: Survey, rows: Rows, prompts: tuple[Array, Array], decode: Operation, ttft_s: float) -> _Prefill | None:
+    """The prefill replica that takes most requests per chip, as busy as the time to the first token lets it be."""
+    found = []
+    for i in rows:
+        step, service_s = s.candidates.steps[i], float(prompts[0][i])
+        moved_s, link = transfer_s(s.load, step.replica, decode.replica, s.chip)
+        request, token, client = step.coefficients.first
+        fixed_s = service_s + moved_s + request + token * s.load.input_tokens + client * decode.requests
+        busy = _busy(service_s, ttft_s - fixed_s)
+        if busy <= 0:
+            continue
+        first_s = fixed_s + service_s * busy / (2 * (1 - busy))
+        rate = busy * float(prompts[1][i]) / service_s / step.replica.accelerators
+        found.append(_Prefill(step, float(prompts[1][i]), service_s, busy, rate, first_s, moved_s, link))
+    return max(found, key=lambda p: p.requests_per_s, default=None)
+
+
+def _together(s: Survey, p: _Prefill, decode: Operation) -> Disaggregated:
+    tokens = s.load.output_tokens
+    per_decode = decode.tokens_per_s_per_chip / tokens
+    one, other = p.step.replica.accelerators, decode.replica.accelerators
+    replicas, whole = _whole(p.requests_per_s * one, per_decode * other, one, other)
+    return Disaggregated(
+        prefill=p.step,
+        prompts=p.prompts,
+        busy=p.busy,
+        prefill_s=p.iteration_s,
+        decode=replace(decode, ttft_s=p.ttft_s),
+        transfer_s=p.transfer_s,
+        link=p.link,
+        ttft_s=p.ttft_s,
+        tpot_s=decode.tpot_s,
+        prefill_chips_per_decode_chip=per_decode / p.requests_per_s,
+        replicas=replicas,
+        tokens_per_s_per_chip=tokens / (1 / p.requests_per_s + 1 / per_decode),
+        whole_tokens_per_s_per_chip=whole * tokens,
+    )
 
 
 def _busy(service_s: float, slack_s: float) -> float:

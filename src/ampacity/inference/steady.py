@@ -48,7 +48,7 @@ class Load:
             (self.output_tokens < 2, f"{self.output_tokens} output tokens: time per output token needs at least 2"),
             (
                 not 0 <= self.cached_tokens < max(self.input_tokens, 1),
-                f"{self.cached_tokens} cached tokens: from 0 to {self.input_tokens - 1}, as the last is always computed",
+                f"{self.cached_tokens} cached tokens: from 0 to {self.input_tokens - 1}; the last is always computed",
             ),
             (self.token_budget < 1, f"a token budget of {self.token_budget}: at least 1"),
             (self.draft_tokens < 0, f"{self.draft_tokens} draft tokens: at least 0"),
@@ -138,12 +138,12 @@ def steady(step: StepTime, load: Load, requests: ArrayLike, *, beside_engine: bo
     beside = decoding * others if load.mixed else np.zeros_like(decoding)
     own = np.minimum(1 + prompts * others, np.maximum(room / load.uncached_tokens, prompts / share))
     kinds = (np.zeros_like(decoding), prompts / share, own)
-    decode, prefill, first = (
-        _iteration(load, stages, beside if i else decoding, kind) for i, kind in enumerate(kinds)
-    )
+    decode, prefill, first = (_iteration(load, stages, beside if i else decoding, kind) for i, kind in enumerate(kinds))
     decode_s, prefill_s, first_s = _seconds(load, step, decode, prefill, first)
     # parts of a batch cannot overtake each other in a pipeline: one with a prompt delays all of them
-    prompted = np.maximum(share * others, 1 - (1 - np.minimum(share * others, 1)) * (1 - np.minimum(share, 1)) ** (stages - 1))
+    prompted = np.maximum(
+        share * others, 1 - (1 - np.minimum(share * others, 1)) * (1 - np.minimum(share, 1)) ** (stages - 1)
+    )
     iteration_s = decode_s + prompted * (prefill_s - decode_s if load.mixed else prefill_s)
     passes = np.maximum(load.uncached_tokens / room, 1.0)
     queued = np.maximum(c / prompts - rounds - np.ceil(passes) - LAG * others, 0.0)
