@@ -78,9 +78,11 @@ def models_view() -> View:
     lines = [f"  {'':<26} " + " ".join(f"{h:>9}" for h in heads) + "  status"]
     for row in lookup.table("models"):
         size = [digits(float(row[f"parameters_{k}"]) / 1e9) + " B" for k in ("total", "active")]
-        cells = [*size, row["layers"], row["attention"], row["context_tokens"]]
+        layers = f"{row['full_layers']}/{row['layers']}" if row["full_layers"] else row["layers"]
+        cells = [*size, layers, row["attention"], row["context_tokens"]]
         lines.append(f"  {row['model']:<26} " + " ".join(f"{c:>9}" for c in cells) + f"  {row['status']}")
-    lines.append("\n  shape and source: ampacity show models NAME")
+    lines.append("\n  layers 15/60: 15 of 60 attend to the whole context, the others to a window or a fixed state")
+    lines.append("  shape and source: ampacity show models NAME")
     return View("\n".join(lines), {"models": {name: lookup.model(name) for name in lookup.model_names()}})
 
 
