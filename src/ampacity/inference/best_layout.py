@@ -6,9 +6,11 @@ It says in words why: what keeps the best from more, what comes next and by how 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
+from ampacity.inference.candidates import Options
 from ampacity.inference.disaggregated import Disaggregated, disaggregated
 from ampacity.inference.stack import stacked
 from ampacity.inference.steady import Load, Steady, steady
@@ -54,9 +56,9 @@ def best_layout(
     load: Load | None = None,
     engine: str = "vllm",
     precision: str | None = None,
-    **options: object,
+    **options: Unpack[Options],
 ) -> Choice:
-    """Search all layouts and batches. load: absent: 1,024 tokens in and out. options: as of `candidates`.
+    """Search all layouts and batches. load: absent: 1,024 tokens in and out. options: `Options`.
 
     Raises Mistakes that say which constraint fails and what would satisfy it: figures that are not known, a precision
     that the chip lacks, a model that fits nowhere, a service level that nothing meets.

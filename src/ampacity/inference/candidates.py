@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,18 @@ PRICES = {
     "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
 }
 """Prices in the order in which they are looked for."""
+
+
+class Options(TypedDict, total=False):
+    """What an engine may be told beside a layout.
+
+    kv_precision: of the cache; absent: bf16 beside bf16 weights, else fp8. most_sequences: decoded at once with each
+    copy of attention. memory_share: of a chip's memory, taken for weights and cache [0 to 1].
+    """
+
+    kv_precision: str
+    most_sequences: int
+    memory_share: float
 
 
 @dataclass(frozen=True)
@@ -91,25 +104,23 @@ def candidates(
     load: Load,
     engine: str = "vllm",
     precision: str | None = None,
-    kv_precision: str | None = None,
-    most_sequences: int = MOST_SEQUENCES,
-    memory_share: float = MEMORY_SHARE,
+    **options: Unpack[Options],
 ) -> Candidates:
     """Every replica that fits, over the fast link or, if none does, over as many nodes as it takes.
 
-    precision: of the weights; absent: all that the chip has. kv_precision: absent: bf16 beside bf16 weights, else fp8.
-    Raises Mistakes if a figure is not known or zero, the chip lacks the precision, or nothing fits.
+    precision: of the weights; absent: all that the chip has. Raises Mistakes if a figure is not known or zero, the chip
+    lacks the precision, or nothing fits.
     """
     _check(model, chip, load, precision)
     steps: list[StepTime] = []
     memory: list[float] = []
     out: list[RuledOut] = []
     for weights in (precision,) if precision else precisions(chip):
-        kv = kv_precision or ("bf16" if weights == "bf16" else "fp8")
+        kv = options.get("kv_precision") or ("bf16" if weights == "bf16" else "fp8")
         fits, too_small = 0, 0
         for sizes in _sizes(chip):
             for layout in layouts(model, sizes):
-                r = replica(model, chip, weights, kv, layout, engine, memory_share)
+                r = replica(model, chip, weights, kv, layout, engine, options.get("memory_share", MEMORY_SHARE))
                 if (held := most_requests(r, load)) < 1:
                     too_small += 1
                     continue
@@ -123,7 +134,7 @@ def candidates(
     if not steps:
         raise Mistakes([_nothing_fits(model, chip, load)])
     groups = np.array([step.replica.layout.data * step.replica.layout.pipeline for step in steps])
-    held_by_memory, held_by_engine = np.array(memory), most_sequences * groups
+    held_by_memory, held_by_engine = np.array(memory), options.get("most_sequences", MOST_SEQUENCES) * groups
     most = np.minimum(held_by_memory, held_by_engine)
     return Candidates(tuple(steps), most, held_by_memory <= held_by_engine, tuple(out))
 

@@ -141,7 +141,7 @@ def _decode(s: Survey, rows: Rows, decoding_s: Array, ttft_s: float, tpot_s: flo
     What a first token waits for beside the engine grows with the requests in flight: it may take half of TTFT.
     """
     tpot, requests = decoding_s[rows], s.at.requests[rows]
-    client_s = s.stack.coefficients.first[2][rows] * requests  # type: ignore[index]
+    client_s = np.asarray(s.stack.coefficients.first)[2][rows] * requests
     rate = np.where((tpot <= tpot_s) & (client_s <= ttft_s / 2), requests / tpot / s.chips[rows], 0.0)
     if not rate.any():
         return None

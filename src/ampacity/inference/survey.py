@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
-from ampacity.inference.candidates import Candidates, candidates
+from ampacity.inference.candidates import Candidates, Options, candidates
 from ampacity.inference.coefficients import Coefficients
 from ampacity.inference.replica import Replica
 from ampacity.inference.stack import stacked
@@ -76,14 +77,14 @@ def survey(
     load: Load | None = None,
     engine: str = "vllm",
     precision: str | None = None,
-    **options: object,
+    **options: Unpack[Options],
 ) -> Survey:
-    """Survey every candidate. load: absent: 1,024 tokens in and out. options: as of `candidates`.
+    """Survey every candidate. load: absent: 1,024 tokens in and out. options: `Options`.
 
     Raises Mistakes as `candidates` does.
     """
     load = load or usual_load(engine)
-    found = candidates(model, chip, load, engine, precision, **options)  # type: ignore[arg-type]
+    found = candidates(model, chip, load, engine, precision, **options)
     stack = stacked(found.steps)
     shares = np.linspace(0.0, 1.0, BATCHES)
     requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)
