@@ -163,12 +163,12 @@ def _words(s: Survey, c: Choice) -> list[str]:
     if c.others:
         less = 1 - c.others[0].tokens_per_s_per_chip / c.best.tokens_per_s_per_chip
         held = {"nothing": ""}.get(c.others[0].binds, f", held by {c.others[0].binds}")
-        said.append(f"Next comes {_named(c.others[0])}, {less:.1%} less{held}.")
+        said.append(f"Next comes {_named(c.others[0])}, {100 * less:.1f} % less{held}.")
     if c.disaggregated is not None:
         more = c.disaggregated.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
         word = "more" if more > 0 else "less"
         said.append(
-            f"Prefill and decoding on chips of their own would serve {abs(more):.0%} {word}: {c.disaggregated.words}."
+            f"Prefill and decoding on chips of their own would serve {100 * abs(more):.0f} % {word}: {c.disaggregated.words}."
         )
     gone = [f"{x.count} at {x.precision} ({x.reason})" for x in s.candidates.ruled_out]
     if c.too_slow:

@@ -46,7 +46,9 @@ def expected_error(label: str, accelerator: str, model: str) -> Expected:
     if label == FAMILY:
         return _expected(ACCELERATOR, row, "with accelerators left out")
     p90 = float(row["tpot_p90"])
-    return Expected("none", None, None, f"TPOT never held against measurements here; count on more than {p90:.0%} off")
+    return Expected(
+        "none", None, None, f"TPOT never held against measurements here; count on more than {100 * p90:.0f} % off"
+    )
 
 
 def serving_errors_view(by: str | None = None) -> View:
@@ -56,10 +58,12 @@ def serving_errors_view(by: str | None = None) -> View:
     rows = [row for row in lookup.table("serving_errors") if row["by"] == (by or "all")]
     lines = ["error of the serving model against measurements: median and 90th percentile, absolute", ""]
     wide = max(len(row["level"]) for row in rows)
-    head = "  ".join(f"{name.upper() if name != 'throughput' else name:>15}" for name in FIGURES)
+    head = "  ".join(f"{name.upper() if name != 'throughput' else name:>18}" for name in FIGURES)
     lines.append(f"  {'left out of the fit':<24} {'':<{wide}} {'points':>7}  {head}")
     for row in rows:
-        cells = "  ".join(f"{float(row[f'{f}_median']):>6.1%} {float(row[f'{f}_p90']):>8.1%}" for f in FIGURES)
+        cells = "  ".join(
+            f"{100 * float(row[f'{f}_median']):>6.1f} % {100 * float(row[f'{f}_p90']):>8.1f} %" for f in FIGURES
+        )
         lines.append(f"  {row['split']:<24} {row['level']:<{wide}} {int(row['points']):>7,}  {cells}")
     lines.append("\n  " + _source())
     return View("\n".join(lines), {"by": by or "all", "errors": [_numbers(row) for row in rows]})
@@ -83,4 +87,6 @@ def _row(split: str, by: str, level: str) -> dict[str, str]:
 
 def _expected(split: str, row: dict[str, str], of: str) -> Expected:
     median, p90 = float(row["tpot_median"]), float(row["tpot_p90"])
-    return Expected(split, median, p90, f"TPOT off by {median:.0%} (median), {p90:.0%} (nine in ten within), {of}")
+    return Expected(
+        split, median, p90, f"TPOT off by {100 * median:.0f} % (median), {100 * p90:.0f} % (nine in ten within), {of}"
+    )
