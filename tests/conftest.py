@@ -1,4 +1,4 @@
-"""What tests share: running the command as people do, in a process of its own."""
+"""What tests share: running the command as people do, in a process of its own; and where shared traces lie."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def ampacity(tmp_path: Path) -> Ampacity:
 
 
 @pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run `ampacity ARGS` in this process: exit code, standard output, standard error."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        from ampacity.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["ampacity", *args])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
 def answer(ampacity: Ampacity) -> Callable[..., Any]:
     """The JSON that `ampacity ARGS --json -` writes."""
 
@@ -44,3 +60,17 @@ def answer(ampacity: Ampacity) -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """`shared("demand/mooncake/...")`: a file of the data that lies beside the project; the test skips without it."""
+    root = Path(os.environ.get("AMPACITY_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+    def find(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            pytest.skip(f"no {name} beside the project (AMPACITY_DATA names another folder)")
+        return path
+
+    return find

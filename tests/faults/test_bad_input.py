@@ -731,7 +731,6 @@ def test_a_chip_of_ones_own_without_figures_says_each_that_is_missing(write: Cal
         "placements: {code: {accelerator: ours, precision: fp8}}\n"
     )
     assert {(m.line, m.key, m.message) for m in mistakes(write(text))} == {
-        (2, "accelerators.ours", "its efficiency is not known; give `efficiency: 40 %`"),
         (4, "placements.code.precision", "ours has no known peak at fp8; none is known"),
         (4, "placements.code.accelerator", "its memory is not known; give hbm_size and hbm_bandwidth"),
     }

@@ -122,7 +122,7 @@ def test_both_sides_of_a_disaggregated_deployment_keep_pace(model: Models, chip:
     s = survey(model(name), chip(part), Load(4000, 500))
     d = disaggregated(s, 3.0, 0.05)
     assert d is not None
-    assert d.ttft_s <= 3.0
+    assert d.ttft_s <= 3.0 * (1 + 1e-9)  # the queue is let fill what is left of it
     assert d.tpot_s <= 0.05
     # of one chip in all, so many prefill and the rest decode; both do as many requests a second
     prefilling = d.prefill_chips_per_decode_chip / (1 + d.prefill_chips_per_decode_chip)

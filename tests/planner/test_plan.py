@@ -91,11 +91,11 @@ def _certain(found: object) -> object:
     return found
 
 
-def test_more_takers_and_more_active_hours_move_limits_down_and_efficiency_moves_them_up(planned: Plan) -> None:
+def test_more_takers_and_more_active_hours_move_limits_down_and_speed_moves_them_up(planned: Plan) -> None:
     movers = {m.path.rsplit(".", 1)[-1]: m.factor for m in planned.movers}
     assert movers["takers"] < 1
     assert movers["active_share"] < 1
-    assert movers["efficiency"] > 1
+    assert movers["speed"] > 1
 
 
 def test_every_range_moves_from_world_to_world_under_its_path(ours: Ours) -> None:

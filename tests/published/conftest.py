@@ -1,13 +1,13 @@
-"""Replicas of catalog models on catalog chips, at any share of the roofline."""
+"""Catalog models on catalog chips."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from ampacity.inference.roofline import Replica, replica
+from ampacity.inference.replica import replica
+from ampacity.inference.step_time import StepTime, step_time
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
@@ -20,11 +20,11 @@ def chip() -> Callable[[str], Accelerator]:
 
 
 @pytest.fixture(scope="session")
-def on(chip: Callable[[str], Accelerator]) -> Callable[..., Replica]:
-    """`on("llama-3.1-70b", "h100-sxm", 8, "fp8", "fp8", efficiency=0.5)`."""
+def on(chip: Callable[[str], Accelerator]) -> Callable[..., StepTime]:
+    """`on("llama-3.1-70b", "h100-sxm", 8, "fp8", "fp8", "vllm")`."""
 
-    def make(model: str, name: str, count: int, precision: str, kv: str, efficiency: float) -> Replica:
+    def make(model: str, name: str, count: int, precision: str, kv: str, engine: str, speed: float = 1.0) -> StepTime:
         shape = Model.model_validate({"name": model, **lookup.model(model)})
-        return replace(replica(shape, chip(name), precision, kv, count), efficiency=efficiency)
+        return step_time(replica(shape, chip(name), precision, kv, count, engine), speed=speed)
 
     return make

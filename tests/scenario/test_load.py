@@ -297,7 +297,7 @@ def test_every_grid_of_the_catalog_can_be_had_by_its_name(name: str) -> None:
 
 def test_an_accelerator_of_ones_own_needs_no_catalog(over_laptop: Over) -> None:
     path = over_laptop(
-        "accelerators: {ours: {fp8_dense: 1 PFLOP/s, hbm_size: 96 GB, hbm_bandwidth: 3 TB/s, efficiency: 40 %}}\n"
+        "accelerators: {ours: {fp8_dense: 1 PFLOP/s, hbm_size: 96 GB, hbm_bandwidth: 3 TB/s, speed: 0.8}}\n"
         "contracts: {server: {deliveries: [{site: here, accelerator: ours, quantity: 8}]}}\n"
         "placements: {code: {accelerator: ours}}\n"
     )
@@ -305,8 +305,8 @@ def test_an_accelerator_of_ones_own_needs_no_catalog(over_laptop: Over) -> None:
 
 
 def test_a_catalog_accelerator_may_be_corrected_in_one_figure() -> None:
-    chip = load("laptop", sets=["accelerators.h100-sxm.efficiency=55 %"]).accelerator("h100-sxm")
-    assert chip.efficiency is not None and chip.efficiency.value == 0.55
+    chip = load("laptop", sets=["accelerators.h100-sxm.speed=1.1"]).accelerator("h100-sxm")
+    assert chip.speed.value == 1.1
     assert chip.hbm_bytes is not None and chip.hbm_bytes.value == 80e9
 
 

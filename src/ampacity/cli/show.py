@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -199,3 +200,43 @@ def orbit(
     write_json(json, data)
     if json != "-":
         typer.echo(orbit_text(data))
+
+
+@app.command()
+def trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, a log, or a folder of sessions.")],
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Its format, if not told by content.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Any malformed row is an error.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write it as .parquet, .jsonl (Mooncake) or .csv (TraceLab replay)."
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """A trace of requests: whose load, how much of it cached, how bursty; logs are read for counts and times only."""
+    from ampacity.cli.screen import write_json
+    from ampacity.demand.traces import read
+    from ampacity.demand.traces.servegen import read_windows
+    from ampacity.demand.traces.write import write
+    from ampacity.reporting.trace_view import trace_view, windows_view
+
+    name = format or read.detect(file)
+    if name == read.WINDOWS and out is None:
+        windows = read_windows(file)
+        if strict and windows.malformed.count:
+            raise windows.malformed.as_error(str(file))
+        view = windows_view(windows)
+    else:
+        found = read.read(file, name, strict)
+        view = trace_view(found)
+        if out is not None:
+            wrote = write(found, out)
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+        if out is not None:
+            typer.echo(f"\n  written as {wrote}: {out}")

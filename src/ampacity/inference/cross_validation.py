@@ -9,6 +9,8 @@ from zlib import crc32
 import numpy as np
 
 from ampacity.inference.fit import Fit, Rows, Table, fit, predicted
+from ampacity.inference.offline import OfflinePoint
+from ampacity.inference.published import Point
 from ampacity.inference.work import Array
 
 FOLDS = 8
@@ -19,26 +21,32 @@ FORWARD_FROM = "2026-03"
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of one split: predicted over measured, less one, of each point; NaN for points it does not predict."""
+    """Errors of one split: predicted over measured, less one, of each point; NaN for points it does not predict.
+
+    offline: of the throughput of the offline points.
+    """
 
     split: str
     tpot: Array
     ttft: Array
     throughput: Array
+    offline: Array
 
 
 def validate(t: Table, whole: Fit) -> Iterator[Errors]:
     """The errors of every split of SPLITS, in turn. `whole` is the fit to all rows, from which the others start."""
+    every: list[Point | OfflinePoint] = [*t.points, *t.offline]
     yield _errors(t, "in sample", predicted(t, whole))
     for split, folds in (
-        (SPLITS[1], _folds([p.group for p in t.points], FOLDS)),
-        (SPLITS[2], _folds([p.model for p in t.points], None)),
-        (SPLITS[3], _folds([p.accelerator for p in t.points], None)),
-        (SPLITS[4], _later([p.month for p in t.points])),
+        (SPLITS[1], _folds([p.group for p in every], FOLDS)),
+        (SPLITS[2], _folds([p.model for p in every], None)),
+        (SPLITS[3], _folds([p.accelerator for p in every], None)),
+        (SPLITS[4], _later([p.month for p in t.points] + [""] * len(t.offline))),
     ):
-        found = np.full(2 * len(t.points), np.nan)
+        found = np.full(len(t.measured), np.nan)
         for fold in np.unique(folds[folds >= 0]):
-            out = np.concatenate([folds == fold, folds == fold])
+            left_out = folds == fold
+            out = np.concatenate([left_out[: len(t.points)], left_out])
             seen = fit(t, np.flatnonzero(~out), start=None if split == SPLITS[4] else whole, steps=12)
             found[out] = predicted(t, seen)[out]
         yield _errors(t, split, found)
@@ -50,13 +58,14 @@ def _errors(t: Table, split: str, predicted_s: Array) -> Errors:
 
     def per_request(s: Array) -> Array:
         """Requests' duration; with a fixed number in flight, throughput is as one over it (Little's law). [s]"""
-        return np.asarray(s[n:] + (tokens - 1) * s[:n])
+        return np.asarray(s[n : 2 * n] + (tokens - 1) * s[:n])
 
     return Errors(
         split,
         predicted_s[:n] / t.measured[:n] - 1,
-        predicted_s[n:] / t.measured[n:] - 1,
+        predicted_s[n : 2 * n] / t.measured[n : 2 * n] - 1,
         per_request(t.measured) / per_request(predicted_s) - 1,
+        t.measured[2 * n :] / predicted_s[2 * n :] - 1,
     )
 
 

@@ -1,9 +1,10 @@
 """The fit of an iteration's coefficients to measured points: least squares on the logarithm, with shrinkage.
 
-Every point's TPOT and TTFT are a sum over the paths of an iteration, each an ideal time times a cost whose logarithm
-is a sum of shifts (see `coefficients.py`). Shifts of engines, accelerators, versions and precisions are drawn towards
-zero, the harder the more of them there are, so that what a few rows say does not travel far. Outliers count linearly
-(soft L1). Nothing is drawn at random, so the same rows give the same coefficients up to rounding.
+Every point's TPOT and TTFT, and the time per token of an offline one, are a sum over the paths of an iteration, each an
+ideal time times a cost whose logarithm is a sum of shifts (see `coefficients.py`). Shifts of engines, accelerators,
+versions and precisions are drawn towards zero, the harder the more of them there are, so that what a few rows say does
+not travel far. Outliers count linearly (soft L1). Nothing is drawn at random, so the same rows give the same
+coefficients up to rounding.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from numpy.typing import NDArray
 from ampacity.inference.coefficients import FACTORS, FIRST, PRECISION_PATHS
 from ampacity.inference.compositions import compositions
 from ampacity.inference.loop import Protocol, schedule
+from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
 from ampacity.inference.published import Point
 from ampacity.inference.replica import replica
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
-from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.model import Model
 
 Rows = NDArray[np.int64]
 ALL_PATHS = PATHS + FIRST
@@ -33,6 +32,8 @@ START = (0.8, 0.6, 0.6, 0.5, 0.5, 0.3, 0.4, 0.5, 2.5, 8.0, 8.0, 6.0, 0.5, 40.0, 
 """Where the fit starts and where little data leaves it: efficiencies, then costs in the paths' own units."""
 TTFT_WEIGHT = 0.2
 """Of a row's TTFT against its TPOT: queues make it much noisier."""
+OFFLINE_WEIGHT = 3.0
+"""Of an offline throughput against one row's TPOT: there are few."""
 OUTLIER = 0.1
 """Relative error from which on a row counts linearly."""
 MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
@@ -43,11 +44,12 @@ class Table:
     """Points as sums over typical iterations.
 
     at: ideal time or count of each path [s], a row an iteration, weighted. row: of which measured number (points' TPOT
-    first, then their TTFT). measured: those numbers [s]. weight: of each. level: of each number, by factor, the index
-    into `levels`.
+    first, then their TTFT, then the time per token of the offline ones). measured: those numbers [s]. weight: of each.
+    level: of each number, by factor, the index into `levels`.
     """
 
     points: tuple[Point, ...]
+    offline: tuple[OfflinePoint, ...]
     at: Array
     row: Rows
     measured: Array
@@ -64,9 +66,9 @@ class Fit:
     rows: int
 
 
-def table(points: Sequence[Point]) -> Table:
+def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Table:
     """Run the protocol of every point and lay out what its numbers are sums of."""
-    n = len(points)
+    n, m = len(points), len(offline)
     blocks, rows = [], []
     for i, point in enumerate(points):
         typical, at = _typical(point)
@@ -77,26 +79,47 @@ def table(points: Sequence[Point]) -> Table:
             block[:, : len(PATHS)] = at.T * typical[:, column : column + 1]
             blocks += [block, first] if of >= n else [block]
             rows += [of] * (len(typical) + (of >= n))
-    names = {
-        "all": ["all"] * n,
-        "engine": [p.engine for p in points],
-        "accelerator": [p.accelerator for p in points],
-        "version": [f"{p.engine} {p.version}" for p in points],
-        "precision": [p.precision for p in points],
-    }
-    levels, level = {}, {}
-    for factor in FACTORS:
-        found, index = np.unique(names[factor], return_inverse=True)
-        levels[factor], level[factor] = tuple(str(x) for x in found), np.concatenate([index, index])
+    for i, full in enumerate(offline):
+        r = replica_of(full)
+        b, k, p, a = busiest_iteration(full, r)
+        block = np.zeros((1, len(ALL_PATHS)))
+        block[0, : len(PATHS)] = ideal(r, b, k, p, a) * r.accelerators / b
+        blocks.append(block)
+        rows.append(2 * n + i)
+    level, levels = _levels(points, offline)
     return Table(
         points=tuple(points),
+        offline=tuple(offline),
         at=np.concatenate(blocks),
         row=np.array(rows),
-        measured=np.array([p.tpot_s for p in points] + [p.ttft_s for p in points]),
-        weight=np.concatenate([np.ones(n), np.full(n, TTFT_WEIGHT)]),
+        measured=np.array(
+            [p.tpot_s for p in points] + [p.ttft_s for p in points] + [p.seconds_per_token for p in offline]
+        ),
+        weight=np.repeat([1.0, TTFT_WEIGHT, OFFLINE_WEIGHT], [n, n, m]),
         level=level,
         levels=levels,
     )
+
+
+def _levels(
+    points: Sequence[Point], offline: Sequence[OfflinePoint]
+) -> tuple[dict[str, Rows], dict[str, tuple[str, ...]]]:
+    """Level of each measured number, and the levels there are, by factor."""
+    n, m = len(points), len(offline)
+    every: list[Point | OfflinePoint] = [*points, *offline]
+    names = {
+        "all": ["all"] * (n + m),
+        "engine": [p.engine for p in points] + [ENGINE] * m,
+        "accelerator": [p.accelerator for p in every],
+        "version": [f"{p.engine} {p.version}" for p in points] + [f"{ENGINE} {VERSION}"] * m,
+        "precision": [p.precision for p in every],
+    }
+    level, levels = {}, {}
+    for factor in FACTORS:
+        found, index = np.unique(names[factor], return_inverse=True)
+        level[factor] = np.concatenate([index[:n], index])
+        levels[factor] = tuple(str(x) for x in found)
+    return level, levels
 
 
 def parameters(t: Table) -> list[tuple[str, str, str]]:
@@ -105,7 +128,7 @@ def parameters(t: Table) -> list[tuple[str, str, str]]:
 
 
 def predicted(t: Table, f: Fit) -> Array:
-    """TPOT, then TTFT, of every point. [s]"""
+    """TPOT, then TTFT, of every point, then time per token of the offline ones. [s]"""
     return _total(t, f.shifts)[0]
 
 
@@ -194,7 +217,7 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
 def _typical(point: Point) -> tuple[Array, Array]:
     """Typical iterations of a point's protocol, and their ideal times by path."""
     kv = "bf16" if point.precision == "bf16" else "fp8"
-    r = replica(_model(point.model), _chip(point.accelerator), point.precision, kv, point.layout, point.engine)
+    r = replica(model_of(point.model), chip_of(point.accelerator), point.precision, kv, point.layout, point.engine)
     found = _compositions(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady)
     return found, ideal(r, *found[:, :4].T)
 
@@ -215,13 +238,3 @@ def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: st
 @cache
 def _compositions(concurrency: int, inputs: int, outputs: int, engine: str, steady: bool) -> Array:
     return compositions(schedule(protocol(concurrency, inputs, outputs, engine)), steady, concurrency)
-
-
-@cache
-def _model(name: str) -> Model:
-    return Model.model_validate({"name": name, **lookup.model(name)})
-
-
-@cache
-def _chip(name: str) -> Accelerator:
-    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)})

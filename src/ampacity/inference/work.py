@@ -27,7 +27,8 @@ EFFICIENCIES = (
 )
 """Paths whose time is an ideal one over an efficiency in (0, 1]."""
 OVERHEADS = ("kernel_us", "collective_us", "sequence_us", "activation", "iteration_ms")
-"""Paths whose time is a count times a cost: of a kernel, of a layer's collectives, of a sequence and 60 layers, of
+"""Paths whose time is a count times a cost: of a kernel, of a layer's collectives, of a sequence
+of a data group and 60 layers, of
 moving a hidden number so many times, and of an iteration."""
 PATHS = EFFICIENCIES + OVERHEADS
 PAIRS = ((0, 1), (2, 3), (4, 5))
@@ -54,7 +55,7 @@ def ideal(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) ->
             _link_s(r, b + p),
             some * kernels(r.model) * 1e-6,
             some * r.model.layers * 1e-6 * (r.layout.tensor * r.layout.data > 1),
-            b * r.model.layers / 60.0 * 1e-6,
+            b / r.layout.data * r.model.layers / 60.0 * 1e-6,
             (b + p) * r.model.layers * r.model.hidden / r.bytes_per_s,
             some * 1e-3,
         )

@@ -55,15 +55,14 @@ def serving_errors_view(by: str | None = None) -> View:
     """The cross-validated errors, in all or by one of BY. Raises Mistakes for another word."""
     if by is not None and by not in BY:
         raise Mistakes([Mistake("show serving", 0, "--by", by, f"errors are known by {', '.join(BY)}")])
-    rows = [row for row in lookup.table("serving_errors") if row["by"] == (by or "all")]
+    shown = (by,) if by else ("all", "offline")
+    rows = [row for row in lookup.table("serving_errors") if row["by"] in shown]
     lines = ["error of the serving model against measurements: median and 90th percentile, absolute", ""]
     wide = max(len(row["level"]) for row in rows)
     head = "  ".join(f"{name.upper() if name != 'throughput' else name:>18}" for name in FIGURES)
     lines.append(f"  {'left out of the fit':<24} {'':<{wide}} {'points':>7}  {head}")
     for row in rows:
-        cells = "  ".join(
-            f"{100 * float(row[f'{f}_median']):>6.1f} % {100 * float(row[f'{f}_p90']):>8.1f} %" for f in FIGURES
-        )
+        cells = "  ".join(_cell(row, figure) for figure in FIGURES)
         lines.append(f"  {row['split']:<24} {row['level']:<{wide}} {int(row['points']):>7,}  {cells}")
     lines.append("\n  " + _source())
     return View("\n".join(lines), {"by": by or "all", "errors": [_numbers(row) for row in rows]})
@@ -71,7 +70,12 @@ def serving_errors_view(by: str | None = None) -> View:
 
 def _numbers(row: dict[str, str]) -> dict[str, object]:
     words = ("split", "by", "level")
-    return {k: v if k in words else int(v) if k == "points" else float(v) for k, v in row.items()}
+    return {k: v if k in words else int(v) if k == "points" else float(v) if v else None for k, v in row.items()}
+
+
+def _cell(row: dict[str, str], figure: str) -> str:
+    median, p90 = row[f"{figure}_median"], row[f"{figure}_p90"]
+    return f"{100 * float(median):>6.1f} % {100 * float(p90):>7.1f} %" if median else f"{'':>18}"
 
 
 def _source() -> str:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.accelerator import PRECISIONS, Accelerator
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.event import Event
 from ampacity.scenario.job import Job
@@ -167,7 +167,7 @@ def placements_fit_their_accelerators(made: Nouns) -> Iterator[Finding]:
 def _chip_serves(p: Placement, chip: Accelerator, model: Model | None) -> Iterator[Finding]:
     path = ("placements", p.name)
     if chip.flops(p.precision) is None:
-        known = [x for x in BYTES_PER_NUMBER if chip.flops(x) is not None]
+        known = [x for x in PRECISIONS if chip.flops(x) is not None]
         known_words = f"known are {', '.join(known)}" if known else "none is known"
         yield (*path, "precision"), p.precision, f"{chip.name} has no known peak at {p.precision}; {known_words}"
     if chip.hbm_bytes is None or chip.hbm_bytes_per_s is None:
