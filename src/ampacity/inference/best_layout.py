@@ -167,9 +167,8 @@ def _words(s: Survey, c: Choice) -> list[str]:
     if c.disaggregated is not None:
         more = c.disaggregated.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
         word = "more" if more > 0 else "less"
-        said.append(
-            f"Prefill and decoding on chips of their own would serve {100 * abs(more):.0f} % {word}: {c.disaggregated.words}."
-        )
+        apart = f"would serve {100 * abs(more):.0f} % {word}: {c.disaggregated.words}"
+        said.append(f"Prefill and decoding on chips of their own {apart}.")
     gone = [f"{x.count} at {x.precision} ({x.reason})" for x in s.candidates.ruled_out]
     if c.too_slow:
         gone.append(f"{c.too_slow} too slow at any batch")
