@@ -14,6 +14,7 @@ import pytest
 from ampacity.inference.best_layout import Slo
 from ampacity.inference.steady import usual_load
 from ampacity.reporting.serving_view import served, serving_view
+from ampacity.scenario import lookup
 
 Ampacity, Answer = Callable[..., Any], Callable[..., Any]
 
@@ -69,6 +70,19 @@ def test_every_answer_carries_its_label_and_the_error_of_that_label(
     else:
         assert error["tpot_median"] == float(rows[split, by]["tpot_median"])
         assert error["tpot_p90"] == float(rows[split, by]["tpot_p90"])
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "deepseek-r1"])
+def test_every_accelerator_of_the_catalog_gives_numbers_under_a_label_or_says_what_is_not_known(model: str) -> None:
+    for name in lookup.accelerator_names():
+        (found,) = served(model, [name], usual_load("vllm"), Slo(10.0, 0.1))
+        data = serving_view([found]).data
+        assert data["best"]["tokens_per_s_per_chip"] > 0
+        assert data["label"] in ("measured fit", "scaled from family", "datasheet only")
+        claims = lookup.accelerator(name)
+        priced = any(key.endswith("_price") and key != "chip_price" for key in claims)
+        assert (data["cost"]["usd_per_mtok"] is not None) == priced == ("price" not in data["not_known"])
+        assert (data["cost"]["server_j_per_mtok"] is not None) == ("tdp" in claims) == ("TDP" not in data["not_known"])
 
 
 def test_several_accelerators_stand_in_one_table_and_one_picture(ampacity: Ampacity, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ It says in words why: what keeps the best from more, what comes next and by how 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -83,7 +83,7 @@ def choose(s: Survey, slo: Slo) -> Choice:
     apart = disaggregated(s, slo.ttft_s, slo.tpot_s)
     too_slow = int(np.count_nonzero(~meets.any(axis=1)))
     choice = Choice(slo, found[0], tuple(found[1:]), apart, too_slow, ())
-    return Choice(slo, found[0], choice.others, apart, too_slow, tuple(_words(s, choice)))
+    return replace(choice, words=tuple(_words(s, choice)))
 
 
 def _meets(at: Steady, slo: Slo) -> Array:
@@ -162,7 +162,7 @@ def _words(s: Survey, c: Choice) -> list[str]:
     said.append(_why(c.best, c.slo))
     if c.others:
         less = 1 - c.others[0].tokens_per_s_per_chip / c.best.tokens_per_s_per_chip
-        held = {"nothing": ""}.get(c.others[0].binds, f", held by {c.others[0].binds}")
+        held = "" if c.others[0].binds == "nothing" else f", held by {c.others[0].binds}"
         said.append(f"Next comes {_named(c.others[0])}, {100 * less:.1f} % less{held}.")
     if c.disaggregated is not None:
         more = c.disaggregated.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
