@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ampacity.inference.operating_point import (
     MAX_BATCH,
+    Drafts,
     Mix,
     iteration,
     largest_batch,
@@ -132,3 +133,25 @@ def test_the_smallest_replica_is_a_power_of_two_that_holds_weights_and_eight_con
     assert replica(model(name), chip("h100-sxm"), precision, "fp8", found).kv_tokens >= 80_000
     if found > 1:
         assert replica(model(name), chip("h100-sxm"), precision, "fp8", found // 2).kv_tokens < 80_000
+
+
+def test_guessed_tokens_make_an_iteration_longer_and_worth_more(on: On) -> None:
+    step = on("llama-3.1-70b", "h100-sxm", 8)
+    # two guesses, each right with a chance of one half where the first is: 1 + 1/2 + 1/4
+    assert Drafts(2, 0.5).per_iteration == 1.75
+    assert Drafts(3, 1.0).per_iteration == 4.0
+    plain, guessed = operating_point(step, AGENT, 10.0), operating_point(step, AGENT, 10.0, Drafts(1, 0.8))
+    assert plain is not None and guessed is not None
+    assert guessed.batch == plain.batch
+    b, k, p, a = iteration(AGENT, float(guessed.batch), Drafts(1, 0.8))
+    assert b == 2 * guessed.batch
+    assert p == pytest.approx(1.8 * guessed.batch * AGENT.uncached_per_s / AGENT.output_per_s)
+    assert guessed.step_s == pytest.approx(float(step.seconds(b, k, p, a)) / 1.8)
+    assert guessed.seconds_per_active_s < plain.seconds_per_active_s
+
+
+def test_guesses_that_are_always_wrong_only_cost(on: On) -> None:
+    step = on("llama-3.1-70b", "h100-sxm", 8)
+    plain, wrong = operating_point(step, AGENT, 10.0), operating_point(step, AGENT, 10.0, Drafts(4, 0.0))
+    assert plain is not None and wrong is not None
+    assert wrong.seconds_per_active_s > plain.seconds_per_active_s

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ampacity.cli import check, init, plan, report, run, show
+from ampacity.cli import calibrate, check, init, plan, report, run, show
 
 app = typer.Typer(
     name="ampacity",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 for command in (init.init, run.run, check.check, plan.plan, report.report):
     app.command()(command)
+app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(show.app, name="show")
 
 

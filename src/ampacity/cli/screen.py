@@ -25,7 +25,7 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     began = time.monotonic()
     typer.echo(f"{headline(s)} · seed {seed}\n")
     typer.echo("  " + _first(draw(s, seed, 0)))
-    progress = _Progress(began)
+    progress = Progress("worlds", began)
     p = plan(s, seed=seed, progress=progress)
     progress.close()
     return p
@@ -89,11 +89,12 @@ def write_json(target: str | None, content: dict[str, Any]) -> None:
     write_whole(Path(target), text)
 
 
-class _Progress:
+class Progress:
     """A bar on standard error once work has taken more than a second; nothing where nobody watches."""
 
-    def __init__(self, began: float) -> None:
-        self.began = began
+    def __init__(self, what: str, began: float | None = None) -> None:
+        self.what = what
+        self.began = time.monotonic() if began is None else began
         self.bar: Any = None
         self.task: Any = None
 
@@ -104,7 +105,7 @@ class _Progress:
 
             self.bar = Progress(console=Console(stderr=True), transient=True)
             self.bar.start()
-            self.task = self.bar.add_task("worlds", total=total)
+            self.task = self.bar.add_task(self.what, total=total)
         if self.bar is not None:
             self.bar.update(self.task, completed=done)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ampacity.scenario.model import Model
 
+NODE = 8
+"""Chips of a server: as far as recipes spread one matrix product."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -55,17 +58,18 @@ def usual_layout(model: Model, accelerators: int) -> Layout:
     """The layout that engines' recipes use for so many chips.
 
     Latent attention keeps one copy of the cache per tensor-parallel chip, so it goes data parallel with the experts
-    spread; other models go tensor parallel as far as there are heads to share.
+    spread. Other models go tensor parallel within a node; beyond it, attention goes data parallel and experts are
+    spread, or a dense model's layers are divided.
     """
     if model.attention == "mla" and model.experts:
         return Layout(data=accelerators, expert=_divisor(accelerators, model.experts))
-    tensor = _divisor(accelerators, model.heads)
+    tensor = _divisor(accelerators, model.heads, NODE)
     rest = accelerators // tensor
     if model.experts:
         return Layout(tensor, data=rest, expert=_divisor(rest, model.experts))
     return Layout(tensor, pipeline=min(rest, model.layers))
 
 
-def _divisor(most: int, of: int) -> int:
+def _divisor(one: int, other: int, most: int = 1 << 30) -> int:
     """The largest number up to `most` that divides both."""
-    return next(n for n in range(min(most, of), 0, -1) if of % n == 0 and most % n == 0)
+    return next(n for n in range(min(one, other, most), 0, -1) if one % n == 0 and other % n == 0)

@@ -51,8 +51,8 @@ def mix_of(behaviour: Behaviour) -> Mix:
 class OperatingPoint:
     """A replica at work.
 
-    batch: sequences decoding at once. kv_tokens: context that memory holds [token]. step_s: time of an iteration, which
-    is also the time per output token (TPOT) [s]. meets_tpot: whether that keeps the service level.
+    batch: sequences decoding at once. kv_tokens: context that memory holds [token]. step_s: time per
+    output token (TPOT) [s]. meets_tpot: whether that keeps the service level.
     seconds_per_active_s: accelerator-seconds for one second of one active person.
     prefill_share: of the time, for prefill [0 to 1]. useful, mfu, mbu: shares of roofline, peak arithmetic and
     bandwidth [0 to 1].
@@ -69,44 +69,64 @@ class OperatingPoint:
     mbu: float
 
 
-def operating_point(step: StepTime, mix: Mix, tpot_s: float) -> OperatingPoint | None:
-    """The operating point of a replica for a mix, or None if not even one sequence of that context fits."""
+@dataclass(frozen=True)
+class Drafts:
+    """Speculative decoding: so many tokens guessed ahead, each right with a chance where those before it were."""
+
+    tokens: int = 0
+    acceptance: float = 0.0
+
+    @property
+    def per_iteration(self) -> float:
+        """Output tokens of a sequence in one iteration: 1 + acceptance + acceptance^2 + ... for every guess."""
+        return sum(self.acceptance**i for i in range(self.tokens + 1))
+
+
+NO_DRAFTS = Drafts()
+
+
+def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO_DRAFTS) -> OperatingPoint | None:
+    """The operating point of a replica for a mix, or None if not even one sequence of that context fits.
+
+    Guessing itself is taken to cost nothing; checking a guess costs as much as a token.
+    """
     r = step.replica
     fits = int(min(r.kv_tokens / mix.context_tokens, MAX_BATCH))
     if fits < 1:
         return None
-    batch = largest_batch(step, mix, tpot_s, fits)
-    at = iteration(mix, float(max(batch, 1)))
-    step_s = float(step.seconds(*at))
+    batch = largest_batch(step, mix, tpot_s, fits, drafts)
+    at = iteration(mix, float(max(batch, 1)), drafts)
+    iteration_s = float(step.seconds(*at))
     compute_s, memory_s = (float(x) for x in step.roofline(*at))
+    step_s = iteration_s / drafts.per_iteration
     return OperatingPoint(
         batch=max(batch, 1),
         kv_tokens=r.kv_tokens,
         step_s=step_s,
         meets_tpot=batch > 0,
         seconds_per_active_s=r.accelerators * mix.output_per_s * step_s / max(batch, 1),
-        prefill_share=1.0 - float(step.seconds(at[0], at[1])) / step_s,
-        useful=max(compute_s, memory_s) / step_s,
-        mfu=compute_s / step_s,
-        mbu=memory_s / step_s,
+        prefill_share=1.0 - float(step.seconds(at[0], at[1])) / iteration_s,
+        useful=max(compute_s, memory_s) / iteration_s,
+        mfu=compute_s / iteration_s,
+        mbu=memory_s / iteration_s,
     )
 
 
-def iteration(mix: Mix, b: float | Array) -> tuple[float | Array, ...]:
-    """The steady iteration of `b` sequences of a mix: b, k, p and a of `work.py`."""
-    p = b * (mix.uncached_per_s / mix.output_per_s)
-    return b, b * mix.context_tokens, p, p * mix.attended_tokens
+def iteration(mix: Mix, b: float | Array, drafts: Drafts = NO_DRAFTS) -> tuple[float | Array, ...]:
+    """The steady iteration of `b` sequences of a mix: tokens decoded or checked, k, p and a of `work.py`."""
+    p = b * drafts.per_iteration * (mix.uncached_per_s / mix.output_per_s)
+    return b * (1 + drafts.tokens), b * mix.context_tokens, p, p * mix.attended_tokens
 
 
-def largest_batch(step: StepTime, mix: Mix, tpot_s: float, most: int) -> int:
+def largest_batch(step: StepTime, mix: Mix, tpot_s: float, most: int, drafts: Drafts = NO_DRAFTS) -> int:
     """The largest batch up to `most` whose iterations keep the time per token; 0 if one sequence is too slow.
 
     Iterations grow with the batch, so two rounds of a grid find it.
     """
-    low, high = 0, most
+    low, high, allowed_s = 0, most, tpot_s * drafts.per_iteration
     while high > low:
         tried = np.unique(np.linspace(low + 1, high, 65).astype(np.int64))
-        kept = int(np.count_nonzero(step.seconds(*iteration(mix, tried.astype(np.float64))) <= tpot_s))
+        kept = int(np.count_nonzero(step.seconds(*iteration(mix, tried.astype(np.float64), drafts)) <= allowed_s))
         if kept == len(tried):
             return high
         low, high = (int(tried[kept - 1]) if kept else low), int(tried[kept]) - 1

@@ -24,9 +24,9 @@ class Replica:
 
     dense_bytes, expert_bytes, head_bytes, kv_bytes: of one number of the weights that every token passes, of routed
     experts, of the output projection, and of the cache [B]. dense_flops_per_s, expert_flops_per_s: peak of one chip at
-    the precision of those products; attention_flops_per_s: of attention, at the finest
-    precision that the datasheet states. bytes_per_s, hbm_bytes, link_bytes_per_s: of one
-    chip. memory_share: of its memory that the engine takes [0 to 1].
+    the precision of those products; attention_flops_per_s: of attention, at the finest precision that the datasheet
+    states. bytes_per_s, hbm_bytes: of one chip. link_bytes_per_s: between the chips that share a product;
+    exchange_bytes_per_s: between all of the replica. memory_share: of its memory that the engine takes [0 to 1].
     """
 
     model: Model
@@ -44,6 +44,7 @@ class Replica:
     bytes_per_s: float
     hbm_bytes: float
     link_bytes_per_s: float
+    exchange_bytes_per_s: float
     memory_share: float = MEMORY_SHARE
 
     @property
@@ -118,9 +119,6 @@ def replica(
     four_bits = precision in ("fp4", "int4")
     low = peak.value if peak is not None and precision != "int4" else finest
     dense_precision = "bf16" if four_bits and model.experts else precision
-    # stages hand over so little that they may be apart; the chips of one stage talk at every layer
-    within = chip.scaleup_world is None or layout.tensor * layout.data <= chip.scaleup_world.value
-    link = chip.scaleup_bytes_per_s if within else (chip.scaleout_bytes_per_s or chip.scaleup_bytes_per_s)
     return Replica(
         model=model,
         chip=chip.name,
@@ -136,9 +134,18 @@ def replica(
         attention_flops_per_s=finest,
         bytes_per_s=chip.hbm_bytes_per_s.value,
         hbm_bytes=chip.hbm_bytes.value,
-        link_bytes_per_s=link.value if link is not None else PCIE_BYTES_PER_S,
+        link_bytes_per_s=_link(chip, layout.tensor),
+        exchange_bytes_per_s=_link(chip, layout.accelerators),
         memory_share=memory_share,
     )
+
+
+def _link(chip: Accelerator, chips: int) -> float:
+    """Speed at which so many chips talk: the scale-up link as far as it joins them, else the network. [B/s]"""
+    within = chip.scaleup_world is None or chips <= chip.scaleup_world.value
+    first, second = chip.scaleup_bytes_per_s, chip.scaleout_bytes_per_s
+    found = (first or second) if within else (second or first)
+    return found.value if found is not None else PCIE_BYTES_PER_S
 
 
 def finest_flops(chip: Accelerator) -> float | None:

@@ -26,6 +26,7 @@ _OF_REPLICA = (
     "bytes_per_s",
     "hbm_bytes",
     "link_bytes_per_s",
+    "exchange_bytes_per_s",
 )
 
 

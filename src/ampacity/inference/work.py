@@ -125,6 +125,7 @@ def _link_s(r: Replica, tokens: Array) -> Array:
     """Two all-reduces of a layer among tensor-parallel chips; dispatch and return of tokens to spread experts."""
     m, t = r.model, r.layout.tensor
     moved = tokens / r.layout.data * m.hidden * 2.0 * 2 * m.layers
-    rounds = 2.0 * (t - 1) / t + (r.layout.data > 1)
+    reduced = moved * 2.0 * (t - 1) / t / r.link_bytes_per_s
+    exchanged = moved * (r.layout.data > 1)
     stages = tokens * m.hidden * 2.0 * (r.layout.pipeline - 1)
-    return (moved * rounds + stages) / r.link_bytes_per_s
+    return reduced + (exchanged + stages) / r.exchange_bytes_per_s

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ampacity.demand.hourly import HourlyDemand, hourly
 from ampacity.demand.window_use import people_hit_share, refused_share, window_use
-from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of, operating_point
+from ampacity.inference.operating_point import Drafts, Mix, OperatingPoint, mix_of, operating_point
 from ampacity.planner.active_load import largest
 from ampacity.planner.question import Question, limit_of, question
 from ampacity.scenario.scenario import Scenario
@@ -146,11 +146,13 @@ def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> di
     points: dict[tuple[str, str], OperatingPoint] = {}
     for pool in own:
         assert pool.step is not None
+        assert pool.placement is not None
+        drafts = Drafts(pool.placement.draft_tokens, pool.placement.acceptance.value)
         known: dict[Mix, OperatingPoint | None] = {}
         for tier in tiers:
             mix = mix_of(tier.behaviour)
             if mix not in known:
-                known[mix] = operating_point(pool.step, mix, s.service_level.tpot_s)
+                known[mix] = operating_point(pool.step, mix, s.service_level.tpot_s, drafts)
             if (point := known[mix]) is not None:
                 points[tier.name, pool.pool.name] = point
     return points

@@ -1,68 +1,166 @@
-"""The windows of a limit as whole numbers: the rows that deciding, simulated or live, works on.
+"""The windows of a limit as whole numbers, with the mistakes that whole numbers allow; laying them out is `book.py`'s.
 
-One row a window, ROW_FIELDS int64 numbers. Time is in milliseconds since 1970 UTC. Weights are in thousandths, so use
-is counted in thousandths of a weighted token; no product of a weight and a token count passes 63 bits below 9e12
-tokens. What follows local clocks (weekly resets, peak hours) is a table of instants made here, once, ahead of time.
+Time is in milliseconds since 1970 UTC. Weights are in thousandths, so use is counted in thousandths of a weighted
+token. The bounds below keep every product of a decision under 63 bits. What follows local clocks (weekly resets, peak
+hours) is a table of instants made here, once, ahead of time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ampacity.base.calendar import local_intervals_ms, weekly_instants_ms
 from ampacity.scenario.limit import Anchor, Limit, Window
 
-AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER = range(4)
+AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, IN_FLIGHT = range(5)
 REFILL = {"at-first-use": AT_FIRST_USE, "at-instants": AT_INSTANTS, "evenly": EVENLY, "never": NEVER}
 SCALE = 1000
 
-LENGTH_MS, REFILL_RULE, SIZE, W_UNCACHED, W_WRITE, W_READ, W_OUTPUT, PEAK_TIMES = range(8)
-ROW_FIELDS = 8
-UNLIMITED = (1 << 62) - 1
+UNLIMITED = (1 << 62) - 1  # size of a window without bound
+EVENLY_MOST = 1 << 46  # size of a store that refills evenly: 70 thousand million weighted tokens
+EVENLY_MS_MOST = 1 << 32  # 49 days
+LENGTH_MS_MOST = 1 << 40  # 34 years
+WEIGHT_MOST = 1 << 20  # a token counts at most 1048 times
+PEAK_MOST = 1 << 16  # in peak hours 65 times as much
+COST_MOST = 1 << 46  # what one request can cost
+WEEK_S = 7 * 86400
+
+
+class LimitError(ValueError):
+    """A limit that cannot be kept in whole numbers; lists every mistake."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        """Join the mistakes, one a line."""
+        self.mistakes = mistakes
+        super().__init__("\n".join(mistakes))
 
 
 @dataclass(frozen=True)
-class WindowRows:
-    """A limit, compiled.
+class Price:
+    """What a request costs in a window. [1 / SCALE a token, a request]
 
-    names: of the windows, in order. rows: flat, ROW_FIELDS numbers a window: length [ms], refill rule, size [weighted
-    token / SCALE], four weights [1 / SCALE], peak multiplier [1 / SCALE].
-    instants_ms: of each window, when it refills. peaks_ms: of each window, half-open intervals of peak hours, flat.
+    uncached, write, read, output: weights of the four kinds of token. request: of the request itself. in_flight: of
+    the request until it is settled, then nothing (a store of requests in flight). peak_times: multiplier of all of it
+    in the half-open intervals `peaks_ms`, a flat rising list.
     """
 
-    names: tuple[str, ...]
-    rows: tuple[int, ...]
-    instants_ms: tuple[tuple[int, ...], ...]
-    peaks_ms: tuple[tuple[int, ...], ...]
+    uncached: int = SCALE
+    write: int = SCALE
+    read: int = SCALE
+    output: int = SCALE
+    request: int = 0
+    in_flight: int = 0
+    peak_times: int = SCALE
+    peaks_ms: tuple[int, ...] = ()
 
 
-def compile_limit(limit: Limit, start_s: int, end_s: int, found: dict[str, float] | None = None) -> WindowRows:
-    """Compile the windows of a limit for [start, end); `found` gives the tokens of windows that state none.
+ONE_REQUEST = Price(0, 0, 0, 0, request=SCALE)
+ONE_IN_FLIGHT = Price(0, 0, 0, 0, in_flight=SCALE)
 
-    A window with neither is without bound. Sizes are rounded down to whole thousandths.
+
+@dataclass(frozen=True)
+class WindowRule:
+    """One window as deciding sees it.
+
+    size: what it holds [weighted token / SCALE]. refill: AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER or IN_FLIGHT.
+    families, products: what it counts; None counts all. overflow: what may pass beyond the size [size / SCALE], and
+    passing: which share of the requests there does [1 / SCALE]. instants_ms: when a store AT_INSTANTS refills.
     """
-    rows: list[int] = []
-    instants, peaks = [], []
+
+    name: str
+    size: int
+    refill: int
+    length_ms: int = 0
+    price: Price = Price()
+    families: tuple[str, ...] | None = None
+    products: tuple[str, ...] | None = None
+    overflow: int = 0
+    passing: int = SCALE
+    instants_ms: tuple[int, ...] = ()
+
+    @property
+    def ceiling(self) -> int:
+        """The size with its overflow; for a store that refills evenly, as milliseconds of refilling."""
+        whole = self.length_ms if self.refill == EVENLY else self.size
+        return min(whole + whole * self.overflow // SCALE, UNLIMITED)
+
+    def mistakes(self) -> Iterator[str]:
+        """What of this window does not fit whole numbers: found, where, expected."""
+        p = self.price
+        even = self.refill == EVENLY
+        bounds = [
+            ("size", self.size, 0, EVENLY_MOST if even else UNLIMITED),
+            ("length", self.length_ms, 0 if self.refill in (NEVER, IN_FLIGHT) else 1, _longest(even)),
+            ("overflow", self.overflow, 0, SCALE),
+            ("passing", self.passing, 0, SCALE),
+            *((f"weight of {k}", getattr(p, k), 0, WEIGHT_MOST) for k in ("uncached", "write", "read", "output")),
+            *((f"weight of {k}", getattr(p, k), 0, WEIGHT_MOST) for k in ("request", "in_flight")),
+            ("peak multiplier", p.peak_times, 1, PEAK_MOST),
+        ]
+        for what, found, least, most in bounds:
+            if not least <= found <= most:
+                yield f"window {self.name!r}: {what} {found} lies outside {least} to {most}"
+        if self.refill == AT_INSTANTS and not self.instants_ms:
+            yield f"window {self.name!r}: refills at instants and has none"
+        for what, table in (("instants", self.instants_ms), ("peak hours", p.peaks_ms)):
+            if any(b <= a for a, b in pairwise(table)):
+                yield f"window {self.name!r}: its {what} do not rise"
+        if self.refill == IN_FLIGHT and p != ONE_IN_FLIGHT:
+            yield f"window {self.name!r}: counts requests in flight, so its price is ONE_IN_FLIGHT"
+        if self.refill != IN_FLIGHT and p.in_flight:
+            yield f"window {self.name!r}: prices what is in flight, so its refill is IN_FLIGHT"
+
+
+def _longest(even: bool) -> int:
+    return EVENLY_MS_MOST if even else LENGTH_MS_MOST
+
+
+def compile_limit(
+    limit: Limit, start_s: int, end_s: int, found: dict[str, float] | None = None
+) -> tuple[WindowRule, ...]:
+    """Whole numbers for the windows of a limit; `found` gives the tokens of windows that state none.
+
+    A window with neither is without bound. Sizes are rounded down to whole thousandths. Tables of instants cover
+    [start, end) and one reset after it. Raises LimitError with every window that whole numbers cannot hold.
+    """
+    rules = []
     for w in limit.windows:
         tokens = w.tokens.value if w.tokens is not None else (found or {}).get(w.name)
-        size = UNLIMITED if tokens is None else min(int(tokens * SCALE), UNLIMITED)
-        weights = (w.weights.uncached_input, w.weights.cache_write, w.weights.cache_read, w.weights.output)
-        peak = round(w.peak.multiplier.value * SCALE) if w.peak else SCALE
-        rows += [round(w.length_s * 1000), REFILL[w.refill], size, *(round(x * SCALE) for x in weights), peak]
-        instants.append(_instants(w, start_s, end_s))
-        peaks.append(_peaks(w, start_s, end_s))
-    return WindowRows(tuple(w.name for w in limit.windows), tuple(rows), tuple(instants), tuple(peaks))
+        bound = EVENLY_MOST if w.refill == "evenly" else UNLIMITED
+        size = bound if tokens is None else min(int(tokens * SCALE), bound)
+        rules.append(
+            WindowRule(
+                name=w.name,
+                size=size,
+                refill=REFILL[w.refill],
+                length_ms=round(w.length_s * 1000),
+                price=_price(w, start_s, end_s),
+                families=None if w.models == "all" else w.models,
+                instants_ms=_instants(w, start_s, end_s),
+            )
+        )
+    mistakes = [f"limit {limit.name!r}, {m}" for rule in rules for m in rule.mistakes()]
+    if mistakes:
+        raise LimitError(mistakes)
+    return tuple(rules)
 
 
 def _instants(w: Window, start_s: int, end_s: int) -> tuple[int, ...]:
     if w.refill != "at-instants":
         return ()
     anchor = w.anchor or Anchor()
-    return tuple(weekly_instants_ms(start_s, end_s, anchor.weekday, anchor.at, anchor.time_zone))
+    beyond = weekly_instants_ms(start_s, end_s + 2 * WEEK_S, anchor.weekday, anchor.at, anchor.time_zone)
+    within = sum(instant < end_s * 1000 for instant in beyond)
+    return tuple(beyond[: within + 1])
 
 
-def _peaks(w: Window, start_s: int, end_s: int) -> tuple[int, ...]:
+def _price(w: Window, start_s: int, end_s: int) -> Price:
+    weights = (w.weights.uncached_input, w.weights.cache_write, w.weights.cache_read, w.weights.output)
+    uncached, write, read, output = (round(x * SCALE) for x in weights)
     if w.peak is None:
-        return ()
+        return Price(uncached, write, read, output)
     pairs = local_intervals_ms(start_s, end_s, w.peak.days, w.peak.begin, w.peak.end, w.peak.time_zone)
-    return tuple(instant for pair in pairs for instant in pair)
+    times = round(w.peak.multiplier.value * SCALE)
+    return Price(uncached, write, read, output, peak_times=times, peaks_ms=tuple(t for pair in pairs for t in pair))

@@ -24,6 +24,8 @@ class Placement(Noun):
     precision: of the weights' products (int4: weights only); kv_precision: of the KV cache. engine: what serves it.
     accelerators_per_replica: chips that hold one copy; absent: the fewest powers of two that fit model and contexts.
     usable: share of the pool that this model can use; the rest holds other models, versions and spares [0 to 1].
+    draft_tokens, acceptance: tokens guessed ahead in an iteration, and the chance that a guess is right where those
+    before it were (speculative decoding) [0 to 1].
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
     """
 
@@ -37,6 +39,8 @@ class Placement(Noun):
     engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     usable: Share = Value(value=1.0)
+    draft_tokens: int = Field(0, ge=0, le=16)
+    acceptance: Share = Value(value=0.0)
     alias: str | None = None
     endpoint: str | None = None
     known_since: date | None = None

@@ -1,0 +1,288 @@
+"""Sessions of coding agents, drawn: session -> turn -> step, closed loop.
+
+A step's gap counts from the answer to the step before, so a slower service stretches a session and nobody types
+faster; when a request arrives is known only once something has served it (`served`). All draws are keyed by (seed,
+purpose, session, step): any chunk of sessions gives the same rows as all at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtri
+
+from ampacity.demand import draws
+from ampacity.demand.agent_model import OPENING_STEPS, AgentModel, Context
+from ampacity.demand.runs import running_sums
+from ampacity.demand.service import Service
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+UNLIMITED = float("inf")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Requests of sessions, one entry a request, ordered by session, agent, step.
+
+    session: number. agent: 0 = main, from 1 = helpers. step: from 0 within the agent. start_step: step of the main
+    agent whose answer starts this helper (0 for the main agent). user_started: the user began this step.
+    gap_s: from the end of the agent's answer before to this request; 0 at step 0 [s].
+    input_tokens, output_tokens: whole input and answer. reusable_tokens: what of the input an unlimited cache holds.
+    """
+
+    session: Ints
+    agent: Ints
+    step: Ints
+    start_step: Ints
+    user_started: Flags
+    gap_s: Floats
+    input_tokens: Ints
+    reusable_tokens: Ints
+    output_tokens: Ints
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Steps once they were served. t_s: request, from the session's start [s]. cached_tokens: of the input, found in a
+    cache of the lifetime asked for."""
+
+    steps: Steps
+    t_s: Floats
+    cached_tokens: Ints
+
+    def frame(self) -> pl.DataFrame:
+        """One row a request: session, agent, step, t_s, gap_s, user_started, input, cached and output tokens."""
+        s = self.steps
+        return pl.DataFrame(
+            {
+                "session": s.session,
+                "agent": s.agent,
+                "step": s.step,
+                "t_s": self.t_s,
+                "gap_s": s.gap_s,
+                "user_started": s.user_started,
+                "input_tokens": s.input_tokens,
+                "cached_tokens": self.cached_tokens,
+                "output_tokens": s.output_tokens,
+            }
+        )
+
+
+def generate(model: AgentModel, seed: int, sessions: Ints) -> Steps:
+    """All requests of the numbered sessions, helpers included, before anything is served. Numbers >= 0, any order."""
+    order = np.sort(np.asarray(sessions, dtype=np.int64))
+    main, total = _main_agents(model, seed, order)
+    helpers = _helpers(model, seed, order, total)
+    if helpers is None:
+        return main
+    both = Steps(*(np.concatenate([getattr(main, f.name), getattr(helpers, f.name)]) for f in fields(Steps)))
+    rank = np.lexsort((both.step, both.agent, both.session))
+    return Steps(*(getattr(both, f.name)[rank] for f in fields(Steps)))
+
+
+def served(steps: Steps, service: Service, cache_lifetime_s: float = UNLIMITED) -> Served:
+    """The steps served by a law of seconds per answer, with a cache that forgets what was idle too long.
+
+    A context is dropped when more than `cache_lifetime_s` pass between two requests of an agent (a request renews the
+    lifetime). Times ignore the milliseconds that a miss adds to its own answer when they decide on the next miss.
+    """
+    whole, output = steps.input_tokens.astype(np.float64), steps.output_tokens.astype(np.float64)
+    answer = service.answer_s(whole - steps.reusable_tokens, whole, output)
+    idle = np.where(steps.step == 0, 0.0, steps.gap_s + np.concatenate([[0.0], answer[:-1]]))
+    cached = np.where(idle > cache_lifetime_s, 0, steps.reusable_tokens)
+    answer = service.answer_s(whole - cached, whole, output)
+    wait = np.where(steps.step == 0, 0.0, steps.gap_s + np.concatenate([[0.0], answer[:-1]]))
+    t = running_sums(wait, steps.step == 0)
+    return Served(steps, t + _helper_starts(steps, t + answer), cached)
+
+
+def _main_agents(model: AgentModel, seed: int, order: Ints) -> tuple[Steps, Ints]:
+    """Requests of the main agents, and how many each session has."""
+    fresh = draws.uniform(seed, "fresh", order) < model.fresh.share
+    z_length = draws.normal(seed, "length", order)
+    z_first = draws.normal(seed, "first input", order)
+    length = np.where(fresh, model.fresh.steps.at(z_length), model.resumed.steps.at(z_length))
+    total = np.maximum(np.rint(length), 1).astype(np.int64)
+    first = np.where(fresh, model.fresh.first_input.at(z_first), model.resumed.first_input.at(z_first))
+    session, step = _rows(order, total)
+    owner = np.repeat(np.arange(len(order)), total)
+
+    z = _scores(model, seed, order, z_length, session, step, owner)
+    output = np.maximum(np.rint(model.output.at(z[0])), 1).astype(np.int64)
+    growth = _growth(model, fresh[owner], step, z[1])
+    user = _turn_starts(model, seed, session, step)
+    gap = np.where(user, model.user_gap.at(z[2]), model.tool_gap.at(z[2]))
+    gap[step == 0] = 0.0
+
+    limit = _limits(model, seed, order, fresh, first, z_length)
+    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth, user)
+    none = np.zeros_like(session)
+    return Steps(session, none, step, none, user, gap, whole, reusable, output), total
+
+
+def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | None:
+    """Requests of the sessions' helpers; None if there are none. A helper has its own context and its own laws."""
+    law = model.sub_agents
+    if law is None:
+        return None
+    begins = draws.uniform(seed, "helpers", order) < law.session_share
+    more = 1.0 - 1.0 / max(law.per_session, 1.0)
+    number = np.ones(len(order), dtype=np.int64)
+    if more > 0:
+        number += np.floor(np.log(draws.uniform(seed, "how many helpers", order)) / np.log(more)).astype(np.int64)
+    number[~begins] = 0
+    parent = np.repeat(np.arange(len(order)), number)
+    if len(parent) == 0:
+        return None
+    agent = np.arange(len(parent)) - np.repeat(np.cumsum(number) - number, number) + 1
+    key = draws.bits(seed, "helper", order[parent], agent).astype(np.int64)
+    start = np.floor(draws.uniform(seed, "helper start", key) * total[parent]).astype(np.int64)
+    length = np.maximum(np.rint(law.steps.at(draws.normal(seed, "length", key))), 1).astype(np.int64)
+    first = law.first_input.at(draws.normal(seed, "first input", key))
+    owner = np.repeat(np.arange(len(parent)), length)
+    _, step = _rows(key, length)
+    z = [draws.normal(seed, name, key[owner], step) for name in ("output", "growth", "gap")]
+    growth = np.maximum(np.rint(law.growth.at(z[1])), 1).astype(np.int64)
+    nobody = np.zeros(len(owner), dtype=np.bool_)
+    no_limit = np.full(len(parent), model.context.limit)
+    whole, reusable = _contexts(model.context, seed, key, length, first, no_limit, growth, nobody)
+    gap = law.gap.at(z[2])
+    gap[step == 0] = 0.0
+    return Steps(
+        session=order[parent][owner],
+        agent=agent[owner],
+        step=step,
+        start_step=start[owner],
+        user_started=nobody,
+        gap_s=gap,
+        input_tokens=whole,
+        reusable_tokens=reusable,
+        output_tokens=np.maximum(np.rint(law.output.at(z[0])), 1).astype(np.int64),
+    )
+
+
+def _scores(
+    model: AgentModel, seed: int, order: Ints, z_length: Floats, session: Ints, step: Ints, owner: Ints
+) -> list[Floats]:
+    """Normal scores of output, growth and gap for every step: alike within a session, growth following output."""
+    f = model.factors
+    own = np.stack([draws.normal(seed, "session's " + name, order) for name in ("output", "growth", "gap")])
+    own = np.linalg.cholesky(np.array(f.correlation)) @ own
+    step_own = [draws.normal(seed, name, session, step) for name in ("output", "growth", "gap")]
+    before = np.concatenate([[0.0], step_own[0][:-1]])
+    follows = np.where(step == 0, 0.0, f.follows)
+    step_own[1] = follows * before + np.sqrt(1.0 - follows**2) * step_own[1]
+    return [
+        (f.offset[i] + f.slope[i] * z_length + f.spread[i] * own[i])[owner] + f.within[i] * step_own[i]
+        for i in range(3)
+    ]
+
+
+def _growth(model: AgentModel, fresh: Flags, step: Ints, z: Floats) -> Ints:
+    """Context growth of every step, by the law of openings in the first few. [token]"""
+    growth = model.growth.at(z)
+    for kind, own in ((model.fresh, fresh), (model.resumed, ~fresh)):
+        opening = own & (step <= OPENING_STEPS)
+        growth[opening] = kind.opening.at(z[opening])
+    return np.maximum(np.rint(growth), 1).astype(np.int64)
+
+
+def _turn_starts(model: AgentModel, seed: int, session: Ints, step: Ints) -> Flags:
+    """Which steps the user begins: turns of drawn lengths, one after another, from step 0.
+
+    As many turns are drawn for a session as it has steps, which is always enough.
+    """
+    z = draws.normal(seed, "turn", session, step)
+    length = np.maximum(np.rint(np.where(step == 0, model.first_turn.at(z), model.turn.at(z))), 1)
+    ends = running_sums(length, step == 0)
+    row_of_first = np.maximum.accumulate(np.where(step == 0, np.arange(len(step)), 0))
+    begins = row_of_first + ends.astype(np.int64)
+    steps_in_session = np.bincount(np.cumsum(step == 0) - 1)[np.cumsum(step == 0) - 1]
+    user: Flags = np.equal(step, 0)
+    user[begins[ends < steps_in_session]] = True
+    return user
+
+
+def _limits(model: AgentModel, seed: int, order: Ints, fresh: Flags, first: Floats, z_length: Floats) -> Floats:
+    """The context at which each session compacts: of an ordinary window or, for some, of a large one. [token]"""
+    c = model.context
+    noise = np.exp(c.limit_sigma * draws.normal(seed, "limit", order))
+    share = np.empty(len(order))
+    for kind, own in ((model.fresh, fresh), (model.resumed, ~fresh)):
+        share[own] = expit(logit(kind.large_share) + kind.large_slope * z_length[own])
+    large = (draws.uniform(seed, "large window", order) < share) | (first > c.limit * noise)
+    return np.where(large, c.large_limit, c.limit) * noise
+
+
+def _contexts(
+    c: Context, seed: int, entity: Ints, total: Ints, first: Floats, limit: Floats, growth: Ints, user: Flags
+) -> tuple[Ints, Ints]:
+    """Whole input of every step and what of it is reusable, in the order of `_rows`.
+
+    All sessions take step i together; the longest come first, so that those still running are a slice.
+    """
+    by_length = np.argsort(-total, kind="stable")
+    base = (np.cumsum(total) - total)[by_length]
+    lengths, limits, keys = total[by_length], limit[by_length], entity[by_length]
+    whole, reusable = np.zeros(len(growth), dtype=np.int64), np.zeros(len(growth), dtype=np.int64)
+    now = np.maximum(np.rint(first[by_length]), 1).astype(np.int64)
+    whole[base] = now
+    cut_key, to_key, miss_key, log_key = (draws.bits(seed, name, keys) for name in ("cut", "cut to", "break", "to"))
+    cuts, breaks = np.array(c.cuts_per_token), np.array(c.break_share)
+    for i in range(1, int(lengths.max(initial=0))):
+        running = int(np.searchsorted(-lengths, -i, side="left"))
+        row, before = base[:running] + i, now[:running]
+        grown = before + growth[row]
+        who = user[row].astype(np.int64)
+        cut = draws.as_uniform(draws.then(cut_key[:running], i)) < cuts[who] * np.minimum(before, c.limit)
+        miss = draws.as_uniform(draws.then(miss_key[:running], i)) < breaks[who]
+        full = before > limits[:running]
+        after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
+        if full.any():
+            to = c.compacted_to.at(_normals(log_key[:running][full], i))
+            after[full] = np.minimum(np.rint(to), 0.9 * before[full]).astype(np.int64)
+        cut &= ~full
+        if cut.any():
+            share = np.minimum(c.cut_to.at(_normals(to_key[:running][cut], i)), 1.0)
+            after[cut] = np.rint(share * before[cut]).astype(np.int64)
+        after = np.maximum(after, 1)
+        kept[full | cut | miss] = c.prefix_tokens
+        whole[row] = now[:running] = after
+        reusable[row] = np.maximum(np.minimum(kept, c.block_tokens * (after // c.block_tokens)), 0)
+    return whole, reusable
+
+
+def _normals(state: draws.Words, part: int) -> Floats:
+    drawn: Floats = ndtri(draws.as_uniform(draws.then(state, part)))
+    return drawn
+
+
+def _rows(entity: Ints, total: Ints) -> tuple[Ints, Ints]:
+    """Entity and step, one entry a row, entities in their order."""
+    first = np.cumsum(total) - total
+    return np.repeat(entity, total), np.arange(int(total.sum())) - np.repeat(first, total)
+
+
+def _helper_starts(steps: Steps, answered: Floats) -> Floats:
+    """When the helper of each row was started: as the answer to its parent's step ended; 0 for main agents. [s]"""
+    starts = np.zeros(len(steps))
+    helper = np.flatnonzero(steps.agent > 0)
+    if len(helper):
+        main = np.flatnonzero((steps.agent == 0) & (steps.step == 0))
+        parent = main[np.searchsorted(steps.session[main], steps.session[helper])]
+        starts[helper] = answered[parent + steps.start_step[helper]]
+    return starts
+
+
+def with_gaps(steps: Steps, gap_s: Floats) -> Steps:
+    """The same steps with other gaps: what a reaction to a limit or a slower tool makes of them. Gaps >= 0. [s]"""
+    return replace(steps, gap_s=np.where(steps.step == 0, 0.0, gap_s))

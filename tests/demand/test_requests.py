@@ -1,0 +1,96 @@
+"""Reading requests of sessions: two layouts, gaps that can be, and mistakes that say what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ampacity.demand.requests import read_requests, requests
+from ampacity.scenario.mistakes import Mistakes
+
+ROWS = {
+    "session": [1, 1, 1],
+    "agent": [0, 0, 0],
+    "step": [0, 1, 2],
+    "input_tokens": [100, 200, 300],
+    "cached_tokens": [0, 90, 190],
+    "output_tokens": [10, 10, 10],
+    "gap_s": [None, 5.0, 6.0],
+    "user_started": [True, False, None],
+}
+
+
+def frame(**otherwise: object) -> pl.DataFrame:
+    return pl.DataFrame({**ROWS, **otherwise})
+
+
+def test_rows_come_in_order_of_session_agent_and_step() -> None:
+    assert requests(frame().reverse())["step"].to_list() == [0, 1, 2]
+
+
+def test_the_first_step_has_no_gap() -> None:
+    assert requests(frame())["gap_s"].to_list() == [0.0, 5.0, 6.0]
+
+
+def test_sums_of_tokens_do_not_overflow() -> None:
+    large = pl.Series([2_000_000_000] * 3, dtype=pl.Int32)
+    assert requests(frame(input_tokens=large))["input_tokens"].sum() == 6_000_000_000
+
+
+def test_a_gap_after_an_answer_that_was_not_timed_is_no_longer_than_the_time_between_requests() -> None:
+    found = requests(frame(t_s=[0.0, 10.0, 40.0], server_s=[2.0, None, 2.0], gap_s=[0.0, 8.0, 700.0]))
+    assert found["gap_s"][1] == 8.0
+    assert 25.0 <= found["gap_s"][2] < 30.0
+
+
+def test_every_missing_column_is_named_at_once() -> None:
+    with pytest.raises(Mistakes) as caught:
+        requests(frame().drop("gap_s", "cached_tokens"), "mine.csv")
+    assert "mine.csv: 2 mistakes" in str(caught.value)
+    assert "gap_s" in str(caught.value) and "cached_tokens" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"output_tokens": [10, -1, 10]}, {"cached_tokens": [0, 201, 0]}, {"gap_s": [0.0, -5.0, 6.0]}],
+    ids=["negative output", "more cached than whole", "negative gap"],
+)
+def test_rows_that_cannot_be_are_refused_with_the_place_of_the_first(wrong: dict[str, list[float]]) -> None:
+    with pytest.raises(Mistakes, match="1 of 3 rows, first session 1 step 1"):
+        requests(frame(**wrong))
+
+
+def test_a_trace_without_requests_or_without_caches_is_refused() -> None:
+    with pytest.raises(Mistakes, match="has requests"):
+        requests(frame().clear().with_columns(cached_tokens=pl.lit(0)))
+    with pytest.raises(Mistakes, match="not known here"):
+        requests(frame(cached_tokens=pl.Series([None] * 3, dtype=pl.Int64)))
+
+
+def test_what_is_no_table_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_bytes(b"PAR1 but not really")
+    with pytest.raises(Mistakes, match="neither Parquet nor CSV"):
+        read_requests(path)
+    with pytest.raises(OSError):
+        read_requests(tmp_path / "nothing.csv")
+
+
+def test_parquet_and_csv_of_the_public_traces_agree(shared: Callable[[str], Path]) -> None:
+    whole = read_requests(shared("demand/claude_code/claude_code_requests.parquet"))
+    head = read_requests(shared("demand/claude_code/claude_code_requests_head2000.csv"))
+    names = ["session", "agent", "step", "input_tokens", "cached_tokens", "output_tokens", "user_started"]
+    same = head.select(names).join(whole.select(names), on=names, how="semi", nulls_equal=True)
+    assert len(same) == len(head) == 2000
+
+
+def test_no_gap_of_the_public_traces_is_longer_than_the_time_between_its_requests(
+    shared: Callable[[str], Path],
+) -> None:
+    found = read_requests(shared("demand/claude_code/claude_code_requests.parquet"))
+    main = found.filter(pl.col("agent") == 0).with_columns(between=pl.col("t_s").diff().over("session"))
+    later = main.filter(pl.col("step") > 0)
+    assert (later["gap_s"] > later["between"] + 2.0).sum() <= 0.001 * len(later)
