@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ampacity.inference.best_layout import Slo
+    from ampacity.inference.steady import Load
     from ampacity.scenario.scenario import Scenario
 
 ScenarioName = Annotated[
@@ -35,3 +37,35 @@ def day(text: str | None) -> date | None:
         return datetime.strptime(text, "%Y-%m-%d").date() if text else None
     except ValueError as err:
         raise typer.BadParameter(f'"{text}" is no day; expected one like 2026-05-06', param_hint="--as-of") from err
+
+
+def service_level(text: str) -> Slo:
+    """A service level like "TTFT 2 s, TPOT 50 ms", either of which may be left out; anything else is a usage error."""
+    from ampacity.base.units import UnitError, to_base
+    from ampacity.inference.best_layout import Slo
+
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        word, _, quantity = part.partition(" ")
+        key = f"{word.lower()}_s"
+        try:
+            seconds = to_base(quantity, "duration")
+        except UnitError as err:
+            raise typer.BadParameter(f'"{part}": {err}', param_hint="--slo") from err
+        if key not in ("ttft_s", "tpot_s") or seconds <= 0:
+            raise typer.BadParameter(f'"{part}"; expected times above zero, "TTFT 2 s, TPOT 50 ms"', param_hint="--slo")
+        found[key] = seconds
+    return Slo(**found)
+
+
+def requests(engine: str, isl: int, osl: int, cached: int, drafts: int, acceptance: float) -> Load:
+    """The requests that the options describe; impossible ones are a usage error."""
+    from dataclasses import replace
+
+    from ampacity.inference.steady import usual_load
+
+    try:
+        load = usual_load(engine, isl, osl, cached)
+        return replace(load, draft_tokens=drafts, acceptance=acceptance) if drafts else load
+    except ValueError as err:
+        raise typer.BadParameter(str(err)) from err

@@ -44,6 +44,52 @@ def models(
 
 
 @app.command()
+def serving(
+    model: Annotated[str | None, typer.Argument(help="A model of the catalog.")] = None,
+    accelerators: Annotated[list[str] | None, typer.Argument(metavar="ACCELERATOR...", help="One or more.")] = None,
+    isl: Annotated[int, typer.Option("--isl", help="Input tokens of a request.")] = 1024,
+    osl: Annotated[int, typer.Option("--osl", help="Output tokens of a request.")] = 1024,
+    cached: Annotated[int, typer.Option("--cached", help="Input tokens found in the prefix cache.")] = 0,
+    slo: Annotated[str, typer.Option("--slo", help="Service level: means, at most.")] = "TTFT 2 s, TPOT 50 ms",
+    engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: the best.")
+    ] = None,
+    drafts: Annotated[int, typer.Option("--drafts", help="Tokens guessed ahead (speculative decoding).")] = 0,
+    acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,
+    errors: Annotated[bool, typer.Option("--errors", help="The model's errors against measurements.")] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Errors by accelerator, engine, model or precision.")] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="FILE.html", help="Write the frontier there.")] = None,
+    json: Json = None,
+) -> None:
+    """Serving: the best layout of a model on an accelerator and why, the frontier, money, energy, expected error."""
+    from ampacity.cli.screen import write_json
+
+    if errors:
+        from ampacity.reporting.serving_errors_view import serving_errors_view
+
+        view = serving_errors_view(by)
+    else:
+        from ampacity.cli.options import requests, service_level
+        from ampacity.reporting.serving_view import Served, served, serving_view
+
+        if model is None or not accelerators:
+            raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
+        load = requests(engine, isl, osl, cached, drafts, acceptance)
+        found = served(model, accelerators, load, service_level(slo), engine, precision)
+        view = serving_view(found)
+        if out is not None:
+            from pathlib import Path
+
+            from ampacity.reporting.serving_plot import save_frontier
+
+            save_frontier([r for r in found if isinstance(r, Served)], Path(out))
+    write_json(json, view.data)
+    if json != "-":
+        typer.echo(view.text)
+
+
+@app.command()
 def limits(
     scenario: Annotated[
         str, typer.Argument(metavar="SCENARIO", help="A YAML file, a packaged scenario, or a dated preset.")

@@ -82,7 +82,7 @@ def step_time(
 
 def summed(at: Array, c: Coefficients) -> Array:
     """Time of iterations from their ideal times and the costs of the paths. [s]"""
-    cost = np.asarray(c.cost).reshape(-1, *([1] * (at.ndim - 1)))
-    spent = at * cost
+    cost = np.asarray(c.cost)
+    spent = at * cost.reshape(*cost.shape, *([1] * (at.ndim - cost.ndim)))
     groups = sum(np.maximum(spent[memory], spent[compute]) for memory, compute in PAIRS)
     return np.asarray(groups + spent[6:].sum(axis=0))

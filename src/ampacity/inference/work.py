@@ -54,7 +54,7 @@ def ideal(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) ->
             _prefill_attention_s(r, a),
             _link_s(r, b + p),
             some * kernels(r.model) * 1e-6,
-            some * (r.model.layers * 1e-6 if r.layout.tensor * r.layout.data > 1 else 0.0),
+            some * r.model.layers * 1e-6 * (r.layout.tensor * r.layout.data > 1),
             b / r.layout.data * r.model.layers / 60.0 * 1e-6,
             (b + p) * r.model.layers * r.model.hidden / r.bytes_per_s,
             some * 1e-3,
@@ -81,7 +81,7 @@ def decode_attention_s(r: Replica, b: Array, k: Array) -> tuple[Array, Array]:
     """Ideal time to read the cache of decoding sequences, and to compute their attention. [s]"""
     m = r.model
     read = np.minimum(k, b * m.sparse_tokens) if m.sparse_tokens else k
-    shards = r.layout.data if m.attention == "mla" else min(r.layout.tensor, m.kv_heads) * r.layout.data
+    shards = r.layout.data if m.attention == "mla" else np.minimum(r.layout.tensor, m.kv_heads) * r.layout.data
     moved = m.kv_numbers_per_token() * r.kv_bytes * read
     if m.sparse_tokens:
         moved = moved + m.layers * INDEX_KEY_BYTES * k
@@ -126,6 +126,6 @@ def _link_s(r: Replica, tokens: Array) -> Array:
     m, t = r.model, r.layout.tensor
     moved = tokens / r.layout.data * m.hidden * 2.0 * 2 * m.layers
     reduced = moved * 2.0 * (t - 1) / t / r.link_bytes_per_s
-    exchanged = moved * (1.0 if r.layout.data > 1 else 0.0)
+    exchanged = moved * (r.layout.data > 1)
     stages = tokens * m.hidden * 2.0 * (r.layout.pipeline - 1)
     return reduced + (exchanged + stages) / r.exchange_bytes_per_s

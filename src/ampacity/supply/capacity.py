@@ -144,7 +144,9 @@ def _step_time(s: Scenario, p: Placement, pool: Pool) -> StepTime:
         while size > there and replica(model, chip, p.precision, p.kv_precision, size // 2).kv_tokens >= context:
             size //= 2
     unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine)
-    return step_time(unit, speed=chip.speed.value)
+    # a calibration of one's own replaces the chip's error by its own
+    speed = chip.speed.value if p.calibration is None else 1.0
+    return step_time(unit, speed=speed, calibration=p.calibration)
 
 
 class _Jobs:

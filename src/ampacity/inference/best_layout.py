@@ -1,0 +1,208 @@
+"""The layout and batch of a model on a kind of chip that serve most tokens per chip within a service level.
+
+It says in words why: what keeps the best from more, what comes next and by how much, and what cannot be at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+import numpy as np
+
+from ampacity.inference.candidates import Options
+from ampacity.inference.disaggregated import Disaggregated, disaggregated
+from ampacity.inference.stack import stacked
+from ampacity.inference.steady import Load, Steady, steady
+from ampacity.inference.survey import Operation, Survey, operation, survey
+from ampacity.inference.work import Array
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.mistakes import Mistake, Mistakes
+from ampacity.scenario.model import Model
+
+FINALISTS, STEPS = 24, 24
+"""Replicas whose batch is looked for more finely, and batches tried for each between two of the survey."""
+
+
+@dataclass(frozen=True)
+class Slo:
+    """A service level: mean time to the first token and per token after it, at most. [s]"""
+
+    ttft_s: float = float("inf")
+    tpot_s: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and beside what.
+
+    best: the replica that does prefill and decoding itself. others: the best batch of every other replica that meets
+    the service level, best first. disaggregated: prefill and decoding on replicas of their own; None where that cannot
+    be. too_slow: replicas that meet the service level with no batch. words: the explanation, a sentence each.
+    """
+
+    slo: Slo
+    best: Operation
+    others: tuple[Operation, ...]
+    disaggregated: Disaggregated | None
+    too_slow: int
+    words: tuple[str, ...]
+
+
+def best_layout(
+    model: Model,
+    chip: Accelerator,
+    slo: Slo | None = None,
+    load: Load | None = None,
+    engine: str = "vllm",
+    precision: str | None = None,
+    **options: Unpack[Options],
+) -> Choice:
+    """Search all layouts and batches. load: absent: 1,024 tokens in and out. options: `Options`.
+
+    Raises Mistakes that say which constraint fails and what would satisfy it: figures that are not known, a precision
+    that the chip lacks, a model that fits nowhere, a service level that nothing meets.
+    """
+    return choose(survey(model, chip, load, engine, precision, **options), slo or Slo())
+
+
+def choose(s: Survey, slo: Slo) -> Choice:
+    """The best of a survey. Raises Mistakes if nothing meets the service level."""
+    meets = _meets(s.at, slo)
+    rate = np.where(meets, s.tokens_per_s_per_chip, -1.0)
+    at = rate.argmax(axis=1)
+    top = rate.max(axis=1)
+    if not meets.any():
+        raise Mistakes(_unreachable(s, slo))
+    order = np.argsort(-top, kind="stable")
+    order = order[top[order] > 0]
+    first = order[:FINALISTS]
+    found = _refined(s, slo, first, at[first])
+    found += [_coarse(s, slo, int(i), int(at[i])) for i in order[FINALISTS:]]
+    found.sort(key=lambda o: -o.tokens_per_s_per_chip)
+    apart = disaggregated(s, slo.ttft_s, slo.tpot_s)
+    too_slow = int(np.count_nonzero(~meets.any(axis=1)))
+    choice = Choice(slo, found[0], tuple(found[1:]), apart, too_slow, ())
+    return replace(choice, words=tuple(_words(s, choice)))
+
+
+def _meets(at: Steady, slo: Slo) -> Array:
+    return np.asarray((at.ttft_s <= slo.ttft_s) & (at.tpot_s <= slo.tpot_s))
+
+
+def _refined(s: Survey, slo: Slo, rows: Array, at: Array) -> list[Operation]:
+    """The best batch of some candidates, looked for between the survey's batches around the best of those."""
+    low = s.at.requests[rows, np.maximum(at - 1, 0)]
+    high = s.at.requests[rows, np.minimum(at + 1, s.at.requests.shape[1] - 1)]
+    tried = np.unique(np.rint(low[:, None] + (high - low)[:, None] * np.linspace(0, 1, STEPS)), axis=1)
+    steps = [s.candidates.steps[i] for i in rows]
+    found = steady(stacked(steps), s.load, tried)
+    rate = np.where(_meets(found, slo), found.output_tokens_per_s / s.chips[rows], -1.0)
+    best = rate.argmax(axis=1)
+    result = []
+    for j, (row, i) in enumerate(zip(rows, best, strict=True)):
+        requests = int(tried[j, i])
+        after = int(np.searchsorted(tried[j], requests, side="right"))
+        if requests >= s.candidates.most[row]:
+            binds = "memory" if s.candidates.by_memory[row] else "sequences"
+        elif after < tried.shape[1]:
+            binds = _binding(slo, found.ttft_s[j, after], found.tpot_s[j, after])
+        else:
+            binds = "nothing"
+        times = float(found.ttft_s[j, i]), float(found.tpot_s[j, i])
+        result.append(Operation(steps[j], s.load, requests, *times, float(rate[j, i]), binds))
+    return result
+
+
+def _coarse(s: Survey, slo: Slo, row: int, i: int) -> Operation:
+    """The best of the survey's own batches of a candidate that is far from the best."""
+    at, last = s.at, s.at.requests.shape[1] - 1
+    if at.requests[row, i] >= s.candidates.most[row]:
+        binds = "memory" if s.candidates.by_memory[row] else "sequences"
+    else:
+        after = min(i + 1, last)
+        binds = _binding(slo, at.ttft_s[row, after], at.tpot_s[row, after])
+    times = float(at.ttft_s[row, i]), float(at.tpot_s[row, i])
+    rate = float(s.tokens_per_s_per_chip[row, i])
+    return Operation(s.candidates.steps[row], s.load, int(at.requests[row, i]), *times, rate, binds)
+
+
+def _binding(slo: Slo, ttft_s: float, tpot_s: float) -> str:
+    """What a larger batch would break."""
+    if tpot_s > slo.tpot_s:
+        return "TPOT"
+    return "TTFT" if ttft_s > slo.ttft_s else "nothing"
+
+
+def _unreachable(s: Survey, slo: Slo) -> list[Mistake]:
+    """Which of the times nothing reaches, alone or together, and what can be had."""
+    where = f"{s.model.name} on {s.chip.name}"
+    found = []
+    for word, asked, times in (("TTFT", slo.ttft_s, s.at.ttft_s), ("TPOT", slo.tpot_s, s.at.tpot_s)):
+        least = float(times.min())
+        if least > asked:
+            row, i = np.unravel_index(int(times.argmin()), times.shape)
+            how = _named(operation(s.candidates.steps[row], s.load, int(s.at.requests[row, i])))
+            found.append(Mistake(where, 0, word, ms(asked), f"the fastest that can be had is {ms(least)}: {how}"))
+    if not found:
+        row, i = np.unravel_index(
+            int(np.maximum(s.at.ttft_s / slo.ttft_s, s.at.tpot_s / slo.tpot_s).argmin()), s.at.ttft_s.shape
+        )
+        near = operation(s.candidates.steps[row], s.load, int(s.at.requests[row, i]))
+        both = f"each can be had, but not both: nearest are TTFT {ms(near.ttft_s)} with TPOT {ms(near.tpot_s)}"
+        found.append(
+            Mistake(where, 0, "TTFT and TPOT", f"{ms(slo.ttft_s)} and {ms(slo.tpot_s)}", f"{both}: {_named(near)}")
+        )
+    return found
+
+
+def _words(s: Survey, c: Choice) -> list[str]:
+    """The choice in sentences."""
+    said = [f"{_named(c.best)} serves most: {_rate(c.best.tokens_per_s_per_chip)} per chip."]
+    said.append(_why(c.best, c.slo))
+    if c.others:
+        less = 1 - c.others[0].tokens_per_s_per_chip / c.best.tokens_per_s_per_chip
+        held = "" if c.others[0].binds == "nothing" else f", held by {c.others[0].binds}"
+        said.append(f"Next comes {_named(c.others[0])}, {100 * less:.1f} % less{held}.")
+    if c.disaggregated is not None:
+        more = c.disaggregated.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
+        word = "more" if more > 0 else "less"
+        apart = f"would serve {100 * abs(more):.0f} % {word}: {c.disaggregated.words}"
+        said.append(f"Prefill and decoding on chips of their own {apart}.")
+    gone = [f"{x.count} at {x.precision} ({x.reason})" for x in s.candidates.ruled_out]
+    if c.too_slow:
+        gone.append(f"{c.too_slow} too slow at any batch")
+    if gone:
+        tried = len(s.candidates.steps) + sum(x.count for x in s.candidates.ruled_out)
+        said.append(f"Of {tried} layouts tried were ruled out: {'; '.join(gone)}.")
+    return said
+
+
+def _why(o: Operation, slo: Slo) -> str:
+    r = o.replica
+    if o.binds == "memory":
+        held = f"{r.kv_blocks:,} blocks of KV cache hold {o.requests:,} requests of {o.load.most_context:,} tokens"
+        return f"Memory binds: {held}."
+    if o.binds == "sequences":
+        return f"The engine's bound on sequences binds: {o.requests:,} on the replica; memory would hold more."
+    if o.binds == "TPOT":
+        return f"TPOT binds: {ms(o.tpot_s)} of {ms(slo.tpot_s)}; one more request in flight would pass it."
+    if o.binds == "TTFT":
+        return f"TTFT binds: {ms(o.ttft_s)} of {ms(slo.ttft_s)}; one more request in flight would pass it."
+    return "Nothing binds: more requests in flight would not bring more tokens."
+
+
+def _named(o: Operation) -> str:
+    chips = "" if o.replica.accelerators == 1 else f" ({o.replica.accelerators} chips)"
+    return f"{o.replica.layout}{chips} at {o.replica.precision} with {o.requests:,} in flight"
+
+
+def _rate(tokens_per_s: float) -> str:
+    return f"{tokens_per_s:,.0f} output tokens/s" if tokens_per_s >= 10 else f"{tokens_per_s:.2f} output tokens/s"
+
+
+def ms(seconds: float) -> str:
+    """A time as people say it: "38 ms", "1.9 s"."""
+    if seconds == float("inf"):
+        return "any"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"

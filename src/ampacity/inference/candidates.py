@@ -1,0 +1,217 @@
+"""Which replicas of a model a kind of chip could be made into: precisions that it has, layouts that memory holds.
+
+What is ruled out is kept with its reason, so that an answer can say what would have to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.inference.layout import Layout, mistakes
+from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica, replica
+from ampacity.inference.steady import Load
+from ampacity.inference.step_time import StepTime, step_time
+from ampacity.inference.work import Array
+from ampacity.scenario.accelerator import PRECISIONS, Accelerator
+from ampacity.scenario.mistakes import Mistake, Mistakes
+from ampacity.scenario.model import Model
+from ampacity.scenario.placement import MEMORY_SHARE
+
+NODE = 8
+"""Chips that talk over the fast link where the datasheet does not say."""
+LARGEST_WITHIN, LARGEST = 64, 1024
+"""Chips of a replica: the most that is tried over the fast link (or all of it, up to 72), and at all."""
+MOST_STAGES = 8
+MOST_SEQUENCES = 1024
+"""Sequences that an engine decodes at once with each copy of attention: the largest usual default."""
+ESSENTIAL = {"hbm_bytes": "memory size", "hbm_bytes_per_s": "memory bandwidth"}
+USEFUL = {
+    "scaleup_bytes_per_s": "scale-up bandwidth",
+    "scaleup_world": "scale-up domain",
+    "scaleout_bytes_per_s": "scale-out bandwidth",
+    "tdp_w": "TDP",
+    "facility_w": "facility power",
+}
+
+PRICES = {
+    "rental_1yr_usd_per_s": "1-year contract",
+    "rental_3yr_usd_per_s": "3-year rental",
+    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
+    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
+}
+"""Prices in the order in which they are looked for."""
+
+
+class Options(TypedDict, total=False):
+    """What an engine may be told beside a layout.
+
+    kv_precision: of the cache; absent: bf16 beside bf16 weights, else fp8. most_sequences: decoded at once with each
+    copy of attention. memory_share: of a chip's memory, taken for weights and cache [0 to 1].
+    """
+
+    kv_precision: str
+    most_sequences: int
+    memory_share: float
+
+
+@dataclass(frozen=True)
+class RuledOut:
+    """Some layouts that cannot be, and why. precision: of their weights. count: how many."""
+
+    precision: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Replicas whose memory holds at least one request.
+
+    most: requests that each one's memory and engine hold at once. by_memory: whether memory is what bounds that.
+    """
+
+    steps: tuple[StepTime, ...]
+    most: Array
+    by_memory: NDArray[np.bool_]
+    ruled_out: tuple[RuledOut, ...]
+
+
+def precisions(chip: Accelerator) -> tuple[str, ...]:
+    """Precisions of products that a chip is known to have."""
+    return tuple(p for p in PRECISIONS if (found := chip.flops(p)) is not None and found.value > 0)
+
+
+def not_known(chip: Accelerator) -> list[str]:
+    """Figures of a chip that nobody states and that an answer would use, in words."""
+    words = {**ESSENTIAL, **USEFUL}
+    found = [word for name, word in words.items() if getattr(chip, name) is None]
+    return (found if precisions(chip) else [*found, "peak arithmetic"]) + ([] if has_price(chip) else ["price"])
+
+
+def has_price(chip: Accelerator) -> bool:
+    """Whether any price of an hour of the chip is known."""
+    return any(getattr(chip, name) is not None for name in PRICES)
+
+
+def candidates(
+    model: Model,
+    chip: Accelerator,
+    load: Load,
+    engine: str = "vllm",
+    precision: str | None = None,
+    **options: Unpack[Options],
+) -> Candidates:
+    """Every replica that fits, over the fast link or, if none does, over as many nodes as it takes.
+
+    precision: of the weights; absent: all that the chip has. Raises Mistakes if a figure is not known or zero, the chip
+    lacks the precision, or nothing fits.
+    """
+    _check(model, chip, load, precision)
+    steps: list[StepTime] = []
+    memory: list[float] = []
+    out: list[RuledOut] = []
+    for weights in (precision,) if precision else precisions(chip):
+        kv = options.get("kv_precision") or ("bf16" if weights == "bf16" else "fp8")
+        fits, too_small = 0, 0
+        for sizes in _sizes(chip):
+            for layout in layouts(model, sizes):
+                r = replica(model, chip, weights, kv, layout, engine, options.get("memory_share", MEMORY_SHARE))
+                if (held := most_requests(r, load)) < 1:
+                    too_small += 1
+                    continue
+                fits += 1
+                memory.append(float(held))
+                steps.append(step_time(r, None, chip.speed.value))
+            if fits:
+                break
+        if too_small:
+            out.append(RuledOut(weights, "weights leave no room for one request", too_small))
+    if not steps:
+        raise Mistakes([_nothing_fits(model, chip, load)])
+    groups = np.array([step.replica.layout.data * step.replica.layout.pipeline for step in steps])
+    held_by_memory, held_by_engine = np.array(memory), options.get("most_sequences", MOST_SEQUENCES) * groups
+    most = np.minimum(held_by_memory, held_by_engine)
+    return Candidates(tuple(steps), most, held_by_memory <= held_by_engine, tuple(out))
+
+
+def most_requests(r: Replica, load: Load) -> int:
+    """Requests whose whole context the free blocks of a replica hold; every data parallel group keeps its own."""
+    each = -(-load.most_context // KV_BLOCK_TOKENS)
+    return r.kv_blocks // r.layout.data // each * r.layout.data
+
+
+def layouts(model: Model, sizes: tuple[int, ...]) -> Iterator[Layout]:
+    """Layouts of a model over so many chips.
+
+    Experts are spread over as many groups as divide both the chips of a stage and the experts where attention is data
+    parallel, and not at all where it is not: the step time tells no other spread apart.
+    """
+    for chips in sizes:
+        for tensor in _divisors(chips):
+            for data in _divisors(chips // tensor) if model.experts else (1,):
+                stages = chips // tensor // data
+                expert = int(np.gcd(tensor * data, model.experts)) if data > 1 else 1
+                layout = Layout(tensor, data, stages, expert)
+                odd = chips & (chips - 1) and stages > 1
+                if stages <= MOST_STAGES and not odd and not mistakes(model, layout):
+                    yield layout
+
+
+def _sizes(chip: Accelerator) -> Iterator[tuple[int, ...]]:
+    """Chips of a replica: first those that the fast link joins, then twice and four times as many, and so on."""
+    world = int(chip.scaleup_world.value) if chip.scaleup_world else NODE
+    within = [1 << i for i in range(LARGEST.bit_length()) if 1 << i <= min(world, LARGEST_WITHIN)]
+    yield (*within, world) if LARGEST_WITHIN < world <= NODE * 9 else tuple(within)
+    nodes = 2
+    while nodes * within[-1] <= LARGEST:
+        yield (nodes * within[-1], 2 * nodes * within[-1])
+        nodes *= 2
+
+
+def _divisors(n: int) -> list[int]:
+    return [i for i in range(1, n + 1) if n % i == 0]
+
+
+def _check(model: Model, chip: Accelerator, load: Load, precision: str | None) -> None:
+    """Everything that makes an answer impossible before a layout is tried."""
+    where = f"{model.name} on {chip.name}"
+    found = []
+    for name, word in ESSENTIAL.items():
+        value = getattr(chip, name)
+        if value is None or value.value <= 0:
+            said = f"not known: {word}" if value is None else "0"
+            found.append(Mistake(where, 0, word, said, "no iteration can be timed without it; state it in a scenario"))
+    for name in ("scaleup_bytes_per_s", "scaleout_bytes_per_s"):
+        value = getattr(chip, name)
+        if value is not None and value.value <= 0:
+            message = "chips that cannot talk make no replica; leave it out to count on PCIe"
+            found.append(Mistake(where, 0, USEFUL[name], "0", message))
+    has = precisions(chip)
+    if not has:
+        found.append(Mistake(where, 0, "peak arithmetic", "not known", "no precision of this chip has a stated speed"))
+    elif precision and precision != "int4" and precision not in has:
+        known = f"{', '.join(has)}, and int4 for weights alone"
+        message = f"{chip.name} has no arithmetic at {precision}, or none is known; it has {known}"
+        found.append(Mistake(where, 0, "precision", precision, message))
+    if load.most_context > model.context_tokens:
+        message = f"input and output together; {model.name} takes at most {model.context_tokens:,}"
+        found.append(Mistake(where, 0, "context", f"{load.most_context:,} tokens", message))
+    if found:
+        raise Mistakes(found)
+
+
+def _nothing_fits(model: Model, chip: Accelerator, load: Load) -> Mistake:
+    smallest = min(replica(model, chip, p, "fp8", 1).weight_bytes for p in precisions(chip))
+    assert chip.hbm_bytes is not None
+    each = chip.hbm_bytes.value * MEMORY_SHARE
+    message = (
+        f"no layout of up to {LARGEST:,} chips holds {smallest / 1e9:,.0f} GB of weights and one request of "
+        f"{load.most_context:,} tokens; a chip keeps {each / 1e9:,.0f} GB, so weights alone take "
+        f"{np.ceil(smallest / each):,.0f}"
+    )
+    return Mistake(f"{model.name} on {chip.name}", 0, "memory", f"{chip.hbm_bytes.value / 1e9:,.0f} GB a chip", message)

@@ -1,0 +1,216 @@
+"""Prefill and decoding on replicas of their own: layouts of each, the way of the KV cache, and the ratio of chips.
+
+Prefill replicas take prompts alone, decoding replicas sequences alone, and the cache of a prompt crosses the network
+in between. Rates of the two sides must agree, so chips are divided inversely to what a chip of each side can do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.inference.candidates import NODE
+from ampacity.inference.replica import PCIE_BYTES_PER_S, Replica
+from ampacity.inference.steady import Load
+from ampacity.inference.step_time import StepTime
+from ampacity.inference.survey import Operation, Survey
+from ampacity.inference.work import Array
+from ampacity.scenario.accelerator import Accelerator
+
+Rows = NDArray[np.int64]
+
+MOST_BUSY = 0.9
+"""Share of time that a prefill replica may work: beyond it queues grow without use."""
+MOST_REPLICAS = 16
+"""Whole replicas of either side in one deployment."""
+
+
+@dataclass(frozen=True)
+class Disaggregated:
+    """Two kinds of replicas that serve together.
+
+    prefill: what takes prompts; prompts: of one iteration; busy: share of its time [0 to 1]; prefill_s: of that
+    iteration [s]. decode: at work without prompts. transfer_s: of one prompt's cache [s]. ttft_s, tpot_s: means, the
+    transfer counted to the first token [s]. prefill_chips_per_decode_chip: where rates agree.
+    replicas: whole ones, of prefill and decoding, nearest to that. tokens_per_s_per_chip: of all chips together, of
+    which whole_tokens_per_s_per_chip are left with whole replicas. link: what the cache crosses.
+    """
+
+    prefill: StepTime
+    prompts: float
+    busy: float
+    prefill_s: float
+    decode: Operation
+    transfer_s: float
+    link: str
+    ttft_s: float
+    tpot_s: float
+    prefill_chips_per_decode_chip: float
+    replicas: tuple[int, int]
+    tokens_per_s_per_chip: float
+    whole_tokens_per_s_per_chip: float
+
+    @property
+    def words(self) -> str:
+        """Both sides in a phrase."""
+        p, d = self.prefill.replica, self.decode.replica
+        one, other = self.replicas
+        return (
+            f"{one} x {p.layout} at {p.precision} for prefill to {other} x {d.layout} at {d.precision} for decoding, "
+            f"the cache crossing the {self.link} link in {1000 * self.transfer_s:.3g} ms"
+        )
+
+
+def disaggregated(s: Survey, ttft_s: float = float("inf"), tpot_s: float = float("inf")) -> Disaggregated | None:
+    """The best pair of a survey's replicas under a service level, or None if there is none.
+
+    Both sides are chosen by what a chip of each does alone. Precisions are not mixed: one side reads the other's cache.
+    """
+    kinds = [(step.replica.precision, step.replica.kv_bytes) for step in s.candidates.steps]
+    decoding_s, prompts = _decoding_s(s), _prompts(s)
+    found = []
+    for kind in dict.fromkeys(kinds):
+        rows = np.array([i for i, k in enumerate(kinds) if k == kind])
+        decode = _decode(s, rows, decoding_s, ttft_s, tpot_s)
+        prefill = None if decode is None else _prefill(s, rows, prompts, decode, ttft_s)
+        if decode is not None and prefill is not None:
+            found.append(_together(s, prefill, decode))
+    return max(found, key=lambda pair: pair.tokens_per_s_per_chip, default=None)
+
+
+def transfer_s(load: Load, source: Replica, target: Replica, chip: Accelerator) -> tuple[float, str]:
+    """Time for one prompt's cache to cross, at the pace of the side with fewer links, and which link that is. [s]
+
+    The fast link serves where both replicas fit its domain, the network otherwise.
+    """
+    one = replace(source, layout=replace(source.layout, tensor=1))
+    size = load.input_tokens * one.kv_bytes_per_token
+    world = chip.scaleup_world.value if chip.scaleup_world else NODE
+    near = source.accelerators + target.accelerators <= world
+    rate = chip.scaleup_bytes_per_s if near else chip.scaleout_bytes_per_s
+    links = min(_links(source), _links(target))
+    return size / links / (rate.value if rate is not None else PCIE_BYTES_PER_S), "scale-up" if near else "scale-out"
+
+
+def _links(r: Replica) -> int:
+    """Chips that send or take the cache of one prompt: those of one data parallel group."""
+    return r.layout.tensor * r.layout.pipeline
+
+
+@dataclass(frozen=True)
+class _Prefill:
+    """A prefill replica that is busy for a share of time; requests_per_s: of each chip of it. ttft_s: its requests'."""
+
+    step: StepTime
+    prompts: float
+    iteration_s: float
+    busy: float
+    requests_per_s: float
+    ttft_s: float
+    transfer_s: float
+    link: str
+
+
+def _decoding_s(s: Survey) -> Array:
+    """Time per output token of every candidate at every batch, where no prompt comes in between. [s]"""
+    load, b = s.load, s.at.requests
+    guessed = b * load.draft_tokens
+    step_s = s.stack.seconds(b, b * load.mean_context, guessed, guessed * load.mean_context)
+    if load.draft_tokens and load.draft_cost:
+        step_s = step_s + load.draft_tokens * load.draft_cost * s.stack.seconds(b, b * load.mean_context)
+    return np.asarray(step_s / load.tokens_per_iteration)
+
+
+def _prompts(s: Survey) -> tuple[Array, Array]:
+    """Time of an iteration of prompts alone on every replica [s], and the prompts that it finishes."""
+    many = max(s.load.token_budget // s.load.uncached_tokens, 1)
+    passes = max(s.load.uncached_tokens / s.load.token_budget, 1.0)
+    stages = s.stack.replica.layout.pipeline
+    p = many * s.load.uncached_tokens / passes * stages
+    a = many * s.load.attended / passes * stages
+    times = s.stack.seconds(0.0, 0.0, p, a) * passes
+    return times[:, 0], np.broadcast_to(many * stages, times.shape)[:, 0]
+
+
+def _decode(s: Survey, rows: Rows, decoding_s: Array, ttft_s: float, tpot_s: float) -> Operation | None:
+    """The decoding replica that serves most per chip; its TTFT is not known yet.
+
+    What a first token waits for beside the engine grows with the requests in flight: it may take half of TTFT.
+    """
+    tpot, requests = decoding_s[rows], s.at.requests[rows]
+    client_s = np.asarray(s.stack.coefficients.first)[2][rows] * requests
+    rate = np.where((tpot <= tpot_s) & (client_s <= ttft_s / 2), requests / tpot / s.chips[rows], 0.0)
+    if not rate.any():
+        return None
+    row, i = np.unravel_index(int(rate.argmax()), rate.shape)
+    step, held = s.candidates.steps[rows[row]], int(s.at.requests[rows[row], i])
+    # a replica to which prompts come ready has one token of each left to compute
+    load = replace(s.load, cached_tokens=s.load.input_tokens - 1)
+    return Operation(step, load, held, float("nan"), float(tpot[row, i]), float(rate[row, i]))
+
+
+def _prefill(s: Survey, rows: Rows, prompts: tuple[Array, Array], decode: Operation, ttft_s: float) -> _Prefill | None:
+    """The prefill replica that takes most requests per chip, as busy as the time to the first token lets it be."""
+    found = []
+    for i in rows:
+        step, service_s = s.candidates.steps[i], float(prompts[0][i])
+        moved_s, link = transfer_s(s.load, step.replica, decode.replica, s.chip)
+        request, token, client = step.coefficients.first
+        fixed_s = service_s + moved_s + request + token * s.load.input_tokens + client * decode.requests
+        busy = _busy(service_s, ttft_s - fixed_s)
+        if busy <= 0:
+            continue
+        first_s = fixed_s + service_s * busy / (2 * (1 - busy))
+        rate = busy * float(prompts[1][i]) / service_s / step.replica.accelerators
+        found.append(_Prefill(step, float(prompts[1][i]), service_s, busy, rate, first_s, moved_s, link))
+    return max(found, key=lambda p: p.requests_per_s, default=None)
+
+
+def _together(s: Survey, p: _Prefill, decode: Operation) -> Disaggregated:
+    tokens = s.load.output_tokens
+    per_decode = decode.tokens_per_s_per_chip / tokens
+    one, other = p.step.replica.accelerators, decode.replica.accelerators
+    replicas, whole = _whole(p.requests_per_s * one, per_decode * other, one, other)
+    return Disaggregated(
+        prefill=p.step,
+        prompts=p.prompts,
+        busy=p.busy,
+        prefill_s=p.iteration_s,
+        decode=replace(decode, ttft_s=p.ttft_s),
+        transfer_s=p.transfer_s,
+        link=p.link,
+        ttft_s=p.ttft_s,
+        tpot_s=decode.tpot_s,
+        prefill_chips_per_decode_chip=per_decode / p.requests_per_s,
+        replicas=replicas,
+        tokens_per_s_per_chip=tokens / (1 / p.requests_per_s + 1 / per_decode),
+        whole_tokens_per_s_per_chip=whole * tokens,
+    )
+
+
+def _busy(service_s: float, slack_s: float) -> float:
+    """The largest share of time at work whose mean wait, of a queue with fixed service, stays within the slack."""
+    if slack_s < 0:
+        return 0.0
+    if slack_s == float("inf"):
+        return MOST_BUSY
+    x = 2 * slack_s / service_s
+    return min(x / (1 + x), MOST_BUSY)
+
+
+def _whole(prefill: float, decode: float, one: int, other: int) -> tuple[tuple[int, int], float]:
+    """Replicas of each side, whole, and the requests per second and chip that are left. Arguments: of a replica."""
+    ratio = Fraction(decode / prefill).limit_denominator(MOST_REPLICAS)
+    tries = {(max(ratio.numerator, 1), max(ratio.denominator, 1))}
+    tries |= {(max(round(n * decode / prefill), 1), n) for n in range(1, MOST_REPLICAS + 1)}
+    tries |= {(n, max(round(n * prefill / decode), 1)) for n in range(1, MOST_REPLICAS + 1)}
+
+    def rate(pair: tuple[int, int]) -> float:
+        return min(pair[0] * prefill, pair[1] * decode) / (pair[0] * one + pair[1] * other)
+
+    few = [pair for pair in tries if max(pair) <= MOST_REPLICAS] or list(tries)
+    best = max(few, key=lambda pair: (round(rate(pair), 9), -sum(pair)))
+    return best, rate(best)

@@ -1,0 +1,99 @@
+"""Every candidate replica of a model on a kind of chip at every batch worth looking at: what all choices start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+
+from ampacity.inference.candidates import Candidates, Options, candidates
+from ampacity.inference.coefficients import Coefficients
+from ampacity.inference.replica import Replica
+from ampacity.inference.stack import stacked
+from ampacity.inference.steady import Load, Steady, steady, usual_load
+from ampacity.inference.step_time import StepTime
+from ampacity.inference.work import Array
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.model import Model
+
+BATCHES = 28
+"""Batches looked at for each replica, from one request to the most that it holds, evenly in the logarithm."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Candidates in steady state. chips: accelerators of each (a column). at: arrays of (candidates, batches)."""
+
+    model: Model
+    chip: Accelerator
+    load: Load
+    candidates: Candidates
+    stack: StepTime
+    chips: Array
+    at: Steady
+
+    @property
+    def tokens_per_s_per_chip(self) -> Array:
+        """Output tokens. [token/s]"""
+        return self.at.output_tokens_per_s / self.chips
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A replica with so many requests in flight.
+
+    requests: of the whole replica. ttft_s, tpot_s: means [s]. tokens_per_s_per_chip: output tokens [token/s].
+    binds: what keeps it from more: `memory`, `sequences`, `TPOT`, `TTFT`, or `nothing` where more would not help.
+    """
+
+    step: StepTime
+    load: Load
+    requests: int
+    ttft_s: float
+    tpot_s: float
+    tokens_per_s_per_chip: float
+    binds: str = "nothing"
+
+    @property
+    def replica(self) -> Replica:
+        """The replica at work."""
+        return self.step.replica
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """What its times were found with."""
+        return self.step.coefficients
+
+    @property
+    def tokens_per_s_per_user(self) -> float:
+        """Output tokens of one request while it decodes. [token/s]"""
+        return 1.0 / self.tpot_s
+
+
+def survey(
+    model: Model,
+    chip: Accelerator,
+    load: Load | None = None,
+    engine: str = "vllm",
+    precision: str | None = None,
+    **options: Unpack[Options],
+) -> Survey:
+    """Survey every candidate. load: absent: 1,024 tokens in and out. options: `Options`.
+
+    Raises Mistakes as `candidates` does.
+    """
+    load = load or usual_load(engine)
+    found = candidates(model, chip, load, engine, precision, **options)
+    stack = stacked(found.steps)
+    shares = np.linspace(0.0, 1.0, BATCHES)
+    requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)
+    chips = np.array([[float(step.replica.accelerators)] for step in found.steps])
+    return Survey(model, chip, load, found, stack, chips, steady(stack, load, requests))
+
+
+def operation(step: StepTime, load: Load, requests: int, binds: str = "nothing") -> Operation:
+    """A replica at work with so many requests in flight."""
+    at = steady(step, load, float(requests))
+    rate = float(at.output_tokens_per_s) / step.replica.accelerators
+    return Operation(step, load, requests, float(at.ttft_s), float(at.tpot_s), rate, binds)

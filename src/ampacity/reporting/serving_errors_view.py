@@ -1,0 +1,96 @@
+"""How far off the serving model is, where it was held against measurements that it had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ampacity.inference.coefficients import FAMILY, MEASURED
+from ampacity.reporting.catalog_views import View
+from ampacity.scenario import lookup
+from ampacity.scenario.mistakes import Mistake, Mistakes
+
+CONFIGURATION, MODEL, ACCELERATOR = "configuration left out", "model left out", "accelerator left out"
+BY = ("accelerator", "engine", "model", "precision")
+FIGURES = ("tpot", "ttft", "throughput")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Error of TPOT to expect: median and 90th percentile of the absolute relative error; None if never measured.
+
+    split: what was left out of the fit when it was found.
+    """
+
+    split: str
+    median: float | None
+    p90: float | None
+    words: str
+
+
+def expected_error(label: str, accelerator: str, model: str) -> Expected:
+    """The error that goes with a label: of the fit's own accelerators, of one left out, or unknown.
+
+    A model that no measurement is of has the error of models left out, whatever the accelerator.
+    """
+    if label == MEASURED:
+        seen = any(row["by"] == "model" and row["level"] == model for row in lookup.table("serving_errors"))
+        split = CONFIGURATION if seen else MODEL
+        row = _row(split, "accelerator", accelerator)
+        of = (
+            "with this accelerator's configurations left out"
+            if seen
+            else "with models left out, as this one never was in"
+        )
+        return _expected(split, row, of)
+    row = _row(ACCELERATOR, "all", "")
+    if label == FAMILY:
+        return _expected(ACCELERATOR, row, "with accelerators left out")
+    p90 = float(row["tpot_p90"])
+    return Expected(
+        "none", None, None, f"TPOT never held against measurements here; count on more than {100 * p90:.0f} % off"
+    )
+
+
+def serving_errors_view(by: str | None = None) -> View:
+    """The cross-validated errors, in all or by one of BY. Raises Mistakes for another word."""
+    if by is not None and by not in BY:
+        raise Mistakes([Mistake("show serving", 0, "--by", by, f"errors are known by {', '.join(BY)}")])
+    shown = (by,) if by else ("all", "offline")
+    rows = [row for row in lookup.table("serving_errors") if row["by"] in shown]
+    lines = ["error of the serving model against measurements: median and 90th percentile, absolute", ""]
+    wide = max(len(row["level"]) for row in rows)
+    head = "  ".join(f"{name.upper() if name != 'throughput' else name:>18}" for name in FIGURES)
+    lines.append(f"  {'left out of the fit':<24} {'':<{wide}} {'points':>7}  {head}")
+    for row in rows:
+        cells = "  ".join(_cell(row, figure) for figure in FIGURES)
+        lines.append(f"  {row['split']:<24} {row['level']:<{wide}} {int(row['points']):>7,}  {cells}")
+    lines.append("\n  " + _source())
+    return View("\n".join(lines), {"by": by or "all", "errors": [_numbers(row) for row in rows]})
+
+
+def _numbers(row: dict[str, str]) -> dict[str, object]:
+    words = ("split", "by", "level")
+    return {k: v if k in words else int(v) if k == "points" else float(v) if v else None for k, v in row.items()}
+
+
+def _cell(row: dict[str, str], figure: str) -> str:
+    median, p90 = row[f"{figure}_median"], row[f"{figure}_p90"]
+    return f"{100 * float(median):>6.1f} % {100 * float(p90):>7.1f} %" if median else f"{'':>18}"
+
+
+def _source() -> str:
+    row = next(row for row in lookup.table("serving_coefficients") if row["source"])
+    return f"source: {row['source']}; again: ampacity calibrate serving --published"
+
+
+def _row(split: str, by: str, level: str) -> dict[str, str]:
+    rows = [row for row in lookup.table("serving_errors") if row["split"] == split]
+    own = next((row for row in rows if (row["by"], row["level"]) == (by, level)), None)
+    return own or next(row for row in rows if row["by"] == "all")
+
+
+def _expected(split: str, row: dict[str, str], of: str) -> Expected:
+    median, p90 = float(row["tpot_median"]), float(row["tpot_p90"])
+    return Expected(
+        split, median, p90, f"TPOT off by {100 * median:.0f} % (median), {100 * p90:.0f} % (nine in ten within), {of}"
+    )

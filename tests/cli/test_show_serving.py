@@ -1,0 +1,134 @@
+"""`ampacity show serving` as people and programs use it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampacity.inference.best_layout import Slo
+from ampacity.inference.steady import usual_load
+from ampacity.reporting.serving_view import served, serving_view
+from ampacity.scenario import lookup
+
+Ampacity, Answer = Callable[..., Any], Callable[..., Any]
+
+
+def test_it_says_the_choice_first_then_money_error_layouts_and_the_frontier(ampacity: Ampacity) -> None:
+    done = ampacity("show", "serving", "llama-3.1-70b", "h100-sxm", "--precision", "fp8")
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    assert lines[0].startswith("llama-3.1-70b on h100-sxm · 1,024 tokens in, 1,024 out · vLLM ")
+    assert "serves most" in lines[1]
+    heads = ["money", "energy", "useful", "label", "layout", "tokens/s per user"]
+    places = [next(i for i, line in enumerate(lines) if line.startswith(head)) for head in heads]
+    assert places == sorted(places)
+    assert "USD per million tokens" in done.stdout
+    assert "output tokens/s per MW of facility nameplate" in done.stdout
+
+
+def test_programs_get_the_whole_choice(answer: Answer) -> None:
+    found = answer("show", "serving", "deepseek-r1", "h200-sxm", "--isl", "8000", "--osl", "500", "--cached", "6000")
+    best = found["best"]
+    assert best["tpot_s"] <= found["slo"]["tpot_s"] == 0.05
+    assert best["ttft_s"] <= found["slo"]["ttft_s"] == 2.0
+    assert best["tokens_per_s_per_chip"] == max(x["tokens_per_s_per_chip"] for x in found["layouts"])
+    assert best["tensor"] * best["data"] * best["pipeline"] == best["accelerators"]
+    assert found["load"]["cached_tokens"] == 6000
+    assert set(found["cost"]["usd_per_mtok"]) == {"uncached_input", "cached_input", "output"}
+    users = [x["tokens_per_s_per_user"] for x in found["frontier"]]
+    assert users == sorted(users, reverse=True)
+    assert found["disaggregated"]["replicas"][0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "accelerator", "label", "split", "by"),
+    [
+        ("llama-3.1-70b", "h100-sxm", "measured fit", "configuration left out", "h100-sxm"),
+        ("mixtral-8x7b", "h100-sxm", "measured fit", "model left out", "h100-sxm"),
+        ("llama-3.1-70b", "gb300-nvl72", "scaled from family", "accelerator left out", ""),
+        ("llama-3.1-70b", "tpu-v7", "datasheet only", "none", None),
+    ],
+)
+def test_every_answer_carries_its_label_and_the_error_of_that_label(
+    model: str, accelerator: str, label: str, split: str, by: str | None
+) -> None:
+    found = serving_view(served(model, [accelerator], usual_load("vllm"), Slo(2.0, 0.05))).data
+    assert found["label"] == label
+    text = (files("ampacity.catalog") / "serving_errors.csv").read_text()
+    rows = {(row["split"], row["level"]): row for row in csv.DictReader(text.splitlines())}
+    error = found["expected_error"]
+    assert error["split"] == split
+    if by is None:
+        assert error["tpot_median"] is None
+        assert "never held against measurements" in error["words"]
+    else:
+        assert error["tpot_median"] == float(rows[split, by]["tpot_median"])
+        assert error["tpot_p90"] == float(rows[split, by]["tpot_p90"])
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "deepseek-r1"])
+def test_every_accelerator_of_the_catalog_gives_numbers_under_a_label_or_says_what_is_not_known(model: str) -> None:
+    for name in lookup.accelerator_names():
+        (found,) = served(model, [name], usual_load("vllm"), Slo(10.0, 0.1))
+        data = serving_view([found]).data
+        assert data["best"]["tokens_per_s_per_chip"] > 0
+        assert data["label"] in ("measured fit", "scaled from family", "datasheet only")
+        claims = lookup.accelerator(name)
+        priced = any(key.endswith("_price") and key != "chip_price" for key in claims)
+        assert (data["cost"]["usd_per_mtok"] is not None) == priced == ("price" not in data["not_known"])
+        assert (data["cost"]["server_j_per_mtok"] is not None) == ("tdp" in claims) == ("TDP" not in data["not_known"])
+
+
+def test_several_accelerators_stand_in_one_table_and_one_picture(ampacity: Ampacity, tmp_path: Path) -> None:
+    chips = ("h100-sxm", "mi300x", "tpu-8i")
+    done = ampacity(
+        "show", "serving", "llama-3.1-70b", *chips, "--precision", "fp8", "--out", "f.html", "--json", "f.json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert [x["accelerator"] for x in found["accelerators"]] == ["h100-sxm", "mi300x"]
+    assert "it has fp4" in found["cannot"][0]
+    assert "tpu-8i" in done.stdout
+    page = (tmp_path / "f.html").read_text().replace("\\u002f", "/")
+    assert "output tokens/s per user" in page
+    assert all(name in page for name in chips[:2])
+    assert "http" not in page.split("<script", 1)[0]
+
+
+def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity) -> None:
+    text = (files("ampacity.catalog") / "serving_errors.csv").read_text()
+    rows = [row for row in csv.DictReader(text.splitlines()) if row["by"] == "engine"]
+    found = answer("show", "serving", "--errors", "--by", "engine")["errors"]
+    assert [(x["split"], x["level"], x["points"]) for x in found] == [
+        (row["split"], row["level"], int(row["points"])) for row in rows
+    ]
+    assert "configuration left out" in ampacity("show", "serving", "--errors").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("llama-3.1-70b", "h100"), 1, 'the nearest is "h100-sxm"'),
+        (("llama-9", "h100-sxm", "--engine", "vlm"), 1, "2 mistakes"),
+        (("llama-3.1-70b", "h100-sxm", "--precision", "fp4"), 1, "it has bf16, fp8"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 1 ms"), 1, "the fastest that can be had is"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50"), 2, "without a unit"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "speed 2 s"), 2, "TTFT 2 s, TPOT 50 ms"),
+        (("llama-3.1-70b", "h100-sxm", "--isl", "200000"), 1, "takes at most 131,072"),
+        (("llama-3.1-70b", "h100-sxm", "--cached", "2000"), 2, "from 0 to 1023"),
+        (("llama-3.1-70b",), 2, "needs a MODEL and an ACCELERATOR"),
+        (("--errors", "--by", "month"), 1, "accelerator, engine, model, precision"),
+    ],
+)
+def test_wrong_words_are_answered_with_right_ones(
+    ampacity: Ampacity, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = ampacity("show", "serving", *words)
+    assert done.returncode == code
+    assert said in " ".join(done.stderr.replace("│", " ").split())

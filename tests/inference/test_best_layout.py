@@ -1,0 +1,195 @@
+"""The choice of a layout against trying everything, the frontier, disaggregation, and what tokens cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampacity.inference.best_layout import Slo, best_layout, choose
+from ampacity.inference.disaggregated import disaggregated, transfer_s
+from ampacity.inference.frontier import frontier
+from ampacity.inference.layout import Layout
+from ampacity.inference.steady import Load, steady
+from ampacity.inference.step_time import StepTime
+from ampacity.inference.survey import Survey, operation, survey
+from ampacity.inference.token_cost import KINDS, phases, token_cost
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.mistakes import Mistakes
+from ampacity.scenario.model import Model
+from ampacity.scenario.value import Value
+
+On = Callable[..., StepTime]
+Models, Chips = Callable[[str], Model], Callable[[str], Accelerator]
+LONG = Load(24_000, 1000, 16_000)
+CODING = Slo(10.0, 0.05)
+
+
+@pytest.fixture(scope="module")
+def small(model: Models, chip: Chips) -> Survey:
+    """Few enough requests fit that all of them can be tried."""
+    return survey(model("llama-3.1-70b"), chip("h100-sxm"), LONG)
+
+
+@pytest.mark.parametrize("slo", [Slo(10.0, 0.05), Slo(3.0, 0.1), Slo(20.0, 1.0), Slo(2.0, 0.02)])
+def test_no_batch_of_any_layout_beats_the_choice(small: Survey, slo: Slo) -> None:
+    most = 0.0
+    for step, held in zip(small.candidates.steps, small.candidates.most, strict=True):
+        b = np.arange(1.0, held + 1)
+        at = steady(step, LONG, b)
+        meets = (at.ttft_s <= slo.ttft_s) & (at.tpot_s <= slo.tpot_s)
+        rate = at.output_tokens_per_s / step.replica.accelerators
+        most = max(most, float(rate[meets].max(initial=0.0)))
+    best = choose(small, slo).best
+    assert 0.985 * most <= best.tokens_per_s_per_chip <= most * (1 + 1e-9)
+    assert (best.ttft_s <= slo.ttft_s, best.tpot_s <= slo.tpot_s) == (True, True)
+
+
+def test_what_binds_would_be_broken_by_more(small: Survey) -> None:
+    best = choose(small, CODING).best
+    assert best.binds == "TPOT"
+    assert operation(best.step, LONG, round(best.requests * 1.1) + 1).tpot_s > CODING.tpot_s
+    free = choose(small, Slo()).best
+    assert free.binds == "memory"
+    assert free.replica.kv_blocks < (free.requests + 1) * -(-LONG.most_context // 16)
+
+
+def test_the_words_name_the_choice_what_binds_and_what_comes_next(small: Survey) -> None:
+    c = choose(small, CODING)
+    text = " ".join(c.words)
+    assert f"{c.best.replica.layout} ({c.best.replica.accelerators} chips) at {c.best.replica.precision}" in text
+    assert "TPOT binds" in text
+    assert f"Next comes {c.others[0].replica.layout}" in text
+    assert "(weights leave no room for one request)" in text
+    assert c.others[0].tokens_per_s_per_chip <= c.best.tokens_per_s_per_chip
+
+
+@settings(max_examples=15)
+@given(
+    st.sampled_from(("bytes_per_s", "flops", "memory")),
+    st.sampled_from(("llama-3.1-8b", "qwen3-30b-a3b")),
+    st.floats(1.1, 3),
+)
+def test_a_better_chip_never_serves_less(model: Models, chip: Chips, figure: str, name: str, more: float) -> None:
+    part = chip("h100-sxm")
+    names = {"bytes_per_s": ["hbm_bytes_per_s"], "flops": ["bf16_flops", "fp8_flops"], "memory": ["hbm_bytes"]}[figure]
+    better = part.model_copy(update={n: Value(value=getattr(part, n).value * more) for n in names})
+    slo = Slo(2.0, 0.04)
+    one, other = (best_layout(model(name), x, slo).best.tokens_per_s_per_chip for x in (part, better))
+    assert other >= one * 0.98  # batches are tried on a grid
+
+
+def test_a_service_level_that_nothing_meets_is_answered_with_the_fastest_there_is(small: Survey) -> None:
+    with pytest.raises(Mistakes) as err:
+        choose(small, Slo(1e-3, 1e-3))
+    least = float(small.at.tpot_s.min())
+    assert [m.key for m in err.value.mistakes] == ["TPOT", "TTFT"]
+    assert f"the fastest that can be had is {1000 * least:.3g} ms" in str(err.value)
+    assert choose(small, Slo(tpot_s=least)).best.tpot_s <= least
+
+
+def test_two_times_that_can_be_had_but_not_together_are_told_apart(model: Models, chip: Chips) -> None:
+    """Data parallel attention takes a prompt of DeepSeek R1 soonest, tensor parallel decodes it fastest."""
+    s = survey(model("deepseek-r1"), chip("h200-sxm"), Load(4000, 500))
+    least = Slo(float(s.at.ttft_s.min()) * 1.01, float(s.at.tpot_s.min()) * 1.01)
+    for one in (Slo(ttft_s=least.ttft_s), Slo(tpot_s=least.tpot_s)):
+        assert choose(s, one).best.tokens_per_s_per_chip > 0
+    with pytest.raises(Mistakes, match="each can be had, but not both: nearest are TTFT"):
+        choose(s, least)
+
+
+def test_the_frontier_is_what_no_other_point_beats_in_both(small: Survey) -> None:
+    points = [
+        (1 / float(small.at.tpot_s[i]), float(small.tokens_per_s_per_chip[i]))
+        for i in np.ndindex(small.at.tpot_s.shape)
+    ]
+    kept = {(x, y) for x, y in points if not any((u >= x and v >= y) and (u, v) != (x, y) for u, v in points)}
+    found = [(o.tokens_per_s_per_user, o.tokens_per_s_per_chip) for o in frontier(small)]
+    assert set(found) == kept
+    assert found == sorted(found, reverse=True)
+    slow = [o.ttft_s for o in frontier(small, ttft_s=3.0)]
+    assert slow
+    assert max(slow) <= 3.0
+
+
+@pytest.mark.parametrize(("name", "part"), [("llama-3.1-70b", "h100-sxm"), ("deepseek-r1", "gb200-nvl72")])
+def test_both_sides_of_a_disaggregated_deployment_keep_pace(model: Models, chip: Chips, name: str, part: str) -> None:
+    s = survey(model(name), chip(part), Load(4000, 500))
+    d = disaggregated(s, 3.0, 0.05)
+    assert d is not None
+    assert d.ttft_s <= 3.0 * (1 + 1e-9)  # the queue is let fill what is left of it
+    assert d.tpot_s <= 0.05
+    # of one chip in all, so many prefill and the rest decode; both do as many requests a second
+    prefilling = d.prefill_chips_per_decode_chip / (1 + d.prefill_chips_per_decode_chip)
+    prompts_per_s = prefilling * d.busy * d.prompts / d.prefill_s / d.prefill.replica.accelerators
+    decoded_per_s = (1 - prefilling) * d.decode.requests / d.tpot_s / d.decode.replica.accelerators / 500
+    assert prompts_per_s == pytest.approx(decoded_per_s)
+    assert d.tokens_per_s_per_chip == pytest.approx(500 * decoded_per_s)
+    assert 0.9 * d.tokens_per_s_per_chip <= d.whole_tokens_per_s_per_chip <= d.tokens_per_s_per_chip * (1 + 1e-9)
+    assert d.prefill.replica.precision == d.decode.replica.precision
+
+
+def test_a_cache_crosses_at_the_pace_of_the_side_with_fewer_links(on: On, chip: Chips) -> None:
+    """1,000 tokens of Llama 3.1 70B at fp8 are 163.84 MB; two chips of the same node take 450 GB/s each."""
+    two, four = (on("llama-3.1-70b", "h100-sxm", Layout(n)).replica for n in (2, 4))
+    assert transfer_s(Load(1000, 10), two, four, chip("h100-sxm")) == (pytest.approx(163.84e6 / 2 / 450e9), "scale-up")
+    eight = on("llama-3.1-70b", "h100-sxm", Layout(8)).replica
+    assert transfer_s(Load(1000, 10), four, eight, chip("h100-sxm")) == (
+        pytest.approx(163.84e6 / 4 / 50e9),
+        "scale-out",
+    )
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(("llama-3.1-70b", "deepseek-r1", "gpt-oss-120b", "qwen3.5-397b-a17b")),
+    st.sampled_from(("h200-sxm", "b200-sxm", "mi300x")),
+    st.sampled_from(("vllm", "sglang")),
+    st.integers(1, 400),
+    st.sampled_from((Load(), Load(50_000, 300, 48_000), Load(9000, 50, mixed=False))),
+)
+def test_every_second_is_booked_once_and_no_share_passes_one(
+    on: On, chip: Chips, name: str, part: str, engine: str, requests: int, load: Load
+) -> None:
+    o = operation(on(name, part, 8, engine=engine), load, requests)
+    cost = token_cost(o, chip(part))
+    tokens = dict(zip(KINDS, (load.uncached_tokens, load.cached_tokens, load.output_tokens), strict=True))
+    per_request = sum(cost.chip_s[kind] * tokens[kind] for kind in KINDS) / 1e6
+    assert per_request == pytest.approx(load.output_tokens / o.tokens_per_s_per_chip)
+    assert all(x >= 0 for x in cost.chip_s.values())
+    assert (cost.chip_s["cached_input"] > 0) == (load.cached_tokens > 0)
+    for phase in phases(o).values():
+        assert 0 < max(phase.mfu, phase.mbu) <= phase.useful * (1 + 1e-9)
+        assert phase.useful <= 1
+    assert cost.usd is not None
+    assert cost.energy_j is not None
+
+
+def test_a_cached_token_costs_less_than_one_that_is_computed(on: On, chip: Chips) -> None:
+    cost = token_cost(operation(on("llama-3.1-70b", "h100-sxm", 8), LONG, 16), chip("h100-sxm"))
+    assert 0 < cost.chip_s["cached_input"] < cost.chip_s["uncached_input"] / 3
+
+
+def test_money_power_and_energy_stand_on_the_figures_of_the_chip(on: On, chip: Chips) -> None:
+    """H100: 2.35 USD/h under a one-year contract, 1.73 kW at the facility, 700 W of TDP in 1,275 W of server."""
+    o = operation(on("llama-3.1-70b", "h100-sxm", 4), Load(), 64)
+    cost = token_cost(o, chip("h100-sxm"))
+    assert (cost.price_basis, cost.power_basis) == ("1-year contract", "facility")
+    assert cost.usd is not None
+    assert cost.usd["output"] == pytest.approx(cost.chip_s["output"] * 2.35 / 3600)
+    assert cost.tokens_per_s_per_mw == pytest.approx(o.tokens_per_s_per_chip / 1730 * 1e6)
+    assert cost.energy_j is not None
+    # prefill at TDP, decoding at 13 % idle + 23 % of the rest, and 42 % of what the server has beyond its chips
+    beyond = 0.42 * (1275 - 700)
+    decode_w, prefill_w = 700 * (0.13 + 0.87 * 0.23) + beyond, 700 + beyond
+    assert cost.energy_j["output"] == pytest.approx(cost.chip_s["output"] * decode_w)
+    mean_w = cost.energy_j["uncached_input"] / cost.chip_s["uncached_input"]
+    assert decode_w < mean_w < prefill_w
+
+
+def test_what_is_not_known_of_a_chip_gives_no_figure(on: On, chip: Chips) -> None:
+    cost = token_cost(operation(on("llama-3.1-70b", "tpu-8t", 4, "fp4"), Load(), 64), chip("tpu-8t"))
+    assert (cost.usd, cost.energy_j, cost.tokens_per_s_per_mw) == (None, None, None)
