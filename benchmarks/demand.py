@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from ampacity.inference.roofline import Replica, replica, step_time_s
 from numpy.typing import NDArray
 
 from ampacity.demand.agent_model import packaged_model
@@ -25,7 +26,6 @@ from ampacity.demand.open_loop import TABLE, RowLaw, all_rows, law_of
 from ampacity.demand.requests import read_requests, session_split
 from ampacity.demand.sessions import generate, served
 from ampacity.inference.operating_point import Mix, operating_point
-from ampacity.inference.roofline import Replica, replica, step_time_s
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model

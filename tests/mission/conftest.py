@@ -33,3 +33,10 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same as known on 20 November 2026."""
     folder = tmp_path_factory.mktemp("mission")
     return _run(folder, "run", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `ampacity show serving` answers for one model on seven accelerators of four vendors."""
+    chips = ("h100-sxm", "h200-sxm", "b200-sxm", "a100-sxm", "tpu-v7", "trainium2", "mi300x")
+    return _run(tmp_path_factory.mktemp("mission"), "show", "serving", "llama-3.1-70b", *chips)

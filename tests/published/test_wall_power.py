@@ -73,7 +73,7 @@ def test_the_modelled_watts_are_too_few_where_decode_computes_as_hard_as_prefill
     on: On, m: Measured, share: float
 ) -> None:
     """18 % too few where half the time is prefill, 36 % for 2,000 sequences decoding at once: the model gives all
-    decode the activity of the memory-bound one. Agents with 100k tokens of context decode in that regime. No single slope of
-    power over arithmetic explains the three (decode would need 3 to 11 times its MFU), so none is fitted."""
+    decode the activity of the memory-bound one. Agents with 100k tokens of context decode in that regime. No single
+    slope of power over arithmetic explains the three (decode would need 3 to 11 times its MFU), so none is fitted."""
     watt, _ = modelled(on, m, 1.0, 1788.0)
     assert watt / (m.wall_w / EIGHT) == pytest.approx(share, abs=0.02)
