@@ -52,7 +52,7 @@ def test_the_waterfall_s_numbers_are_the_plan_s(laptop: Plan, read: Read) -> Non
     assert [row[0] for row in rows] == list(STAGES)
     for stage, what, hours, _ in rows:
         assert what == MEANING[stage]
-        assert float(hours.replace(",", "")) == pytest.approx(totals[stage] / 3.6e6, rel=1e-3)
+        assert float(hours.replace(",", "")) == pytest.approx(totals[stage] / 3.6e6, rel=5e-3)  # three digits
     for (before, stage), row in zip(pairwise(STAGES), rows[1:], strict=True):
         assert row[3] == f"{words.share(totals[stage] / totals[before])} of {before}"
 

@@ -196,6 +196,7 @@ FIELDS = {
     "growth": "growth of people in a month",
     "parallel": "sessions of a person at once, at most",
     "usable": "share of the pool that this model can use",
+    "acceptance": "chance that a guessed token is right",
     "scale": "size, in times of the listed shape",
     "share": "share",
     "months": "months",
