@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from ampacity.inference.roofline import Replica, replica, step_time_s
 from numpy.typing import NDArray
 
 from ampacity.demand.agent_model import packaged_model
@@ -26,6 +25,8 @@ from ampacity.demand.open_loop import TABLE, RowLaw, all_rows, law_of
 from ampacity.demand.requests import read_requests, session_split
 from ampacity.demand.sessions import generate, served
 from ampacity.inference.operating_point import Mix, operating_point
+from ampacity.inference.replica import replica
+from ampacity.inference.step_time import StepTime, step_time
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
@@ -107,16 +108,16 @@ def accelerators(frame: pl.DataFrame) -> float:
     Median of ten such days.
     """
     main = frame.filter(pl.col("agent") == 0).sort("session", "step")
-    r = machine()
+    step = machine()
     names = ("input_tokens", "cached_tokens", "output_tokens")
     whole, cached, output = (main[name].to_numpy().astype(float) for name in names)
     mix = Mix(float((whole - cached).mean()), float(cached.mean()), float(output.mean()), float(whole.mean()))
-    point = operating_point(r, mix, TPOT_S)
+    point = operating_point(step, mix, TPOT_S)
     assert point is not None
     missed = whole - cached
-    prefill = step_time_s(r, 0.0, 0.0, missed, missed * (whole - missed / 2))
-    step = step_time_s(r, float(point.batch), point.batch * (whole + output / 2), 0.0, 0.0)
-    work = r.accelerators * (prefill + output * step / point.batch)
+    prefill = step.seconds(0.0, 0.0, missed, missed * (whole - missed / 2))
+    each = step.seconds(float(point.batch), point.batch * (whole + output / 2))
+    work = step.replica.accelerators * (prefill + output * each / point.batch)
     t, owner = main["t_s"].to_numpy(), main["session"].rank("dense").to_numpy().astype(np.int64) - 1
     edges = np.searchsorted(owner, np.arange(owner.max() + 2))
     days = []
@@ -131,11 +132,11 @@ def accelerators(frame: pl.DataFrame) -> float:
     return float(np.median(days))
 
 
-def machine() -> Replica:
+def machine() -> StepTime:
     """Llama 3.1 70B in fp8 on eight H100."""
     model = Model.model_validate({"name": "llama-3.1-70b", **lookup.model("llama-3.1-70b")})
     chip = Accelerator.model_validate({"name": "h100-sxm", **lookup.accelerator("h100-sxm")})
-    return replica(model, chip, "fp8", "fp8", 8)
+    return step_time(replica(model, chip, "fp8", "fp8", 8))
 
 
 def chat() -> dict[str, Any]:

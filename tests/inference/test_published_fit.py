@@ -79,7 +79,7 @@ def test_one_fold_of_configurations_left_out_errs_as_the_catalog_says(refit: tup
     one = np.array([crc32(p.group.encode()) % 8 == 0 for p in t.points])
     out = np.concatenate([one, one, np.zeros(len(t.offline), dtype=bool)])
     assert 200 < one.sum() < 500
-    seen = fit(t, np.flatnonzero(~out), start=whole, steps=12)
+    seen = fit(t, np.flatnonzero(~out), start=whole)
     n = len(t.points)
     off = np.abs(predicted(t, seen)[:n][one] / t.measured[:n][one] - 1)
     assert np.median(off) <= 0.12

@@ -47,7 +47,7 @@ def validate(t: Table, whole: Fit) -> Iterator[Errors]:
         for fold in np.unique(folds[folds >= 0]):
             left_out = folds == fold
             out = np.concatenate([left_out[: len(t.points)], left_out])
-            seen = fit(t, np.flatnonzero(~out), start=None if split == SPLITS[4] else whole, steps=12)
+            seen = fit(t, np.flatnonzero(~out), start=None if split == SPLITS[4] else whole)
             found[out] = predicted(t, seen)[out]
         yield _errors(t, split, found)
 

@@ -22,6 +22,7 @@ from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
 from ampacity.inference.published import Point
 from ampacity.inference.replica import replica
+from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
 
 Rows = NDArray[np.int64]
@@ -34,8 +35,6 @@ TTFT_WEIGHT = 0.2
 """Of a row's TTFT against its TPOT: queues make it much noisier."""
 OFFLINE_WEIGHT = 3.0
 """Of an offline throughput against one row's TPOT: there are few."""
-OUTLIER = 0.1
-"""Relative error from which on a row counts linearly."""
 MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
 
 
@@ -129,40 +128,24 @@ def predicted(t: Table, f: Fit) -> Array:
     return _total(t, f.shifts)[0]
 
 
-def fit(t: Table, rows: Rows | None = None, start: Fit | None = None, steps: int = 40) -> Fit:
-    """Fit the shifts to some of a table's numbers, all by default (Gauss-Newton with damping, iterated weights)."""
+def fit(t: Table, rows: Rows | None = None, start: Fit | None = None) -> Fit:
+    """Fit the shifts to some of a table's numbers, all by default."""
     rows = np.arange(len(t.measured)) if rows is None else rows
-    prior, pull = _prior(t)
-    theta = prior.copy() if start is None else start.shifts.copy()
-    damping = 1e-2
-    loss, residual, jacobian = _loss(t, theta, rows, prior, pull)
-    for _ in range(steps):
-        w = t.weight[rows] / np.sqrt(1 + (residual[rows] / OUTLIER) ** 2)
-        j = jacobian[rows]
-        curvature = (j * w[:, None]).T @ j + np.diag(pull)
-        slope = (j * w[:, None]).T @ residual[rows] + pull * (theta - prior)
-        for _ in range(8):
-            step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature) + 1e-6), -slope)
-            tried = theta + np.clip(step, -2, 2)
-            better = _loss(t, tried, rows, prior, pull)
-            if better[0] < loss:
-                break
-            damping *= 4
-        else:
-            break
-        gain = loss - better[0]
-        theta, (loss, residual, jacobian) = tried, better
-        damping = max(damping / 4, 1e-6)
-        if gain < 1e-5 * loss:
-            break
-    return Fit(theta, len(rows))
+    ridge = _ridge(t)
+
+    def residuals(theta: Array) -> tuple[Array, Array]:
+        total, jacobian = _total(t, theta)
+        return np.log(total / t.measured)[rows], (jacobian / total[:, None])[rows]
+
+    begin = ridge.prior if start is None else start.shifts
+    return Fit(minimized(residuals, t.weight[rows], ridge, begin, longest=2.0), len(rows))
 
 
 def _factors(path: str) -> tuple[str, ...]:
     return FACTORS if path in PRECISION_PATHS else FACTORS[:-1]
 
 
-def _prior(t: Table) -> tuple[Array, Array]:
+def _ridge(t: Table) -> Ridge:
     """Where shifts start, and how hard they are drawn there."""
     prior, pull = [], []
     for path, begin in zip(ALL_PATHS, START, strict=True):
@@ -171,15 +154,7 @@ def _prior(t: Table) -> tuple[Array, Array]:
             at = np.log(1 / begin - 1) if path in EFFICIENCIES else np.log(begin)
             prior += [at if factor == "all" else 0.0] * count
             pull += [PULL[factor]] * count
-    return np.array(prior), np.array(pull)
-
-
-def _loss(t: Table, theta: Array, rows: Rows, prior: Array, pull: Array) -> tuple[float, Array, Array]:
-    total, jacobian = _total(t, theta)
-    residual = np.log(total / t.measured)
-    soft = 2 * OUTLIER**2 * (np.sqrt(1 + (residual[rows] / OUTLIER) ** 2) - 1)
-    loss = float((t.weight[rows] * soft).sum() + (pull * (theta - prior) ** 2).sum())
-    return loss, residual, jacobian / total[:, None]
+    return Ridge(np.array(prior), np.array(pull))
 
 
 def _total(t: Table, theta: Array) -> tuple[Array, Array]:

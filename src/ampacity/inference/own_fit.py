@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.inference.coefficients import shifted
-from ampacity.inference.fit import OUTLIER
 from ampacity.inference.own_loads import ALL_PATHS, TTFT, Loads, predicted, spent
+from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PATHS, Array
 
 SHIFTS = ("all", "first", *ALL_PATHS)
@@ -66,35 +66,20 @@ def _own(shifts: Array) -> Array:
     return np.asarray(np.where(_IS_FIRST, shifts[1], shifts[0]) + shifts[2:])
 
 
-def _fit(t: Loads, catalog: Array, rows: Array, start: Array, steps: int = 60) -> Array:
-    """Gauss-Newton with damping on the logarithm; outliers count linearly."""
+def _fit(t: Loads, catalog: Array, rows: Array, start: Array) -> Array:
+    """The shifts that fit some of the loads best, drawn to none."""
     pull = np.array([PULL_TOGETHER] * 2 + [PULL_PATH] * len(ALL_PATHS))
-    x, damping = start.copy(), 1e-3
-    loss, residual, jacobian = _loss(t, catalog, rows, pull, x)
-    for _ in range(steps):
-        w = (t.weight / np.sqrt(1 + (residual / OUTLIER) ** 2))[rows]
-        j = jacobian[rows]
-        curvature = (j * w[:, None]).T @ j + np.diag(pull)
-        slope = (j * w[:, None]).T @ residual[rows] + pull * x
-        for _ in range(8):
-            step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), -slope)
-            tried = np.clip(x + np.clip(step, -1, 1), -LARGEST, LARGEST)
-            better = _loss(t, catalog, rows, pull, tried)
-            if better[0] < loss:
-                break
-            damping *= 4
-        else:
-            break
-        gain = loss - better[0]
-        x, (loss, residual, jacobian) = tried, better
-        damping = max(damping / 4, 1e-7)
-        if gain < 1e-7 * loss + 1e-12:
-            break
-    return x
+
+    def residuals(x: Array) -> tuple[Array, Array]:
+        residual, jacobian = _residuals(t, catalog, x)
+        return residual[rows], jacobian[rows]
+
+    ridge = Ridge(np.zeros_like(start), pull)
+    return minimized(residuals, t.weight[rows], ridge, start, longest=1.0, largest=LARGEST)
 
 
-def _loss(t: Loads, catalog: Array, rows: Array, pull: Array, x: Array) -> tuple[float, Array, Array]:
-    """Loss over the rows, and of every number its residual and the derivatives of it by the shifts."""
+def _residuals(t: Loads, catalog: Array, x: Array) -> tuple[Array, Array]:
+    """Residual of every number, and its derivatives by the shifts."""
     cost = shifted_costs(catalog, x)
     at, counts = spent(t, cost)
     n = len(t.measured)
@@ -105,6 +90,4 @@ def _loss(t: Loads, catalog: Array, rows: Array, pull: Array, x: Array) -> tuple
     by_path = np.stack([np.bincount(t.row, column, n) for column in (at * counts * slope).T], axis=1) / total[:, None]
     together = np.stack([by_path[:, ~_IS_FIRST].sum(axis=1), by_path[:, _IS_FIRST].sum(axis=1)], axis=1)
     residual = np.log(total / t.measured)
-    soft = 2 * OUTLIER**2 * (np.sqrt(1 + (residual / OUTLIER) ** 2) - 1)
-    loss = float((t.weight * soft)[rows].sum() + (pull * x**2).sum())
-    return loss, residual, np.concatenate([together, by_path], axis=1)
+    return residual, np.concatenate([together, by_path], axis=1)
