@@ -51,7 +51,7 @@ def demand(
     write_json(json, view.data)
     if show:
         typer.echo(view.text)
-        typer.echo(f"\n  model: {path}")
+        typer.echo(f"\n  model: {path}     in a scenario's tier: behaviour: {{like: {path}}}")
 
 
 @app.command()

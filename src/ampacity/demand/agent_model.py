@@ -23,6 +23,9 @@ FIELDS = ("output", "growth", "gap")
 
 OPENING_STEPS = 4
 
+BEHAVIOUR = "behaviour"
+"""A section that a file of the model may hold beside its laws: what scenarios take from it."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -127,7 +130,11 @@ class AgentModel:
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Self:
-        """The model that `as_dict` wrote. Raises ValueError that names every missing or unknown key."""
+        """The model that `as_dict` wrote, whatever `behaviour` stands beside it.
+
+        Raises ValueError that names every missing or unknown key.
+        """
+        content = {key: value for key, value in content.items() if key != BEHAVIOUR}
         _require(content, [f.name for f in fields(cls)], "the model")
         parts = {
             "fresh": _build(Kind, content["fresh"], "fresh"),

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
-from ampacity.demand.agent_model import AgentModel
+from ampacity.demand.agent_model import BEHAVIOUR, AgentModel
+from ampacity.demand.behaviour import Fitted, behaviour_section
 from ampacity.demand.fit import fit
 from ampacity.demand.goodness import (
     DRAWN_SESSIONS,
@@ -25,7 +27,7 @@ from ampacity.demand.goodness import (
     means,
     rounded,
 )
-from ampacity.demand.session_hour import SessionHour, session_hour
+from ampacity.demand.session_hour import SessionHour, measured_session_hour, session_hour
 from ampacity.demand.sessions import generate, served
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
@@ -37,8 +39,9 @@ class Calibration:
     """A fitted model beside its trace.
 
     goodness: distances by statistic. hit, drawn_hit: share of input tokens that an unlimited cache holds, of the trace
-    and of drawn sessions. means, drawn_means: tokens per request by kind, requests per session. hour: one active
-    session-hour as drawn. uncached_by_lifetime: drawn share of input that misses, by cache lifetime [s].
+    and of drawn sessions. means, drawn_means: tokens per request by kind, requests per session. hour, measured_hour:
+    one active session-hour as drawn, and as the trace has it if it is timed. uncached_by_lifetime: drawn share of input
+    that misses, by cache lifetime [s].
     """
 
     model: AgentModel
@@ -48,6 +51,7 @@ class Calibration:
     means: dict[str, float]
     drawn_means: dict[str, float]
     hour: SessionHour
+    measured_hour: SessionHour | None
     uncached_by_lifetime: dict[float, float]
 
     @property
@@ -65,6 +69,14 @@ class Calibration:
                 found.append(f"mean {name.replace('_', ' ')}: {self.drawn_means[name]:,.0f} drawn, {real:,.0f} real")
         return found
 
+    @property
+    def behaviour(self) -> dict[str, Any]:
+        """The section that a scenario's tier takes up by naming the file."""
+        about = self.model.about
+        day = date.fromisoformat(about["fitted_on"])
+        fitted = Fitted(self.hour, self.measured_hour, about["source"], day, not self.misses)
+        return behaviour_section(Path(about["source"]).stem, fitted)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -73,17 +85,22 @@ class Calibration:
             "hit_share": {"trace": self.hit, "drawn": self.drawn_hit},
             "means": {"trace": self.means, "drawn": self.drawn_means},
             "session_hour": vars(self.hour),
+            "behaviour": self.behaviour,
             "uncached_share_by_lifetime_s": {str(int(k)): v for k, v in self.uncached_by_lifetime.items()},
             "misses": self.misses,
         }
 
     def yaml(self) -> str:
-        """The model with its goodness, as text that `agent_model.read_model` reads."""
+        """The model with its goodness and the behaviour, as `agent_model.read_model` and scenarios read them."""
         out = io.StringIO()
         writer = YAML()
         writer.default_flow_style = None
         writer.width = 110
-        writer.dump(self.model.as_dict(), out)
+        section = CommentedMap({k: CommentedMap(v) if isinstance(v, dict) else v for k, v in self.behaviour.items()})
+        for claim in (c for c in section.values() if isinstance(c, CommentedMap)):
+            claim.fa.set_block_style()  # one key a line, for people to change
+        about, *laws = self.model.as_dict().items()
+        writer.dump(dict([about, (BEHAVIOUR, section), *laws]), out)
         return out.getvalue()
 
 
@@ -132,6 +149,7 @@ def calibrate(
         means=means(frame),
         drawn_means=means(ours),
         hour=session_hour(done),
+        measured_hour=measured_session_hour(frame),
         uncached_by_lifetime=by_lifetime,
     )
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from ampacity.demand.sessions import Served
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 PAUSE_S = 300.0
 """A session is active until five minutes after a request; longer pauses count as that much. [s]"""
@@ -32,15 +37,31 @@ def session_hour(done: Served) -> SessionHour:
     """
     s = done.steps
     main = s.agent == 0
-    t, step = done.t_s[main], s.step[main]
-    between = np.diff(t, prepend=0.0)
-    hours = float(np.minimum(between[step > 0], PAUSE_S).sum()) / 3600.0
-    whole, output = s.input_tokens[main].astype(float), s.output_tokens[main].astype(float)
+    return _hour(s.session[main], done.t_s[main], s.input_tokens[main], done.cached_tokens[main], s.output_tokens[main])
+
+
+def measured_session_hour(frame: pl.DataFrame) -> SessionHour | None:
+    """The same of requests that were measured (`requests.COLUMNS`); nothing if the trace does not time them all."""
+    main = frame.filter(pl.col("agent") == 0)
+    if "t_s" not in main.columns or main["t_s"].null_count():
+        return None
+    ordinal = main["session"].rank("dense").to_numpy().astype(np.int64)
+    tokens = [main[name].to_numpy() for name in ("input_tokens", "cached_tokens", "output_tokens")]
+    hour = _hour(ordinal, main["t_s"].to_numpy(), *tokens)
+    return hour if np.isfinite(hour.requests) else None
+
+
+def _hour(session: Ints, t_s: Floats, whole: Ints, cached: Ints, output: Ints) -> SessionHour:
+    """Requests ordered by session and time, all of main agents; infinite rates if no time passes in any session."""
+    between = np.diff(t_s)[session[1:] == session[:-1]]
+    hours = float(np.clip(between, 0.0, PAUSE_S).sum()) / 3600.0
+    per_hour = 1.0 / hours if hours > 0 else np.inf
+    inputs, outputs = whole.astype(float), output.astype(float)
     return SessionHour(
-        requests=len(t) / hours,
-        input_tokens=float(whole.sum()) / hours,
-        uncached_tokens=float((whole - done.cached_tokens[main]).sum()) / hours,
-        output_tokens=float(output.sum()) / hours,
-        context_tokens=float(np.average(whole + output / 2, weights=output)),
+        requests=len(t_s) * per_hour,
+        input_tokens=float(inputs.sum()) * per_hour,
+        uncached_tokens=float((inputs - cached).sum()) * per_hour,
+        output_tokens=float(outputs.sum()) * per_hour,
+        context_tokens=float(np.average(inputs + outputs / 2, weights=outputs)),
         hours=hours,
     )

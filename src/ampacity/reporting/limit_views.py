@@ -10,6 +10,7 @@ from ampacity.reporting.catalog_views import View
 from ampacity.reporting.result import result
 from ampacity.reporting.words import between, count, digits, duration, path_in_words, share, tokens
 from ampacity.scenario import lookup
+from ampacity.scenario.tier import Tier
 from ampacity.scenario.tree import read_tree
 
 
@@ -24,6 +25,7 @@ def limits_view(p: Plan) -> View:
             lines += [
                 "",
                 f"  {tier.name}: {count(tier.people.value)} people, {tier.kind}" + ("" if own else ", no window"),
+                *_demand_lines(tier),
             ]
             for w in own:
                 lines += _window_lines(p, w)
@@ -53,6 +55,33 @@ def _load_lines(load: ModelLoad) -> list[str]:
     carried = f"{share(load.carried_share)} of hours are carried, with none {share(load.unlimited_share)}"
     lines.append(f"    with these limits {carried}")
     return lines
+
+
+def _demand_lines(tier: Tier) -> list[str]:
+    """What the people of a tier are taken to do, and the two measures of hours where the catalog's stand."""
+    b = tier.behaviour
+    rates = (b.uncached_per_s, b.cached_per_s, b.output_per_s)
+    uncached, cached, output = (tokens(3600 * rate.value) for rate in rates)
+    hours, low, high = (168 * (x or 0.0) for x in (b.active_share.value, b.active_share.low, b.active_share.high))
+    interval = f" ({digits(low)} to {digits(high)})" if b.active_share.is_range else ""
+    lines = [
+        f"    active {digits(hours)} h/week{interval}; an active hour asks for {uncached} uncached, {cached} cached, "
+        f"{output} output tokens"
+    ]
+    if b.active_share.source == lookup.behaviour("coding-agent")["active_hours"][-1]["source"]:
+        lines.append(f"      {_hours_by_two_measures()}")
+    return lines
+
+
+def _hours_by_two_measures() -> str:
+    from ampacity.demand.population import intensity
+
+    found = intensity()
+    (_, running, _) = found.running_hours
+    active, ratio = (
+        f"{digits(value)} ({digits(low)} to {digits(high)})" for low, value, high in (found.active_hours, found.ratio)
+    )
+    return f"h/week by measure: {active} at measured intensity, {digits(running)} running as reported; ratio {ratio}"
 
 
 def _window_lines(p: Plan, w: PlannedWindow) -> list[str]:

@@ -11,9 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ampacity.scenario import lookup
+from ampacity.scenario import behaviour_file, calibration_file, lookup
 from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.calibration_file import take_in
 from ampacity.scenario.consistency import Names, consistency
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.event import Event
@@ -54,7 +53,7 @@ def load(name: str | Path, *, sets: Iterable[str] = (), as_of: date | None = Non
     tree = _with_extends(str(name), None, ())
     for text in sets:
         _set(tree, text)
-    take_in(tree, Path())
+    _take_in(tree, Path())
     return build(tree, as_of)
 
 
@@ -63,7 +62,7 @@ def rebuild(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
     tree = Tree(_copy(scenario._source), {(): (scenario.name, 0)})
     for key, value in changes.items():
         _lay(tree, tuple(key.split(".")), value, "replace")
-    take_in(tree, Path())
+    _take_in(tree, Path())
     return build(tree, scenario.as_of)
 
 
@@ -212,10 +211,13 @@ class _Build:
     def _behaviour(self, tier: str, found: Any) -> Any:
         path = ("tiers", tier, "behaviour")
         like = found.get("like", "coding-agent") if isinstance(found, dict) else found
+        own = {k: v for k, v in found.items() if k != "like"} if isinstance(found, dict) else {}
+        if isinstance(like, dict):  # of a file
+            self.tree.lend((*path, "like"), path, like.keys() - own.keys())
+            return {**lookup.behaviour("coding-agent"), **like, **own}
         if not isinstance(like, str) or not lookup.behaviour(like):
             self.add([(path, str(like), f"no behaviour of that name; {nearest(str(like), lookup.behaviour_names())}")])
             like = "coding-agent"
-        own = {k: v for k, v in found.items() if k != "like"} if isinstance(found, dict) else {}
         return {**lookup.behaviour(like), **own}
 
 
@@ -234,10 +236,16 @@ def _horizon_days(start: Any, count: int, unit: str) -> int:
         return MAX_HORIZON_DAYS + 1
 
 
+def _take_in(tree: Tree, folder: Path) -> None:
+    """The content of files that the tree names, in the place of their names; paths count from `folder`."""
+    calibration_file.take_in(tree, folder)
+    behaviour_file.take_in(tree, folder)
+
+
 def _with_extends(name: str, beside: Path | None, chain: tuple[Path, ...]) -> Tree:
     path, shown = _locate(name, beside)
     tree = read_tree(path, shown)
-    take_in(tree, path.parent)
+    _take_in(tree, path.parent)
     chain = (*chain, path.resolve())
     below = tree.data.pop("extends", None)
     if below is None:
@@ -303,6 +311,8 @@ def _lay(tree: Tree, path: Key, value: object, origin: str) -> None:
             raise Mistakes([Mistake(origin, 0, ".".join(path[: i + 1]), "", message)])
         if into.get(part) is None:
             into[part] = {}
+        if isinstance(into[part], str) and len(path) == 4 and (path[0], part) == ("tiers", "behaviour"):
+            into[part] = {"like": into[part]}  # one key of a behaviour that is stated by its name
         into = into[part]
     if isinstance(into, list) and path[-1].isdigit() and int(path[-1]) < len(into):
         into[int(path[-1])] = value

@@ -11,6 +11,8 @@ from ampacity.scenario.load import COLLECTIONS
 from ampacity.scenario.lookup import orbit_defaults
 from ampacity.scenario.scenario import ServiceLevel
 
+_LIKE = "what to start from: a behaviour of the catalog, or a file (.yaml) that `ampacity calibrate demand` wrote"
+
 
 def json_schema() -> dict[str, Any]:
     """Schema (draft 2020-12) of the file as people write it: collections are mappings from names to nouns."""
@@ -25,8 +27,10 @@ def json_schema() -> dict[str, Any]:
     behaviour = defs["Behaviour"]
     _as_written(behaviour)
     behaviour.pop("required", None)
-    behaviour["properties"]["like"] = {"type": "string", "description": "a behaviour of the catalog to start from"}
-    defs["Tier"]["properties"]["behaviour"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Behaviour"}]}
+    behaviour["properties"]["like"] = {"type": "string", "description": _LIKE}
+    defs["Tier"]["properties"]["behaviour"] = {
+        "anyOf": [{"type": "string", "description": _LIKE}, {"$ref": "#/$defs/Behaviour"}]
+    }
     file = {"type": "string", "description": "a file that `ampacity calibrate serving` wrote"}
     defs["Placement"]["properties"]["calibration"] = {"anyOf": [file, {"$ref": "#/$defs/Calibration"}]}
     # what the catalog fills in where a scenario is silent

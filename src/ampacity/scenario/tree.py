@@ -7,6 +7,7 @@ The text is composed to nodes by ruamel.yaml and read from there, so that duplic
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ class Tree:
         while path and path not in self.marks:
             path = path[:-1]
         return self.marks.get(path, ("", 0))
+
+    def lend(self, lender: Key, borrower: Key, keys: Iterable[str]) -> None:
+        """Give `keys` of one path the file and line that they have under another."""
+        under = {(*lender, key) for key in keys}
+        depth = len(lender)
+        lent = {(*borrower, *p[depth:]): m for p, m in self.marks.items() if p[: depth + 1] in under}
+        self.marks |= lent
 
 
 def read_tree(path: Path, shown: str, what: str = "a scenario", begins: str = "scenario: NAME") -> Tree:
@@ -78,7 +86,7 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], p
             into[key] = below[key]
         elif above[key] is None:
             continue
-        elif isinstance(above[key], dict) and isinstance(below.get(key), dict) and not _is_claim(above[key]):
+        elif isinstance(above[key], dict) and isinstance(below.get(key), dict) and not _is_whole(path, key, above[key]):
             into[key] = {}
             _merge(into[key], below[key], above[key], (*path, key), replaced)
         else:
@@ -86,10 +94,11 @@ def _merge(into: dict[str, Any], below: dict[str, Any], above: dict[str, Any], p
             into[key] = above[key]
 
 
-def _is_claim(found: dict[str, Any]) -> bool:
-    """Whether a mapping is a number with its claim, or a calibration: laid over another it replaces it whole, so that
-    no source outlives what it was said of."""
-    return "value" in found or ("low" in found and "high" in found) or "shifts" in found
+def _is_whole(path: Key, key: str, found: dict[str, Any]) -> bool:
+    """Whether a mapping is a number with its claim, a calibration, or a behaviour from a file: laid over another it
+    replaces it whole, so that no source outlives what it was said of."""
+    from_file = "shifts" in found or (key == "like" and path[-1:] == ("behaviour",))
+    return "value" in found or ("low" in found and "high" in found) or from_file
 
 
 def _read_text(path: Path, shown: str) -> str:
