@@ -51,10 +51,44 @@ def test_no_batch_of_any_layout_beats_the_choice(small: Survey, slo: Slo) -> Non
 def test_what_binds_would_be_broken_by_more(small: Survey) -> None:
     best = choose(small, CODING).best
     assert best.binds == "TPOT"
-    assert operation(best.step, LONG, round(best.requests * 1.1) + 1).tpot_s > CODING.tpot_s
+    assert operation(best.step, LONG, best.requests + 1).tpot_s > CODING.tpot_s
     free = choose(small, Slo()).best
     assert free.binds == "memory"
     assert free.replica.kv_blocks < (free.requests + 1) * -(-LONG.most_context // 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "slo"),
+    [
+        ("llama-3.1-70b", Slo(0.09, 0.0087)),
+        ("gpt-oss-120b", Slo(0.2, 0.005)),
+        ("llama-3.1-8b", Slo(1.0, 0.03)),
+        ("llama-3.1-8b", Slo(0.4, 0.1)),
+        ("llama-3.1-70b", Slo()),
+    ],
+)
+def test_one_more_request_in_flight_would_break_what_is_said_to_bind(
+    model: Models, chip: Chips, name: str, slo: Slo
+) -> None:
+    s = survey(model(name), chip("h100-sxm"))
+    c = choose(s, slo)
+    for o in (c.best, *c.others[:5]):
+        one_more = operation(o.step, s.load, o.requests + 1)
+        row = s.candidates.steps.index(o.step)
+        broken = {
+            "TTFT": one_more.ttft_s > slo.ttft_s,
+            "TPOT": one_more.tpot_s > slo.tpot_s,
+            "memory": o.requests + 1 > s.candidates.most[row],
+            "sequences": o.requests + 1 > s.candidates.most[row],
+            "nothing": one_more.tokens_per_s_per_chip <= o.tokens_per_s_per_chip,
+        }
+        assert broken[o.binds], (o.binds, str(o.replica.layout), o.requests)
+        assert o.binds == "nothing" or any(broken[word] for word in ("TTFT", "TPOT", "memory"))
+
+
+def test_under_tight_times_the_time_that_binds_is_named(model: Models, chip: Chips) -> None:
+    s = survey(model("llama-3.1-70b"), chip("h100-sxm"))
+    assert choose(s, Slo(0.09, 0.0087)).best.binds == "TTFT"
 
 
 def test_the_words_name_the_choice_what_binds_and_what_comes_next(small: Survey) -> None:

@@ -21,7 +21,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
 
 FINALISTS, STEPS = 24, 24
-"""Replicas whose batch is looked for more finely, and batches tried for each between two of the survey."""
+"""Replicas whose batch is looked for to the very request, and batches tried for each at a time."""
 
 
 @dataclass(frozen=True)
@@ -91,40 +91,51 @@ def _meets(at: Steady, slo: Slo) -> Array:
 
 
 def _refined(s: Survey, slo: Slo, rows: Array, at: Array) -> list[Operation]:
-    """The best batch of some candidates, looked for between the survey's batches around the best of those."""
-    low = s.at.requests[rows, np.maximum(at - 1, 0)]
-    high = s.at.requests[rows, np.minimum(at + 1, s.at.requests.shape[1] - 1)]
-    tried = np.unique(np.rint(low[:, None] + (high - low)[:, None] * np.linspace(0, 1, STEPS)), axis=1)
+    """The best batch of some candidates to the very request, looked for around the best of the survey's batches."""
     steps = [s.candidates.steps[i] for i in rows]
-    found = steady(stacked(steps), s.load, tried)
-    rate = np.where(_meets(found, slo), found.output_tokens_per_s / s.chips[rows], -1.0)
-    best = rate.argmax(axis=1)
+    stack, most = stacked(steps), s.candidates.most[rows]
+    tried, best = s.at.requests[rows], at
+    while True:
+        low, high = _beside(tried, best)
+        tried = np.rint(low[:, None] + (high - low)[:, None] * np.linspace(0, 1, STEPS))
+        found = steady(stack, s.load, tried)
+        rate = np.where(_meets(found, slo), found.output_tokens_per_s, -1.0)
+        best = rate.argmax(axis=1)
+        if (high - low).max() < STEPS:  # every whole number in between was tried
+            break
+    requests = np.take_along_axis(tried, best[:, None], axis=1)
+    more = steady(stack, s.load, requests + 1)
     result = []
     for j, (row, i) in enumerate(zip(rows, best, strict=True)):
-        requests = int(tried[j, i])
-        after = int(np.searchsorted(tried[j], requests, side="right"))
-        if requests >= s.candidates.most[row]:
+        if requests[j, 0] >= most[j]:
             binds = "memory" if s.candidates.by_memory[row] else "sequences"
-        elif after < tried.shape[1]:
-            binds = _binding(slo, found.ttft_s[j, after], found.tpot_s[j, after])
         else:
-            binds = "nothing"
+            binds = _binding(slo, more.ttft_s[j, 0], more.tpot_s[j, 0])
         times = float(found.ttft_s[j, i]), float(found.tpot_s[j, i])
-        result.append(Operation(steps[j], s.load, requests, *times, float(rate[j, i]), binds))
+        per_chip = float(rate[j, i] / s.chips[row, 0])
+        result.append(Operation(steps[j], s.load, int(requests[j, 0]), *times, per_chip, binds))
     return result
+
+
+def _beside(tried: Array, best: Array) -> tuple[Array, Array]:
+    """The batches next below and above the best of each row; itself at an end. Batches of a row may be equal."""
+    here = np.take_along_axis(tried, best[:, None], axis=1)
+    below, above = np.where(tried < here, tried, -np.inf), np.where(tried > here, tried, np.inf)
+    low, high = below.max(axis=1), above.min(axis=1)
+    return np.where(np.isfinite(low), low, here[:, 0]), np.where(np.isfinite(high), high, here[:, 0])
 
 
 def _coarse(s: Survey, slo: Slo, row: int, i: int) -> Operation:
     """The best of the survey's own batches of a candidate that is far from the best."""
-    at, last = s.at, s.at.requests.shape[1] - 1
-    if at.requests[row, i] >= s.candidates.most[row]:
+    at, requests = s.at, s.at.requests[row, i]
+    if requests >= s.candidates.most[row]:
         binds = "memory" if s.candidates.by_memory[row] else "sequences"
     else:
-        after = min(i + 1, last)
+        after = int(np.searchsorted(at.requests[row], requests, side="right"))
         binds = _binding(slo, at.ttft_s[row, after], at.tpot_s[row, after])
     times = float(at.ttft_s[row, i]), float(at.tpot_s[row, i])
     rate = float(s.tokens_per_s_per_chip[row, i])
-    return Operation(s.candidates.steps[row], s.load, int(at.requests[row, i]), *times, rate, binds)
+    return Operation(s.candidates.steps[row], s.load, int(requests), *times, rate, binds)
 
 
 def _binding(slo: Slo, ttft_s: float, tpot_s: float) -> str:
@@ -189,7 +200,7 @@ def _why(o: Operation, slo: Slo) -> str:
         return f"TPOT binds: {ms(o.tpot_s)} of {ms(slo.tpot_s)}; one more request in flight would pass it."
     if o.binds == "TTFT":
         return f"TTFT binds: {ms(o.ttft_s)} of {ms(slo.ttft_s)}; one more request in flight would pass it."
-    return "Nothing binds: more requests in flight would not bring more tokens."
+    return "Nothing binds: one more request in flight would bring fewer tokens."
 
 
 def _named(o: Operation) -> str:
