@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.inference.best_layout import Slo, best_layout, choose
+from ampacity.inference.candidates import candidates
 from ampacity.inference.disaggregated import disaggregated, transfer_s
 from ampacity.inference.frontier import frontier
 from ampacity.inference.layout import Layout
@@ -20,6 +21,7 @@ from ampacity.inference.token_cost import KINDS, phases, token_cost
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
+from ampacity.scenario.placement import BYTES_PER_NUMBER
 from ampacity.scenario.value import Value
 
 On = Callable[..., StepTime]
@@ -227,3 +229,53 @@ def test_money_power_and_energy_stand_on_the_figures_of_the_chip(on: On, chip: C
 def test_what_is_not_known_of_a_chip_gives_no_figure(on: On, chip: Chips) -> None:
     cost = token_cost(operation(on("llama-3.1-70b", "tpu-8t", 4, "fp4"), Load(), 64), chip("tpu-8t"))
     assert (cost.usd, cost.energy_j, cost.tokens_per_s_per_mw) == (None, None, None)
+
+
+@pytest.mark.parametrize("part", ["h200-sxm", "b200-sxm"])
+def test_every_precision_is_tried_over_the_same_numbers_of_chips(model: Models, chip: Chips, part: str) -> None:
+    deepseek = model("deepseek-v3")
+    tried = {
+        p: {s.replica.accelerators for s in candidates(deepseek, chip(part), Load(), precision=p).steps}
+        for p in ("bf16", "fp8")
+    }
+    assert max(tried["bf16"]) == max(tried["fp8"])
+    assert tried["bf16"] <= tried["fp8"]  # wider weights need more chips at least
+    best = {p: best_layout(deepseek, chip(part), Slo(2.0, 0.05), precision=p).best for p in tried}
+    assert best["fp8"].tokens_per_s_per_chip > best["bf16"].tokens_per_s_per_chip
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "expected"),
+    [
+        ("llama-3.1-70b", "h100-sxm", {"bf16", "fp8"}),
+        ("llama-3.1-70b", "b200-sxm", {"bf16", "fp8"}),
+        ("deepseek-v3", "b200-sxm", {"fp8"}),
+        ("kimi-k2.5", "h200-sxm", {"int4"}),
+        ("gpt-oss-120b", "b200-sxm", {"fp4"}),
+        ("gpt-oss-120b", "h100-sxm", {"fp4"}),
+        ("llama-3.1-70b", "tpu-8i", {"fp4"}),  # all that is known of that chip
+    ],
+)
+def test_weights_are_as_published_or_what_engines_commonly_make_of_that(
+    model: Models, chip: Chips, name: str, part: str, expected: set[str]
+) -> None:
+    found = candidates(model(name), chip(part), Load())
+    assert {s.replica.precision for s in found.steps} == expected
+
+
+def test_four_bit_floats_on_a_chip_without_them_are_read_at_four_bits_and_multiplied_at_sixteen(
+    model: Models, chip: Chips
+) -> None:
+    r = best_layout(model("gpt-oss-120b"), chip("h100-sxm"), Slo(2.0, 0.05)).best.replica
+    peak = chip("h100-sxm").flops("bf16")
+    assert peak is not None
+    assert (r.expert_bytes, r.expert_flops_per_s) == (BYTES_PER_NUMBER["fp4"], peak.value)
+    with pytest.raises(Mistakes, match="no arithmetic at fp4"):
+        best_layout(model("llama-3.1-70b"), chip("h100-sxm"), precision="fp4")
+
+
+def test_an_answer_with_quantized_weights_says_so(model: Models, chip: Chips) -> None:
+    quantized = best_layout(model("llama-3.1-70b"), chip("h100-sxm"), Slo(2.0, 0.05))
+    assert "fp8, quantized from bf16" in " ".join(quantized.words)
+    as_published = best_layout(model("deepseek-v3"), chip("h200-sxm"), Slo(2.0, 0.05))
+    assert "quantized" not in " ".join(as_published.words)

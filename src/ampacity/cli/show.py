@@ -53,7 +53,8 @@ def serving(
     slo: Annotated[str, typer.Option("--slo", help="Service level: means, at most.")] = "TTFT 2 s, TPOT 50 ms",
     engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
     precision: Annotated[
-        str | None, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: the best.")
+        str | None,
+        typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: as published, or fp8."),
     ] = None,
     drafts: Annotated[int, typer.Option("--drafts", help="Tokens guessed ahead (speculative decoding).")] = 0,
     acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,

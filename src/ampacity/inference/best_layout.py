@@ -19,6 +19,7 @@ from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
+from ampacity.scenario.placement import BYTES_PER_NUMBER
 
 FINALISTS, STEPS = 24, 24
 """Replicas whose batch is looked for to the very request, and batches tried for each at a time."""
@@ -170,6 +171,7 @@ def _unreachable(s: Survey, slo: Slo) -> list[Mistake]:
 def _words(s: Survey, c: Choice) -> list[str]:
     """The choice in sentences."""
     said = [f"{_named(c.best)} serves most: {_rate(c.best.tokens_per_s_per_chip)} per chip."]
+    said += _made(c.best)
     said.append(_why(c.best, c.slo))
     if c.others:
         less = 1 - c.others[0].tokens_per_s_per_chip / c.best.tokens_per_s_per_chip
@@ -206,6 +208,15 @@ def _why(o: Operation, slo: Slo) -> str:
 def _named(o: Operation) -> str:
     chips = "" if o.replica.accelerators == 1 else f" ({o.replica.accelerators} chips)"
     return f"{o.replica.layout}{chips} at {o.replica.precision} with {o.requests:,} in flight"
+
+
+def _made(o: Operation) -> list[str]:
+    """A sentence where the weights are not as published."""
+    published, used = o.replica.model.published_precision, o.replica.precision
+    if used == published:
+        return []
+    how = "quantized" if BYTES_PER_NUMBER[used] < BYTES_PER_NUMBER[published] else "converted"
+    return [f"The weights are {used}, {how} from {published}, in which the model is published."]
 
 
 def _rate(tokens_per_s: float) -> str:
