@@ -158,13 +158,16 @@ def test_both_sides_of_a_disaggregated_deployment_keep_pace(model: Models, chip:
     assert d is not None
     assert d.ttft_s <= 3.0 * (1 + 1e-9)  # the queue is let fill what is left of it
     assert d.tpot_s <= 0.05
-    # of one chip in all, so many prefill and the rest decode; both do as many requests a second
-    prefilling = d.prefill_chips_per_decode_chip / (1 + d.prefill_chips_per_decode_chip)
-    prompts_per_s = prefilling * d.busy * d.prompts / d.prefill_s / d.prefill.replica.accelerators
-    decoded_per_s = (1 - prefilling) * d.decode.requests / d.tpot_s / d.decode.replica.accelerators / 500
-    assert prompts_per_s == pytest.approx(decoded_per_s)
-    assert d.tokens_per_s_per_chip == pytest.approx(500 * decoded_per_s)
-    assert 0.9 * d.tokens_per_s_per_chip <= d.whole_tokens_per_s_per_chip <= d.tokens_per_s_per_chip * (1 + 1e-9)
+    prompts_per_s = d.replicas[0] * d.busy * d.prompts / d.prefill_s
+    decoded_per_s = d.replicas[1] * d.decode.requests / d.tpot_s / 500
+    one, other = d.prefill.replica.accelerators, d.decode.replica.accelerators
+    assert d.chips == d.replicas[0] * one + d.replicas[1] * other
+    assert d.tokens_per_s_per_chip * d.chips == pytest.approx(500 * min(prompts_per_s, decoded_per_s))
+    # chips divided so that both sides keep pace to the last are the bound of whole replicas
+    per_chip = (d.busy * d.prompts / d.prefill_s / one, d.decode.requests / d.tpot_s / 500 / other)
+    bound = 500 / (1 / per_chip[0] + 1 / per_chip[1])
+    assert 0.9 * bound <= d.tokens_per_s_per_chip <= bound * (1 + 1e-9)
+    assert max(d.replicas) <= 8
     assert d.prefill.replica.precision == d.decode.replica.precision
 
 
@@ -279,3 +282,43 @@ def test_an_answer_with_quantized_weights_says_so(model: Models, chip: Chips) ->
     assert "fp8, quantized from bf16" in " ".join(quantized.words)
     as_published = best_layout(model("deepseek-v3"), chip("h200-sxm"), Slo(2.0, 0.05))
     assert "quantized" not in " ".join(as_published.words)
+
+
+@pytest.mark.parametrize("chips", [2, 5, 8, 12, 24])
+@pytest.mark.parametrize("name", ["llama-3.1-70b", "gpt-oss-120b"])
+def test_no_whole_replicas_of_one_kind_serve_more_on_the_chips_that_there_are(
+    model: Models, chip: Chips, name: str, chips: int
+) -> None:
+    slo = Slo(2.0, 0.05)
+    c = best_layout(model(name), chip("h100-sxm"), slo, chips=chips)
+    assert c.replicas * c.best.replica.accelerators + c.left_over == chips
+    served = c.replicas * c.best.replica.accelerators * c.best.tokens_per_s_per_chip
+    s = survey(model(name), chip("h100-sxm"))
+    for row, step in enumerate(s.candidates.steps):
+        size = step.replica.accelerators
+        meets = (s.at.ttft_s[row] <= slo.ttft_s) & (s.at.tpot_s[row] <= slo.tpot_s)
+        assert served >= (chips // size * size * s.tokens_per_s_per_chip[row][meets]).max(initial=0) * (1 - 1e-9)
+    assert all(o.replica.accelerators <= chips for o in (c.best, *c.others))
+    assert c.disaggregated is None or c.disaggregated.chips <= chips
+
+
+def test_chips_left_over_and_splits_that_take_more_chips_are_said(model: Models, chip: Chips) -> None:
+    twelve = best_layout(model("deepseek-v3"), chip("h200-sxm"), Slo(2.0, 0.05), chips=12)
+    assert twelve.left_over == 4
+    assert "4 chips left over" in twelve.words[0]
+    assert "chips of their own would take more than 12 chips" in " ".join(twelve.words)
+    with pytest.raises(
+        Mistakes, match=r"no layout of up to 4 chips holds .* the smallest layout that holds both has 8"
+    ):
+        best_layout(model("deepseek-v3"), chip("h200-sxm"), chips=4)
+    with pytest.raises(Mistakes, match="at least 1"):
+        best_layout(model("deepseek-v3"), chip("h200-sxm"), chips=0)
+
+
+def test_the_sentence_on_prefill_apart_gives_what_its_whole_replicas_serve(model: Models, chip: Chips) -> None:
+    c = best_layout(model("kimi-k2.5"), chip("h200-sxm"), Slo(2.0, 0.05))
+    d = c.disaggregated
+    assert d is not None
+    more = d.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
+    said = f"({d.chips} chips) would serve {100 * abs(more):.0f} % {'more' if more > 0 else 'less'}: {d.replicas[0]} x "
+    assert said in " ".join(c.words)

@@ -161,7 +161,13 @@ def candidates(
         if not unfit:
             break
     if not steps:
-        raise Mistakes([_nothing_fits(model, chip, load, asked, chips)])
+        fewest = (
+            n.accelerators
+            for sizes in _sizes(chip)
+            for n in layouts(model, sizes)
+            if any(most_requests(made(p, n), load) >= 1 for p in asked)
+        )
+        raise Mistakes([_nothing_fits(model, chip, load, asked, chips, next(fewest, None) if chips else None)])
     out = tuple(RuledOut(p, "weights leave no room for one request", n) for p, n in too_small.items() if n)
     groups = np.array([step.replica.layout.data * step.replica.layout.pipeline for step in steps])
     held_by_memory, held_by_engine = np.array(memory), options.get("most_sequences", MOST_SEQUENCES) * groups
@@ -237,7 +243,9 @@ def _check(model: Model, chip: Accelerator, load: Load, precision: str | None, c
         raise Mistakes(found)
 
 
-def _nothing_fits(model: Model, chip: Accelerator, load: Load, asked: tuple[str, ...], chips: int | None) -> Mistake:
+def _nothing_fits(
+    model: Model, chip: Accelerator, load: Load, asked: tuple[str, ...], chips: int | None, fewest: int | None
+) -> Mistake:
     smallest = min(replica(model, chip, p, "fp8", 1).weight_bytes for p in asked)
     assert chip.hbm_bytes is not None
     each = chip.hbm_bytes.value * MEMORY_SHARE
@@ -245,5 +253,5 @@ def _nothing_fits(model: Model, chip: Accelerator, load: Load, asked: tuple[str,
         f"no layout of up to {chips or LARGEST:,} chips holds {smallest / 1e9:,.0f} GB of weights and one request of "
         f"{load.most_context:,} tokens; a chip keeps {each / 1e9:,.0f} GB, so weights alone take "
         f"{np.ceil(smallest / each):,.0f}"
-    )
+    ) + (f"; the smallest layout that holds both has {fewest:,}" if fewest else "")
     return Mistake(f"{model.name} on {chip.name}", 0, "memory", f"{chip.hbm_bytes.value / 1e9:,.0f} GB a chip", message)
