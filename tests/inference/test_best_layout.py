@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.inference.best_layout import Slo, best_layout, choose
+from ampacity.inference.candidates import candidates
 from ampacity.inference.disaggregated import disaggregated, transfer_s
 from ampacity.inference.frontier import frontier
 from ampacity.inference.layout import Layout
@@ -20,6 +21,7 @@ from ampacity.inference.token_cost import KINDS, phases, token_cost
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
+from ampacity.scenario.placement import BYTES_PER_NUMBER
 from ampacity.scenario.value import Value
 
 On = Callable[..., StepTime]
@@ -51,10 +53,44 @@ def test_no_batch_of_any_layout_beats_the_choice(small: Survey, slo: Slo) -> Non
 def test_what_binds_would_be_broken_by_more(small: Survey) -> None:
     best = choose(small, CODING).best
     assert best.binds == "TPOT"
-    assert operation(best.step, LONG, round(best.requests * 1.1) + 1).tpot_s > CODING.tpot_s
+    assert operation(best.step, LONG, best.requests + 1).tpot_s > CODING.tpot_s
     free = choose(small, Slo()).best
     assert free.binds == "memory"
     assert free.replica.kv_blocks < (free.requests + 1) * -(-LONG.most_context // 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "slo"),
+    [
+        ("llama-3.1-70b", Slo(0.09, 0.0087)),
+        ("gpt-oss-120b", Slo(0.2, 0.005)),
+        ("llama-3.1-8b", Slo(1.0, 0.03)),
+        ("llama-3.1-8b", Slo(0.4, 0.1)),
+        ("llama-3.1-70b", Slo()),
+    ],
+)
+def test_one_more_request_in_flight_would_break_what_is_said_to_bind(
+    model: Models, chip: Chips, name: str, slo: Slo
+) -> None:
+    s = survey(model(name), chip("h100-sxm"))
+    c = choose(s, slo)
+    for o in (c.best, *c.others[:5]):
+        one_more = operation(o.step, s.load, o.requests + 1)
+        row = s.candidates.steps.index(o.step)
+        broken = {
+            "TTFT": one_more.ttft_s > slo.ttft_s,
+            "TPOT": one_more.tpot_s > slo.tpot_s,
+            "memory": o.requests + 1 > s.candidates.most[row],
+            "sequences": o.requests + 1 > s.candidates.most[row],
+            "nothing": one_more.tokens_per_s_per_chip <= o.tokens_per_s_per_chip,
+        }
+        assert broken[o.binds], (o.binds, str(o.replica.layout), o.requests)
+        assert o.binds == "nothing" or any(broken[word] for word in ("TTFT", "TPOT", "memory"))
+
+
+def test_under_tight_times_the_time_that_binds_is_named(model: Models, chip: Chips) -> None:
+    s = survey(model("llama-3.1-70b"), chip("h100-sxm"))
+    assert choose(s, Slo(0.09, 0.0087)).best.binds == "TTFT"
 
 
 def test_the_words_name_the_choice_what_binds_and_what_comes_next(small: Survey) -> None:
@@ -122,13 +158,16 @@ def test_both_sides_of_a_disaggregated_deployment_keep_pace(model: Models, chip:
     assert d is not None
     assert d.ttft_s <= 3.0 * (1 + 1e-9)  # the queue is let fill what is left of it
     assert d.tpot_s <= 0.05
-    # of one chip in all, so many prefill and the rest decode; both do as many requests a second
-    prefilling = d.prefill_chips_per_decode_chip / (1 + d.prefill_chips_per_decode_chip)
-    prompts_per_s = prefilling * d.busy * d.prompts / d.prefill_s / d.prefill.replica.accelerators
-    decoded_per_s = (1 - prefilling) * d.decode.requests / d.tpot_s / d.decode.replica.accelerators / 500
-    assert prompts_per_s == pytest.approx(decoded_per_s)
-    assert d.tokens_per_s_per_chip == pytest.approx(500 * decoded_per_s)
-    assert 0.9 * d.tokens_per_s_per_chip <= d.whole_tokens_per_s_per_chip <= d.tokens_per_s_per_chip * (1 + 1e-9)
+    prompts_per_s = d.replicas[0] * d.busy * d.prompts / d.prefill_s
+    decoded_per_s = d.replicas[1] * d.decode.requests / d.tpot_s / 500
+    one, other = d.prefill.replica.accelerators, d.decode.replica.accelerators
+    assert d.chips == d.replicas[0] * one + d.replicas[1] * other
+    assert d.tokens_per_s_per_chip * d.chips == pytest.approx(500 * min(prompts_per_s, decoded_per_s))
+    # chips divided so that both sides keep pace to the last are the bound of whole replicas
+    per_chip = (d.busy * d.prompts / d.prefill_s / one, d.decode.requests / d.tpot_s / 500 / other)
+    bound = 500 / (1 / per_chip[0] + 1 / per_chip[1])
+    assert 0.9 * bound <= d.tokens_per_s_per_chip <= bound * (1 + 1e-9)
+    assert max(d.replicas) <= 8
     assert d.prefill.replica.precision == d.decode.replica.precision
 
 
@@ -193,3 +232,93 @@ def test_money_power_and_energy_stand_on_the_figures_of_the_chip(on: On, chip: C
 def test_what_is_not_known_of_a_chip_gives_no_figure(on: On, chip: Chips) -> None:
     cost = token_cost(operation(on("llama-3.1-70b", "tpu-8t", 4, "fp4"), Load(), 64), chip("tpu-8t"))
     assert (cost.usd, cost.energy_j, cost.tokens_per_s_per_mw) == (None, None, None)
+
+
+@pytest.mark.parametrize("part", ["h200-sxm", "b200-sxm"])
+def test_every_precision_is_tried_over_the_same_numbers_of_chips(model: Models, chip: Chips, part: str) -> None:
+    deepseek = model("deepseek-v3")
+    tried = {
+        p: {s.replica.accelerators for s in candidates(deepseek, chip(part), Load(), precision=p).steps}
+        for p in ("bf16", "fp8")
+    }
+    assert max(tried["bf16"]) == max(tried["fp8"])
+    assert tried["bf16"] <= tried["fp8"]  # wider weights need more chips at least
+    best = {p: best_layout(deepseek, chip(part), Slo(2.0, 0.05), precision=p).best for p in tried}
+    assert best["fp8"].tokens_per_s_per_chip > best["bf16"].tokens_per_s_per_chip
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "expected"),
+    [
+        ("llama-3.1-70b", "h100-sxm", {"bf16", "fp8"}),
+        ("llama-3.1-70b", "b200-sxm", {"bf16", "fp8"}),
+        ("deepseek-v3", "b200-sxm", {"fp8"}),
+        ("kimi-k2.5", "h200-sxm", {"int4"}),
+        ("gpt-oss-120b", "b200-sxm", {"fp4"}),
+        ("gpt-oss-120b", "h100-sxm", {"fp4"}),
+        ("llama-3.1-70b", "tpu-8i", {"fp4"}),  # all that is known of that chip
+    ],
+)
+def test_weights_are_as_published_or_what_engines_commonly_make_of_that(
+    model: Models, chip: Chips, name: str, part: str, expected: set[str]
+) -> None:
+    found = candidates(model(name), chip(part), Load())
+    assert {s.replica.precision for s in found.steps} == expected
+
+
+def test_four_bit_floats_on_a_chip_without_them_are_read_at_four_bits_and_multiplied_at_sixteen(
+    model: Models, chip: Chips
+) -> None:
+    r = best_layout(model("gpt-oss-120b"), chip("h100-sxm"), Slo(2.0, 0.05)).best.replica
+    peak = chip("h100-sxm").flops("bf16")
+    assert peak is not None
+    assert (r.expert_bytes, r.expert_flops_per_s) == (BYTES_PER_NUMBER["fp4"], peak.value)
+    with pytest.raises(Mistakes, match="no arithmetic at fp4"):
+        best_layout(model("llama-3.1-70b"), chip("h100-sxm"), precision="fp4")
+
+
+def test_an_answer_with_quantized_weights_says_so(model: Models, chip: Chips) -> None:
+    quantized = best_layout(model("llama-3.1-70b"), chip("h100-sxm"), Slo(2.0, 0.05))
+    assert "fp8, quantized from bf16" in " ".join(quantized.words)
+    as_published = best_layout(model("deepseek-v3"), chip("h200-sxm"), Slo(2.0, 0.05))
+    assert "quantized" not in " ".join(as_published.words)
+
+
+@pytest.mark.parametrize("chips", [2, 5, 8, 12, 24])
+@pytest.mark.parametrize("name", ["llama-3.1-70b", "gpt-oss-120b"])
+def test_no_whole_replicas_of_one_kind_serve_more_on_the_chips_that_there_are(
+    model: Models, chip: Chips, name: str, chips: int
+) -> None:
+    slo = Slo(2.0, 0.05)
+    c = best_layout(model(name), chip("h100-sxm"), slo, chips=chips)
+    assert c.replicas * c.best.replica.accelerators + c.left_over == chips
+    served = c.replicas * c.best.replica.accelerators * c.best.tokens_per_s_per_chip
+    s = survey(model(name), chip("h100-sxm"))
+    for row, step in enumerate(s.candidates.steps):
+        size = step.replica.accelerators
+        meets = (s.at.ttft_s[row] <= slo.ttft_s) & (s.at.tpot_s[row] <= slo.tpot_s)
+        assert served >= (chips // size * size * s.tokens_per_s_per_chip[row][meets]).max(initial=0) * (1 - 1e-9)
+    assert all(o.replica.accelerators <= chips for o in (c.best, *c.others))
+    assert c.disaggregated is None or c.disaggregated.chips <= chips
+
+
+def test_chips_left_over_and_splits_that_take_more_chips_are_said(model: Models, chip: Chips) -> None:
+    twelve = best_layout(model("deepseek-v3"), chip("h200-sxm"), Slo(2.0, 0.05), chips=12)
+    assert twelve.left_over == 4
+    assert "4 chips left over" in twelve.words[0]
+    assert "chips of their own would take more than 12 chips" in " ".join(twelve.words)
+    with pytest.raises(
+        Mistakes, match=r"no layout of up to 4 chips holds .* the smallest layout that holds both has 8"
+    ):
+        best_layout(model("deepseek-v3"), chip("h200-sxm"), chips=4)
+    with pytest.raises(Mistakes, match="at least 1"):
+        best_layout(model("deepseek-v3"), chip("h200-sxm"), chips=0)
+
+
+def test_the_sentence_on_prefill_apart_gives_what_its_whole_replicas_serve(model: Models, chip: Chips) -> None:
+    c = best_layout(model("kimi-k2.5"), chip("h200-sxm"), Slo(2.0, 0.05))
+    d = c.disaggregated
+    assert d is not None
+    more = d.tokens_per_s_per_chip / c.best.tokens_per_s_per_chip - 1
+    said = f"({d.chips} chips) would serve {100 * abs(more):.0f} % {'more' if more > 0 else 'less'}: {d.replicas[0]} x "
+    assert said in " ".join(c.words)

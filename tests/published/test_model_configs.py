@@ -78,3 +78,13 @@ def test_routed_experts_are_as_many_parameters_as_the_cited_widths_give(name: st
     c, m = config(name), Model.model_validate({"name": name, **lookup.model(name)})
     width = first(c, "moe_intermediate_size", "intermediate_size")
     assert m.expert_parameters == pytest.approx(m.moe_layers * m.experts * 3 * m.hidden * width, rel=1e-3)
+
+
+@pytest.mark.published("quantization_config of the same files")
+@pytest.mark.parametrize("name", CITING)
+def test_weights_are_published_at_the_precision_of_the_cited_configuration(name: str) -> None:
+    method = config(name).get("quantization_config", {}).get("quant_method", "none")
+    precision = {"none": "bf16", "fp8": "fp8", "mxfp4": "fp4", "compressed-tensors": "int4"}[method]
+    # the vendor of GLM-5 publishes zai-org--GLM-5-FP8_config.json beside the cited file
+    expected = "fp8" if name == "glm-5" else precision
+    assert Model.model_validate({"name": name, **lookup.model(name)}).published_precision == expected

@@ -53,7 +53,11 @@ def serving(
     slo: Annotated[str, typer.Option("--slo", help="Service level: means, at most.")] = "TTFT 2 s, TPOT 50 ms",
     engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
     precision: Annotated[
-        str | None, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: the best.")
+        str | None,
+        typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: as published, or fp8."),
+    ] = None,
+    chips: Annotated[
+        int | None, typer.Option("--chips", min=1, help="Accelerators that you have; absent: as many as it takes.")
     ] = None,
     drafts: Annotated[int, typer.Option("--drafts", help="Tokens guessed ahead (speculative decoding).")] = 0,
     acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,
@@ -76,7 +80,7 @@ def serving(
         if model is None or not accelerators:
             raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
         load = requests(engine, isl, osl, cached, drafts, acceptance)
-        found = served(model, accelerators, load, service_level(slo), engine, precision)
+        found = served(model, accelerators, load, service_level(slo), engine, precision, chips)
         view = serving_view(found)
         if out is not None:
             from pathlib import Path

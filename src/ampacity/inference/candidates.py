@@ -20,7 +20,7 @@ from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import PRECISIONS, Accelerator
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
-from ampacity.scenario.placement import MEMORY_SHARE
+from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE
 
 NODE = 8
 """Chips that talk over the fast link where the datasheet does not say."""
@@ -38,6 +38,9 @@ USEFUL = {
     "facility_w": "facility power",
 }
 
+COMMON = {"bf16": ("bf16", "fp8")}
+"""What engines commonly make of weights published at a precision, that one first; of others, nothing else."""
+
 PRICES = {
     "rental_1yr_usd_per_s": "1-year contract",
     "rental_3yr_usd_per_s": "3-year rental",
@@ -51,12 +54,14 @@ class Options(TypedDict, total=False):
     """What an engine may be told beside a layout.
 
     kv_precision: of the cache; absent: bf16 beside bf16 weights, else fp8. most_sequences: decoded at once with each
-    copy of attention. memory_share: of a chip's memory, taken for weights and cache [0 to 1].
+    copy of attention. memory_share: of a chip's memory, taken for weights and cache [0 to 1]. chips: that there are;
+    absent: as many as it takes.
     """
 
     kv_precision: str
     most_sequences: int
     memory_share: float
+    chips: int | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,25 @@ def precisions(chip: Accelerator) -> tuple[str, ...]:
     return tuple(p for p in PRECISIONS if (found := chip.flops(p)) is not None and found.value > 0)
 
 
+def runs(model: Model, chip: Accelerator, precision: str) -> bool:
+    """Whether engines run a model's weights at a precision: one of the chip's products, or of the weights alone.
+
+    Four-bit integers are always weights alone; four-bit floats are where the chip has no arithmetic for them and the
+    model is published so (vLLM runs MXFP4 on Hopper like that).
+    """
+    alone = precision == "int4" or precision == model.published_precision == "fp4"
+    return alone or precision in precisions(chip)
+
+
+def offered(model: Model, chip: Accelerator) -> tuple[str, ...]:
+    """Precisions that are tried where none is asked for: the published one, and what engines commonly make of it.
+
+    A chip that runs none of these is tried at all that it has.
+    """
+    common = COMMON.get(model.published_precision, (model.published_precision,))
+    return tuple(p for p in common if runs(model, chip, p)) or precisions(chip)
+
+
 def not_known(chip: Accelerator) -> list[str]:
     """Figures of a chip that nobody states and that an answer would use, in words."""
     words = {**ESSENTIAL, **USEFUL}
@@ -106,37 +130,49 @@ def candidates(
     precision: str | None = None,
     **options: Unpack[Options],
 ) -> Candidates:
-    """Every replica that fits, over the fast link or, if none does, over as many nodes as it takes.
+    """Every replica that fits, over the fast link or as many nodes as the widest weights that the chip has would take.
 
-    precision: of the weights; absent: all that the chip has. Raises Mistakes if a figure is not known or zero, the chip
-    lacks the precision, or nothing fits.
+    So every precision is tried over the same numbers of chips. precision: of the weights; absent: those `offered`.
+    Raises Mistakes if a figure is not known or zero, the chip lacks the precision, or nothing fits.
     """
-    _check(model, chip, load, precision)
+    chips = options.get("chips")
+    _check(model, chip, load, precision, chips)
+    asked = (precision,) if precision else offered(model, chip)
+
+    def made(weights: str, layout: Layout) -> Replica:
+        kv = options.get("kv_precision") or ("bf16" if weights == "bf16" else "fp8")
+        return replica(model, chip, weights, kv, layout, engine, options.get("memory_share", MEMORY_SHARE))
+
     steps: list[StepTime] = []
     memory: list[float] = []
-    out: list[RuledOut] = []
-    for weights in (precision,) if precision else precisions(chip):
-        kv = options.get("kv_precision") or ("bf16" if weights == "bf16" else "fp8")
-        fits, too_small = 0, 0
-        for sizes in _sizes(chip):
-            for layout in layouts(model, sizes):
-                r = replica(model, chip, weights, kv, layout, engine, options.get("memory_share", MEMORY_SHARE))
+    too_small = dict.fromkeys(asked, 0)
+    unfit = {*asked, max(precisions(chip), key=BYTES_PER_NUMBER.__getitem__)}
+    for sizes in _sizes(chip):
+        spread = tuple(layouts(model, tuple(n for n in sizes if chips is None or n <= chips)))
+        for layout in spread:
+            for weights in asked:
+                r = made(weights, layout)
                 if (held := most_requests(r, load)) < 1:
-                    too_small += 1
+                    too_small[weights] += 1
                     continue
-                fits += 1
                 memory.append(float(held))
                 steps.append(step_time(r, None, chip.speed.value))
-            if fits:
-                break
-        if too_small:
-            out.append(RuledOut(weights, "weights leave no room for one request", too_small))
+        unfit = {p for p in unfit if all(most_requests(made(p, layout), load) < 1 for layout in spread)}
+        if not unfit:
+            break
     if not steps:
-        raise Mistakes([_nothing_fits(model, chip, load)])
+        fewest = (
+            n.accelerators
+            for sizes in _sizes(chip)
+            for n in layouts(model, sizes)
+            if any(most_requests(made(p, n), load) >= 1 for p in asked)
+        )
+        raise Mistakes([_nothing_fits(model, chip, load, asked, chips, next(fewest, None) if chips else None)])
+    out = tuple(RuledOut(p, "weights leave no room for one request", n) for p, n in too_small.items() if n)
     groups = np.array([step.replica.layout.data * step.replica.layout.pipeline for step in steps])
     held_by_memory, held_by_engine = np.array(memory), options.get("most_sequences", MOST_SEQUENCES) * groups
     most = np.minimum(held_by_memory, held_by_engine)
-    return Candidates(tuple(steps), most, held_by_memory <= held_by_engine, tuple(out))
+    return Candidates(tuple(steps), most, held_by_memory <= held_by_engine, out)
 
 
 def most_requests(r: Replica, load: Load) -> int:
@@ -177,7 +213,7 @@ def _divisors(n: int) -> list[int]:
     return [i for i in range(1, n + 1) if n % i == 0]
 
 
-def _check(model: Model, chip: Accelerator, load: Load, precision: str | None) -> None:
+def _check(model: Model, chip: Accelerator, load: Load, precision: str | None, chips: int | None) -> None:
     """Everything that makes an answer impossible before a layout is tried."""
     where = f"{model.name} on {chip.name}"
     found = []
@@ -194,10 +230,12 @@ def _check(model: Model, chip: Accelerator, load: Load, precision: str | None) -
     has = precisions(chip)
     if not has:
         found.append(Mistake(where, 0, "peak arithmetic", "not known", "no precision of this chip has a stated speed"))
-    elif precision and precision != "int4" and precision not in has:
+    elif precision and not runs(model, chip, precision):
         known = f"{', '.join(has)}, and int4 for weights alone"
         message = f"{chip.name} has no arithmetic at {precision}, or none is known; it has {known}"
         found.append(Mistake(where, 0, "precision", precision, message))
+    if chips is not None and chips < 1:
+        found.append(Mistake(where, 0, "chips", f"{chips}", "at least 1"))
     if load.most_context > model.context_tokens:
         message = f"input and output together; {model.name} takes at most {model.context_tokens:,}"
         found.append(Mistake(where, 0, "context", f"{load.most_context:,} tokens", message))
@@ -205,13 +243,15 @@ def _check(model: Model, chip: Accelerator, load: Load, precision: str | None) -
         raise Mistakes(found)
 
 
-def _nothing_fits(model: Model, chip: Accelerator, load: Load) -> Mistake:
-    smallest = min(replica(model, chip, p, "fp8", 1).weight_bytes for p in precisions(chip))
+def _nothing_fits(
+    model: Model, chip: Accelerator, load: Load, asked: tuple[str, ...], chips: int | None, fewest: int | None
+) -> Mistake:
+    smallest = min(replica(model, chip, p, "fp8", 1).weight_bytes for p in asked)
     assert chip.hbm_bytes is not None
     each = chip.hbm_bytes.value * MEMORY_SHARE
     message = (
-        f"no layout of up to {LARGEST:,} chips holds {smallest / 1e9:,.0f} GB of weights and one request of "
+        f"no layout of up to {chips or LARGEST:,} chips holds {smallest / 1e9:,.0f} GB of weights and one request of "
         f"{load.most_context:,} tokens; a chip keeps {each / 1e9:,.0f} GB, so weights alone take "
         f"{np.ceil(smallest / each):,.0f}"
-    )
+    ) + (f"; the smallest layout that holds both has {fewest:,}" if fewest else "")
     return Mistake(f"{model.name} on {chip.name}", 0, "memory", f"{chip.hbm_bytes.value / 1e9:,.0f} GB a chip", message)

@@ -1,13 +1,12 @@
 """Prefill and decoding on replicas of their own: layouts of each, the way of the KV cache, and the ratio of chips.
 
 Prefill replicas take prompts alone, decoding replicas sequences alone, and the cache of a prompt crosses the network
-in between. Rates of the two sides must agree, so chips are divided inversely to what a chip of each side can do.
+in between. Rates of the two sides should agree; what is said of a pair is what whole replicas of it leave of that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,10 @@ Rows = NDArray[np.int64]
 
 MOST_BUSY = 0.9
 """Share of time that a prefill replica may work: beyond it queues grow without use."""
-MOST_REPLICAS = 16
+MOST_REPLICAS = 8
 """Whole replicas of either side in one deployment."""
+ENOUGH = 0.98
+"""Share of the best rate per chip from which a smaller deployment is taken."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,8 @@ class Disaggregated:
 
     prefill: what takes prompts; prompts: of one iteration; busy: share of its time [0 to 1]; prefill_s: of that
     iteration [s]. decode: at work without prompts. transfer_s: of one prompt's cache [s]. ttft_s, tpot_s: means, the
-    transfer counted to the first token [s]. prefill_chips_per_decode_chip: where rates agree.
-    replicas: whole ones, of prefill and decoding, nearest to that. tokens_per_s_per_chip: of all chips together, of
-    which whole_tokens_per_s_per_chip are left with whole replicas. link: what the cache crosses.
+    transfer counted to the first token [s]. replicas: of prefill and decoding, whole. tokens_per_s_per_chip: output
+    tokens of these over all their chips [token/s]. link: what the cache crosses.
     """
 
     prefill: StepTime
@@ -48,10 +48,14 @@ class Disaggregated:
     link: str
     ttft_s: float
     tpot_s: float
-    prefill_chips_per_decode_chip: float
     replicas: tuple[int, int]
     tokens_per_s_per_chip: float
-    whole_tokens_per_s_per_chip: float
+
+    @property
+    def chips(self) -> int:
+        """Of both sides together."""
+        one, other = self.replicas
+        return one * self.prefill.replica.accelerators + other * self.decode.replica.accelerators
 
     @property
     def words(self) -> str:
@@ -64,20 +68,29 @@ class Disaggregated:
         )
 
 
-def disaggregated(s: Survey, ttft_s: float = float("inf"), tpot_s: float = float("inf")) -> Disaggregated | None:
+def disaggregated(
+    s: Survey, ttft_s: float = float("inf"), tpot_s: float = float("inf"), chips: int | None = None
+) -> Disaggregated | None:
     """The best pair of a survey's replicas under a service level, or None if there is none.
 
-    Both sides are chosen by what a chip of each does alone. Precisions are not mixed: one side reads the other's cache.
+    Both sides are chosen by what a chip of each does alone, for every largest size of a decoding replica. Precisions are not mixed: one side reads the other's cache.
+    chips: that both sides together may take; absent: MOST_REPLICAS of each.
     """
     kinds = [(step.replica.precision, step.replica.kv_bytes) for step in s.candidates.steps]
     decoding_s, prompts = _decoding_s(s), _prompts(s)
+    size = s.chips[:, 0]
     found = []
     for kind in dict.fromkeys(kinds):
-        rows = np.array([i for i, k in enumerate(kinds) if k == kind])
-        decode = _decode(s, rows, decoding_s, ttft_s, tpot_s)
-        prefill = None if decode is None else _prefill(s, rows, prompts, decode, ttft_s)
-        if decode is not None and prefill is not None:
-            found.append(_together(s, prefill, decode))
+        own = np.array([i for i, k in enumerate(kinds) if k == kind])
+        for largest in np.unique(size[own]):  # whole replicas of smaller ones may fit better
+            decode = _decode(s, own[size[own] <= largest], decoding_s, ttft_s, tpot_s)
+            room = float("inf") if chips is None or decode is None else chips - decode.replica.accelerators
+            rows = own[size[own] <= room]
+            prefill = None if decode is None else _prefill(s, rows, prompts, decode, ttft_s)
+            if decode is not None and prefill is not None:
+                found.append(_together(s, prefill, decode, chips))
+    if chips is not None:
+        return max(found, key=lambda pair: pair.tokens_per_s_per_chip * pair.chips, default=None)
     return max(found, key=lambda pair: pair.tokens_per_s_per_chip, default=None)
 
 
@@ -169,11 +182,11 @@ def _prefill(s: Survey, rows: Rows, prompts: tuple[Array, Array], decode: Operat
     return max(found, key=lambda p: p.requests_per_s, default=None)
 
 
-def _together(s: Survey, p: _Prefill, decode: Operation) -> Disaggregated:
+def _together(s: Survey, p: _Prefill, decode: Operation, chips: int | None) -> Disaggregated:
     tokens = s.load.output_tokens
     per_decode = decode.tokens_per_s_per_chip / tokens
     one, other = p.step.replica.accelerators, decode.replica.accelerators
-    replicas, whole = _whole(p.requests_per_s * one, per_decode * other, one, other)
+    replicas, rate = _whole(p.requests_per_s * one, per_decode * other, one, other, chips)
     return Disaggregated(
         prefill=p.step,
         prompts=p.prompts,
@@ -184,10 +197,8 @@ def _together(s: Survey, p: _Prefill, decode: Operation) -> Disaggregated:
         link=p.link,
         ttft_s=p.ttft_s,
         tpot_s=decode.tpot_s,
-        prefill_chips_per_decode_chip=per_decode / p.requests_per_s,
         replicas=replicas,
-        tokens_per_s_per_chip=tokens / (1 / p.requests_per_s + 1 / per_decode),
-        whole_tokens_per_s_per_chip=whole * tokens,
+        tokens_per_s_per_chip=rate * tokens,
     )
 
 
@@ -201,16 +212,21 @@ def _busy(service_s: float, slack_s: float) -> float:
     return min(x / (1 + x), MOST_BUSY)
 
 
-def _whole(prefill: float, decode: float, one: int, other: int) -> tuple[tuple[int, int], float]:
-    """Replicas of each side, whole, and the requests per second and chip that are left. Arguments: of a replica."""
-    ratio = Fraction(decode / prefill).limit_denominator(MOST_REPLICAS)
-    tries = {(max(ratio.numerator, 1), max(ratio.denominator, 1))}
-    tries |= {(max(round(n * decode / prefill), 1), n) for n in range(1, MOST_REPLICAS + 1)}
-    tries |= {(n, max(round(n * prefill / decode), 1)) for n in range(1, MOST_REPLICAS + 1)}
+def _whole(prefill: float, decode: float, one: int, other: int, chips: int | None) -> tuple[tuple[int, int], float]:
+    """Replicas of each side, whole, and the requests per second and chip of all. Arguments: of a replica.
 
-    def rate(pair: tuple[int, int]) -> float:
-        return min(pair[0] * prefill, pair[1] * decode) / (pair[0] * one + pair[1] * other)
-
-    few = [pair for pair in tries if max(pair) <= MOST_REPLICAS] or list(tries)
-    best = max(few, key=lambda pair: (round(rate(pair), 9), -sum(pair)))
-    return best, rate(best)
+    With so many chips to use, the most that they serve; else the smallest deployment that serves nearly most per chip.
+    """
+    counts = range(1, (MOST_REPLICAS if chips is None else chips) + 1)
+    if chips is None:
+        pairs = [(n, m) for n in counts for m in counts]
+    else:  # of n prefill replicas, all decoding replicas that the other chips make
+        pairs = [(n, (chips - n * one) // other) for n in counts if n * one + other <= chips]
+    served = {(n, m): min(n * prefill, m * decode) for n, m in pairs}
+    size = {(n, m): n * one + m * other for n, m in pairs}
+    if chips is not None:
+        best = max(pairs, key=lambda pair: (round(served[pair], 9), -size[pair]))
+    else:
+        most = max(served[pair] / size[pair] for pair in pairs)
+        best = min((pair for pair in pairs if served[pair] >= ENOUGH * most * size[pair]), key=size.__getitem__)
+    return best, served[best] / size[best]

@@ -23,7 +23,11 @@ BATCHES = 28
 
 @dataclass(frozen=True)
 class Survey:
-    """Candidates in steady state. chips: accelerators of each (a column). at: arrays of (candidates, batches)."""
+    """Candidates in steady state.
+
+    chips: accelerators of each (a column). at: arrays of (candidates, batches). owned: chips that there are; None: as
+    many as it takes.
+    """
 
     model: Model
     chip: Accelerator
@@ -32,6 +36,14 @@ class Survey:
     stack: StepTime
     chips: Array
     at: Steady
+    owned: int | None = None
+
+    @property
+    def in_use(self) -> Array:
+        """Share of the chips that there are which whole replicas of each candidate take (a column). [0 to 1]"""
+        if self.owned is None:
+            return np.ones_like(self.chips)
+        return np.asarray(self.owned // self.chips * self.chips / self.owned)
 
     @property
     def tokens_per_s_per_chip(self) -> Array:
@@ -89,7 +101,7 @@ def survey(
     shares = np.linspace(0.0, 1.0, BATCHES)
     requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)
     chips = np.array([[float(step.replica.accelerators)] for step in found.steps])
-    return Survey(model, chip, load, found, stack, chips, steady(stack, load, requests))
+    return Survey(model, chip, load, found, stack, chips, steady(stack, load, requests), options.get("chips"))
 
 
 def operation(step: StepTime, load: Load, requests: int, binds: str = "nothing") -> Operation:

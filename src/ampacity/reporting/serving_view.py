@@ -37,16 +37,25 @@ class Served:
 
 
 def served(
-    model: str, accelerators: list[str], load: Load, slo: Slo, engine: str = "vllm", precision: str | None = None
+    model: str,
+    accelerators: list[str],
+    load: Load,
+    slo: Slo,
+    engine: str = "vllm",
+    precision: str | None = None,
+    chips: int | None = None,
 ) -> list[Served | Mistakes]:
-    """What each accelerator serves, or why it does not. Raises Mistakes for names that nothing has."""
+    """What each accelerator serves, or why it does not. chips: that there are; absent: as many as it takes.
+
+    Raises Mistakes for names that nothing has.
+    """
     _check_names(model, accelerators, engine, precision)
     shape = Model.model_validate({"name": model, **lookup.model(model)})
     found: list[Served | Mistakes] = []
     for name in accelerators:
         chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
         try:
-            s = survey(shape, chip, load, engine, precision)
+            s = survey(shape, chip, load, engine, precision, chips=chips)
             found.append(Served(s, choose(s, slo), frontier(s)))
         except Mistakes as err:
             found.append(err)
@@ -148,12 +157,10 @@ def _layout_rows(r: Served) -> list[str]:
     ]
     d = r.choice.disaggregated
     if d is not None:
-        each = (d.prefill.replica.accelerators, d.decode.replica.accelerators)
-        chips = sum(n * size for n, size in zip(d.replicas, each, strict=True))
         shown = f"{d.replicas[0]} x {d.prefill.replica.layout} + {d.replicas[1]} x {d.decode.replica.layout}"
-        rate = digits(d.whole_tokens_per_s_per_chip)
+        rate = digits(d.tokens_per_s_per_chip)
         weights = d.prefill.replica.precision
-        rows.append((shown, weights, str(chips), "", ms(d.ttft_s), ms(d.tpot_s), rate, "prefill apart"))
+        rows.append((shown, weights, str(d.chips), "", ms(d.ttft_s), ms(d.tpot_s), rate, "prefill apart"))
     return _table(rows)
 
 
@@ -238,6 +245,9 @@ def _data(r: Served) -> dict[str, Any]:
         "not_known": not_known(chip),
         "words": list(r.choice.words),
         "best": _operation(o),
+        "chips": r.choice.chips,
+        "replicas": r.choice.replicas,
+        "left_over": r.choice.left_over,
         "phases": {name: vars(phase) for name, phase in phases(o).items()},
         "cost": {
             "accelerator_s_per_mtok": cost.chip_s,
@@ -255,13 +265,12 @@ def _data(r: Served) -> dict[str, Any]:
             "decode": str(d.decode.replica.layout),
             "precision": d.prefill.replica.precision,
             "replicas": list(d.replicas),
-            "prefill_chips_per_decode_chip": d.prefill_chips_per_decode_chip,
+            "chips": d.chips,
             "transfer_s": d.transfer_s,
             "link": d.link,
             "ttft_s": d.ttft_s,
             "tpot_s": d.tpot_s,
             "tokens_per_s_per_chip": d.tokens_per_s_per_chip,
-            "whole_tokens_per_s_per_chip": d.whole_tokens_per_s_per_chip,
         },
         "layouts": [_operation(x) for x in (o, *r.choice.others)],
         "frontier": [_operation(x) for x in r.frontier],

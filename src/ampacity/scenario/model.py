@@ -21,6 +21,7 @@ class Model(Noun):
     of the context, those that its indexer picks; 0 means all. qk_norm: queries and keys are normalized.
     experts, experts_per_token, shared_experts, expert_parameters (all routed experts together): 0 for a dense model.
     parameters_total, parameters_active: stored, and touched by one token. context_tokens: longest context.
+    published_precision: of the weights as the vendor gives them out; anything narrower is the operator's choice.
     family: what limits group it under. scale: factor on all parameter counts; a range where the size is a guess.
     """
 
@@ -49,6 +50,7 @@ class Model(Noun):
     parameters_total: float = Field(gt=0)
     parameters_active: float = Field(gt=0)
     scale: Ratio = Value(value=1.0)
+    published_precision: Literal["bf16", "fp8", "fp4", "int4"] = "bf16"
     context_tokens: int = Field(131072, ge=1)
     released: date | None = None
     status: Status = "assumed"
