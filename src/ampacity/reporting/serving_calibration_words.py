@@ -9,7 +9,6 @@ import numpy as np
 from ampacity.inference.own_calibration import OwnCalibration
 from ampacity.inference.own_fit import SHIFTS
 from ampacity.inference.own_loads import ALL_PATHS, DOES, TTFT
-from ampacity.scenario.calibration import Calibration
 
 DOUBTFUL_FACTOR = 3.0
 """So many times the catalog, or as little of it, is rather another thing than another machine: left-out predictions of
@@ -72,15 +71,6 @@ def _paths(c: OwnCalibration) -> list[str]:
         by = float(c.own[i] / c.catalog[i]) - 1 if c.catalog[i] else 0.0
         found += [f"{COSTS[name]} {_against(by, 'more', 'less')}"] if abs(by) >= LEAST_CHANGE else []
     return found
-
-
-def calibrated_by(c: Calibration) -> str:
-    """One clause that names a calibration: of how many loads, in which layout, with which error."""
-    loads = "1 load" if c.points == 1 else f"{c.points} loads"
-    error = c.expected_error
-    within = "error not known" if error is None else f"TPOT within {100 * error:.1f} % (median)"
-    layout = f", measured in {c.layout}" if c.layout else ""
-    return f"{loads} of {', '.join(c.sources)}{layout}; {within}"
 
 
 def _broken(c: OwnCalibration) -> list[str]:
