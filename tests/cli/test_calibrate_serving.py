@@ -26,6 +26,7 @@ def test_results_of_five_tools_become_a_calibration_that_a_scenario_names(said: 
     code, out, err = said("calibrate", "serving", *files, *OF, "--out", "ours.yaml")
     assert code == 0, err
     assert "A load that was not measured is predicted within" in out
+    assert "6 of 12 rows are copies and count once" in out
     assert "1 row of no use, left out:" in out
     assert "sglang-0.5.23.jsonl, row 3, accept_length (2.4): tokens come several at a time" in out
     (tmp_path / "lab.yaml").write_text(
@@ -33,7 +34,7 @@ def test_results_of_five_tools_become_a_calibration_that_a_scenario_names(said: 
     )
     s = load(tmp_path / "lab.yaml")
     assert s.placements[0].calibration is not None
-    assert s.placements[0].calibration.points == 11
+    assert s.placements[0].calibration.points == 5  # the samples are one load and a few more
     assert s.placements[0].calibration.layout == "TP4"
     code, out, err = said("check", "lab.yaml")
     assert code == 0, err
@@ -90,10 +91,92 @@ def test_a_chip_without_the_precision_is_refused(said: Said) -> None:
 def test_a_failed_calibration_leaves_the_old_file(said: Said, tmp_path: Path) -> None:
     (tmp_path / "my-serving.yaml").write_text("old\n")
     (tmp_path / "fast.csv").write_text("isl,osl,concurrency,tpot_ms\n1000,500,1,0.5\n")
-    code, _, err = said("calibrate", "serving", "fast.csv", *OF)
+    code, _, err = said("calibrate", "serving", "fast.csv", *OF, "--force")
     assert code == 1
     assert "line 2  tpot: 0.50 ms" in err
     assert (tmp_path / "my-serving.yaml").read_text() == "old\n"
+
+
+HEAD = "isl,osl,concurrency,throughput,ttft_ms,tpot_ms\n"
+GOOD = "1024,1024,1,,95,14.1\n1024,1024,16,,310,18.9\n8192,512,32,,2600,31.0\n"
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + GOOD)
+    (tmp_path / "my-serving.yaml").write_text("old\n")
+    code, _, err = said("calibrate", "serving", "own.csv", *OF)
+    assert code == 1
+    assert "my-serving.yaml: 1 mistake" in err and "--force replaces it, another --out keeps it" in err
+    assert (tmp_path / "my-serving.yaml").read_text() == "old\n"
+    code, _, err = said("calibrate", "serving", "own.csv", *OF, "--force")
+    assert code == 0, err
+    assert (tmp_path / "my-serving.yaml").read_text() != "old\n"
+
+
+def test_a_row_that_contradicts_itself_is_named_and_left_out(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + GOOD + "1024,1024,128,9999,900,30.7\n")
+    code, out, err = said("calibrate", "serving", "own.csv", *OF)
+    assert code == 0, err
+    # 128 in flight, each with a token every 30.7 ms after the first of 1,024: 128 / 0.0307 x 1024 / 1023 = 4,173
+    assert "own.csv, row 5, throughput (9,999 token/s): the row contradicts itself" in out
+    assert "make at most 4,173 token/s" in out
+    assert out.startswith("llama-3.1-70b fp8 on h100-sxm (TP4, vllm): 3 loads measured")
+
+
+def test_loads_ten_times_slower_than_the_catalog_are_doubted_first(said: Said, tmp_path: Path) -> None:
+    slow = "1024,1024,1,,950,141\n1024,1024,16,,3100,189\n8192,512,32,,26000,310\n"
+    (tmp_path / "own.csv").write_text(HEAD + slow)
+    code, out, err = said("calibrate", "serving", "own.csv", *OF, "--precision", "fp8")
+    assert code == 0, err
+    assert "  Warning: Time per token is 12.3 x what the catalog says (median): another layout" in out.splitlines()[2]
+
+
+def test_what_was_not_said_is_a_warning_before_anything_else(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + "1024,1024,1,,95,24\n1024,1024,16,,910,32\n")
+    code, out, err = said("calibrate", "serving", "own.csv", "--model", "llama-3.1-70b", "--accelerator", "h200-sxm")
+    assert code == 0, err
+    assert out.splitlines()[2:4] == [
+        "  Warning: no --layout given; taken to be one chip, the fewest chips that fit.",
+        "  Warning: no --precision given; taken to be fp8, with the cache fp8.",
+    ]
+    code, out, err = said("calibrate", "serving", "own.csv", *OF, "--precision", "fp8", "--out", "other.yaml")
+    assert code == 0, err
+    assert "--layout" not in out and "--precision" not in out
+
+
+def test_a_refusal_says_which_layout_nobody_named(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + GOOD)
+    code, _, err = said("calibrate", "serving", "own.csv", *OF[:4])
+    assert code == 1
+    assert "faster than the chips can be" in err and "no --layout given; taken to be TP2" in err
+
+
+def test_a_file_most_of_which_is_broken_says_so_before_its_figures(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + "1024,1024,1,,95,14.1\n" + 6 * "1024,,16,,310,18.9\n")
+    code, out, err = said("calibrate", "serving", "own.csv", *OF, "--precision", "fp8")
+    assert code == 0, err
+    assert "6 of 7 rows are of no use; what follows rests on one row alone" in out.splitlines()[2]
+
+
+def test_a_file_given_twice_counts_once(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + GOOD)
+    code, out, err = said("calibrate", "serving", "own.csv", "own.csv", *OF, "--json", "twice.json")
+    assert code == 0, err
+    assert "Warning: 3 of 6 rows are copies and count once (own.csv, row 2 says the same as own.csv, row 2" in out
+    twice = json.loads(Path("twice.json").read_text())
+    code, _, err = said("calibrate", "serving", "own.csv", *OF, "--force", "--json", "once.json")
+    assert code == 0, err
+    assert twice["calibration"] == json.loads(Path("once.json").read_text())["calibration"]
+    assert twice["calibration"]["points"] == 3
+
+
+def test_what_was_moved_is_said_in_words_and_none_of_the_programs_own_names(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(HEAD + GOOD)
+    code, out, err = said("calibrate", "serving", "own.csv", *OF)
+    assert code == 0, err
+    assert "With it, in these loads, a token takes" in out and "than the catalog says." in out
+    for name in ("every path", "collective us", "kernel us", "request ms"):
+        assert name not in out
 
 
 def test_without_the_package_both_ways_say_how_to_get_it(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.results.read import Results
 from ampacity.inference.step_time import StepTime, step_time
 from ampacity.inference.work import EFFICIENCIES, PATHS
+from ampacity.reporting.serving_calibration_view import own_view
 from ampacity.scenario.calibration import Calibration, Shifts
 from ampacity.scenario.mistakes import Mistakes
 
@@ -108,6 +109,21 @@ def test_one_load_says_that_nothing_says_how_good_it_is(unit: Replica) -> None:
     assert found.calibration.points == 1
     assert found.calibration.tpot.left_out is None
     assert found.calibration.label == "calibrated on 1 point of your own"
+
+
+def test_a_part_that_the_fit_makes_worse_stays_as_the_catalog_has_it(unit: Replica) -> None:
+    """TPOT is 30 % slower in all loads; TTFT is the catalog's but for one load, which drags the fit of the others."""
+    slower, calm = (measured(unit, truth, GRID[5:9]) for truth in (TRUTHS["slower"], Shifts()))
+    ms = [replace(m, ttft_s=other.ttft_s) for m, other in zip(slower, calm, strict=True)]
+    ms[1] = replace(ms[1], ttft_s=6 * (ms[1].ttft_s or 0.0))
+    found = fitted(unit, ms)
+    (kept,) = found.fit.kept
+    assert kept[0] is True
+    assert found.calibration.ttft.before is not None and kept[1] > found.calibration.ttft.before
+    shifts = found.calibration.shifts
+    assert shifts.first == 0 and all(getattr(shifts, name) == 0 for name in FIRST)
+    assert shifts.all > 0.1
+    assert "the first token's costs stay as the catalog has them" in own_view(found).text
 
 
 def test_throughput_alone_is_enough(unit: Replica) -> None:

@@ -66,11 +66,14 @@ def serving(
         typer.Option("--layout", help='TP4, "TP8 EP8" or a number of chips; the fewest that fit if left out.'),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
-    precision: Annotated[str, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4 or int4.")] = "fp8",
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="Of the weights: bf16, fp8, fp4 or int4; fp8 if left out.")
+    ] = None,
     kv_precision: Annotated[
         str | None, typer.Option("--kv-precision", help="Of the cache; bf16 beside bf16 weights, else fp8.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; with --published the folder.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file to write if it is there.")] = False,
     published: Annotated[
         bool, typer.Option("--published", help="Refit the catalog to the published points instead.")
     ] = False,
@@ -81,7 +84,7 @@ def serving(
     quiet: Quiet = False,
 ) -> None:
     """Fit the serving model to your own benchmark results, and say how good the fit is."""
-    from ampacity.cli.calibrate_serving import kernel_opinion, measured, refit
+    from ampacity.cli.calibrate_serving import USUAL_PRECISION, kernel_opinion, measured, refit
     from ampacity.cli.screen import write_json
 
     given = list(files or [])
@@ -90,10 +93,10 @@ def serving(
         if published:
             view = refit(given, out or Path(), progress=say)
         elif kernels:
-            view = kernel_opinion(given, layout, engine, precision, kv_precision)
+            view = kernel_opinion(given, layout, engine, precision or USUAL_PRECISION, kv_precision)
         else:
             path = out or Path("my-serving.yaml")
-            view = measured(given, model, accelerator, layout, engine, precision, kv_precision, path)
+            view = measured(given, model, accelerator, layout, engine, precision, kv_precision, path, force=force)
     except ModuleNotFoundError as err:
         if err.name != "aiconfigurator_core":
             raise

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ampacity.inference.replica import Replica
     from ampacity.reporting.catalog_views import View
 
+USUAL_PRECISION = "fp8"
 CONTEXT_TOKENS = 8192
 """Context for which the fewest chips are looked for where nobody names a layout."""
 
@@ -23,11 +24,13 @@ def measured(
     accelerator: str | None,
     layout: str | None,
     engine: str,
-    precision: str,
+    precision: str | None,
     kv_precision: str | None,
     out: Path,
+    *,
+    force: bool,
 ) -> View:
-    """Fit a calibration to files of results and write it. Raises Mistakes."""
+    """Fit a calibration to files of results and write it; a file that is there only with `force`. Raises Mistakes."""
     from ampacity.base.calendar import today
     from ampacity.base.files import write_whole
     from ampacity.inference.own_calibration import as_yaml, own_calibration
@@ -39,22 +42,32 @@ def measured(
         raise typer.BadParameter("name files of results, or ask for --published or --kernels", param_hint="FILE")
     paths = [Path(f) for f in files]
     wrong: list[Mistake] = []
+    if out.exists() and not force:
+        message = "is there already; --force replaces it, another --out keeps it"
+        wrong.append(Mistake(out.name, 0, "file", "", message))
     found, unit = None, None
     try:
         found = read_results(paths)
     except Mistakes as err:
         wrong += err.mistakes
     try:
-        unit = _replica(model, accelerator, layout, engine, precision, kv_precision)
+        unit = _replica(model, accelerator, layout, engine, precision or USUAL_PRECISION, kv_precision)
     except Mistakes as err:
         wrong += err.mistakes
-    if found is None or unit is None:
+    if wrong or found is None or unit is None:
         raise Mistakes(wrong)
-    calibration = own_calibration(found, *unit, [p.name for p in paths], today())
+    assumed = []
+    if not layout:
+        assumed.append(f"no --layout given; taken to be {unit[0].layout}, the fewest chips that fit.")
+    if not precision:
+        assumed.append(f"no --precision given; taken to be {USUAL_PRECISION}, with the cache {unit[1]}.")
+    try:
+        calibration = own_calibration(found, *unit, list(dict.fromkeys(p.name for p in paths)), today())
+    except Mistakes as err:
+        raise Mistakes([*err.mistakes, *(Mistake("options", 0, "assumed", "", text) for text in assumed)]) from err
     write_whole(out, as_yaml(calibration))
-    view = own_view(calibration)
-    chosen = "" if layout else f"  note     no --layout: taken to be the fewest chips that fit, {unit[0].layout}\n"
-    following = f"\n\n{chosen}  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
+    view = own_view(calibration, assumed)
+    following = f"\n\n  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
     return View(view.text + following, {**view.data, "file": str(out)})
 
 

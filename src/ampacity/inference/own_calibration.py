@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+
 from ampacity.inference.coefficients import Coefficients, catalog_digest, coefficients
 from ampacity.inference.own_fit import SHIFTS, OwnFit, median_error, own_fit, shifted_costs
 from ampacity.inference.own_loads import ALL_PATHS, TPOT, TTFT, Loads, costs, impossible, loads
@@ -22,7 +24,9 @@ LEAST_SHIFT = 5e-5
 @dataclass(frozen=True)
 class OwnCalibration:
     """calibration: what a scenario names. loads, fit: what it comes from. catalog, own: costs of ALL_PATHS before and
-    after. left_out: rows of the files that were not used, and why."""
+    after. left_out: rows of the files that were not used, and why. rows: how many the files have. repeated: copies of
+    a row, each beside the first.
+    """
 
     calibration: Calibration
     loads: Loads
@@ -30,6 +34,8 @@ class OwnCalibration:
     catalog: Array
     own: Array
     left_out: tuple[Mistake, ...]
+    rows: int
+    repeated: tuple[tuple[Measurement, Measurement], ...] = ()
 
     @property
     def loads_alone(self) -> bool:
@@ -39,8 +45,13 @@ class OwnCalibration:
     @property
     def helps(self) -> bool:
         """Whether loads left out of the fit are predicted better with shifts than without; of one load, unknown."""
-        t = self.calibration.tpot
-        return t.left_out is None or t.before is None or t.left_out <= t.before
+        return not self.fit.kept
+
+    def times_catalog(self, ttft: bool) -> float | None:
+        """How many times what the catalog says was measured, in the median; None if it was not."""
+        own = (self.loads.kind == TTFT) == ttft
+        ratios = self.loads.measured[own] / self.fit.before[own]
+        return float(np.median(ratios)) if len(ratios) else None
 
 
 def own_calibration(results: Results, r: Replica, kv_precision: str, sources: list[str], on: date) -> OwnCalibration:
@@ -65,6 +76,8 @@ def own_calibration(results: Results, r: Replica, kv_precision: str, sources: li
         catalog=catalog,
         own=shifted_costs(catalog, f.shifts),
         left_out=results.left_out,
+        rows=results.rows,
+        repeated=results.repeated,
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import shifted
+from ampacity.inference.coefficients import FIRST, shifted
 from ampacity.inference.own_loads import ALL_PATHS, TTFT, Loads, predicted, spent
 from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PATHS, Array
@@ -22,29 +23,58 @@ PULL_PATH = 0.1
 6 %, engines and accelerators of the catalog by some 25 % together and some 10 % in a single path."""
 LARGEST = 5.0
 _IS_FIRST = np.array([path not in PATHS for path in ALL_PATHS])
+_IS_FIRST_SHIFT = np.array([name == "first" or name in FIRST for name in SHIFTS])
 _IS_EFFICIENCY = np.array([path in EFFICIENCIES for path in ALL_PATHS])
 
 
 @dataclass(frozen=True)
 class OwnFit:
     """shifts: in the order of SHIFTS. before, after, left_out: predictions of every number of the loads [s], with the
-    catalog's costs, with the shifts, and with the shifts fitted to the other loads (NaN if there are none)."""
+    catalog's costs, with the shifts, and with the shifts fitted to the other loads (NaN if there are none).
+    kept: parts that stay as the catalog has them, since a fit to the other loads predicted them worse: for each whether
+    it is the first token, and the median error that the fit would have had."""
 
     shifts: Array
     before: Array
     after: Array
     left_out: Array
+    kept: tuple[tuple[bool, float], ...] = ()
 
 
 def own_fit(t: Loads, catalog: Array) -> OwnFit:
-    """Fit the shifts of the catalog's costs of ALL_PATHS, and leave out one load after another."""
+    """Fit the shifts of the catalog's costs of ALL_PATHS, leaving alone what the fit would only make worse.
+
+    One load after another is left out. If the others predict its TPOT (and throughput) or its TTFT worse than the
+    catalog does, in the median, the shifts of that part stay zero and the other part is fitted once more.
+    """
+    free = np.ones(len(SHIFTS), dtype=bool)
+    kept: list[tuple[bool, float]] = []
+    while True:
+        found = _fitted(t, catalog, free)
+        worse = [(ttft, error) for ttft in (False, True) if (error := _worse_by_fit(t, found, ttft)) is not None]
+        held = [(ttft, error) for ttft, error in worse if (free & (ttft == _IS_FIRST_SHIFT)).any()]
+        if not held:
+            return OwnFit(found.shifts, found.before, found.after, found.left_out, tuple(kept))
+        kept += held
+        for ttft, _ in held:
+            free &= ttft != _IS_FIRST_SHIFT
+
+
+def _fitted(t: Loads, catalog: Array, free: NDArray[np.bool_]) -> OwnFit:
+    """The fit of the free shifts, and of each load by the others."""
     every = np.ones(len(t.measured), dtype=bool)
-    shifts = _fit(t, catalog, every, np.zeros(len(SHIFTS)))
+    shifts = _fit(t, catalog, every, np.zeros(len(SHIFTS)), free)
     left_out = np.full(len(t.measured), np.nan)
     for i in np.unique(t.load) if len(np.unique(t.load)) > 1 else ():
-        others = _fit(t, catalog, t.load != i, shifts)
+        others = _fit(t, catalog, t.load != i, shifts, free)
         left_out[t.load == i] = predicted(t, shifted_costs(catalog, others))[t.load == i]
     return OwnFit(shifts, predicted(t, catalog), predicted(t, shifted_costs(catalog, shifts)), left_out)
+
+
+def _worse_by_fit(t: Loads, f: OwnFit, ttft: bool) -> float | None:
+    """The median error of loads left out of the fit, if it is above the catalog's; None if not, or if unknown."""
+    before, left_out = median_error(t, f.before, ttft), median_error(t, f.left_out, ttft)
+    return left_out if before is not None and left_out is not None and left_out > before else None
 
 
 def shifted_costs(catalog: Array, shifts: Array) -> Array:
@@ -66,13 +96,13 @@ def _own(shifts: Array) -> Array:
     return np.asarray(np.where(_IS_FIRST, shifts[1], shifts[0]) + shifts[2:])
 
 
-def _fit(t: Loads, catalog: Array, rows: Array, start: Array) -> Array:
-    """The shifts that fit some of the loads best, drawn to none."""
+def _fit(t: Loads, catalog: Array, rows: Array, start: Array, free: NDArray[np.bool_]) -> Array:
+    """The free shifts that fit some of the loads best, drawn to none; the others stay at the start."""
     pull = np.array([PULL_TOGETHER] * 2 + [PULL_PATH] * len(ALL_PATHS))
 
     def residuals(x: Array) -> tuple[Array, Array]:
         residual, jacobian = _residuals(t, catalog, x)
-        return residual[rows], jacobian[rows]
+        return residual[rows], jacobian[rows] * free
 
     ridge = Ridge(np.zeros_like(start), pull)
     return minimized(residuals, t.weight[rows], ridge, start, longest=1.0, largest=LARGEST)

@@ -10,7 +10,9 @@ from ampacity.base.calendar import WEEK_H, day_of
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan
 from ampacity.reporting import plots
+from ampacity.reporting.calibrated import calibrations
 from ampacity.reporting.chapter import Chapter, Exhibit, Table
+from ampacity.reporting.what_fits import none_fits
 from ampacity.reporting.words import count, digits, share
 from ampacity.supply.waterfall import MEANING, STAGES
 
@@ -56,6 +58,7 @@ def supply_and_demand(p: Plan) -> Chapter:
         "The lines are what is expected in each hour. Limits are sized for more than that: for hours in which more "
         "people than expected come, use more, or take all that their limit gives."
     )
+    said += [f"Its speed is calibrated to own measurements: {clause}." for clause in calibrations(p.central)]
     says = f"Lines by hour for {len(loads)} model{'s' * (len(loads) > 1)}: running, wanted, served. {said[0]}"
     unit = "Accelerators are counted in those of the model's first pool; another pool counts by its speed."
     hourly = Exhibit(
@@ -101,7 +104,7 @@ def _faces(p: Plan) -> tuple[float, float] | None:
 def _points(p: Plan) -> list[Table]:
     rows = []
     for load in p.central.models:
-        for (tier, pool), o in load.points.items():
+        for (tier, pool), o in load.points.items() if not none_fits(load) else ():
             shares = tuple(share(x) for x in (o.prefill_share, o.useful, o.mfu, o.mbu))
             rows.append((tier, load.model, pool, count(o.batch), f"{digits(1000 * o.step_s)} ms", *shares))
     columns = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy as np
 from ampacity.inference.calibration import COEFFICIENTS, ERRORS
 from ampacity.inference.kernel_database import KernelTimes
 from ampacity.inference.own_calibration import OwnCalibration, point_rows
-from ampacity.inference.own_fit import SHIFTS
 from ampacity.inference.step_time import StepTime
 from ampacity.reporting.catalog_views import View
+from ampacity.reporting.serving_calibration_words import changes, verdict, warnings
 from ampacity.scenario import lookup
 from ampacity.scenario.calibration import Errors
 from ampacity.scenario.mistakes import Mistake
@@ -33,19 +34,24 @@ GRID = (
 """Iterations to compare: sequences, context of each, tokens of prefill."""
 
 
-def own_view(c: OwnCalibration) -> View:
-    """Errors before, after and left out; what the shifts come to; what was left out and why."""
+def own_view(c: OwnCalibration, assumed: Sequence[str] = ()) -> View:
+    """What to doubt first; errors before, after and left out; what the shifts come to; what was left out and why.
+
+    assumed: what nobody said and the fit rests on, in words.
+    """
     own = c.calibration
+    doubts = warnings(c, assumed)
     lines = [
         f"{own.model} {own.precision} on {own.accelerator} ({own.layout}, {own.engine}): {_loads(own.points)} measured",
         "",
-        "  " + _verdict(c),
+        *(f"  Warning: {doubt}" for doubt in doubts),
+        "  " + verdict(c),
         "",
         "  median error         catalog    calibrated    left out",
         f"  time per token     {_errors(own.tpot)}",
         f"  first token        {_errors(own.ttft)}",
         "",
-        "  costs against the catalog: " + (", ".join(_shifts(c)) or "unchanged"),
+        "  " + changes(c),
     ]
     if c.left_out:
         lines += ["", f"  {own.left_out} row{'s' * (own.left_out != 1)} of no use, left out:"]
@@ -55,6 +61,7 @@ def own_view(c: OwnCalibration) -> View:
     data = {
         "calibration": own.model_dump(mode="json"),
         "helps": c.helps,
+        "warnings": doubts,
         "measured": point_rows(c),
         "left_out": [asdict(m) for m in c.left_out],
     }
@@ -106,39 +113,12 @@ def kernels_view(fitted: StepTime, kernels: KernelTimes) -> View:
     return View("\n".join(lines), {**data, "source": kernels.source, "median_difference": off, "iterations": rows})
 
 
-def _verdict(c: OwnCalibration) -> str:
-    t = c.calibration.tpot
-    if c.calibration.points == 1:
-        return "One load moves everything together; nothing says how well that predicts others. Three are better."
-    if t.before is None or t.left_out is None:
-        return "No time per token and no throughput was measured: only the wait for the first token is calibrated."
-    if not c.helps:
-        return (
-            f"The catalog alone predicts a load better ({100 * t.before:.1f} %) than a fit to the others does "
-            f"({100 * t.left_out:.1f} %): measure more loads, or use none of this."
-        )
-    was = f"with the catalog alone within {100 * t.before:.1f} %"
-    return f"A load that was not measured is predicted within {100 * t.left_out:.1f} % (median), {was}."
-
-
 def _loads(n: int) -> str:
     return "1 load" if n == 1 else f"{n} loads"
 
 
 def _errors(e: Errors) -> str:
     return "   ".join(f"{'-':>9}" if x is None else f"{100 * x:>7.1f} %" for x in (e.before, e.after, e.left_out))
-
-
-def _shifts(c: OwnCalibration) -> list[str]:
-    """What every path, the first token and the paths that differ most cost now."""
-    shifts = {n: getattr(c.calibration.shifts, n) for n in SHIFTS}
-    together = [
-        f"{words} {100 * np.expm1(shifts[name]):+.0f} %"
-        for name, words in (("all", "every path"), ("first", "the first token"))
-        if abs(shifts[name]) >= 0.005
-    ]
-    own = sorted((n for n in SHIFTS[2:] if abs(shifts[n]) >= 0.02), key=lambda n: -abs(shifts[n]))[:5]
-    return together + [f"{n.replace('_', ' ')} {100 * np.expm1(shifts[n]):+.0f} %" for n in own]
 
 
 def _where(m: Mistake) -> str:

@@ -8,6 +8,8 @@ from ampacity.inference.operating_point import OperatingPoint
 from ampacity.planner.answer import Answer
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Interval, Plan, PlannedWindow
+from ampacity.reporting.calibrated import calibrations
+from ampacity.reporting.what_fits import none_fits, what_would_fit
 from ampacity.scenario.pool import counted
 from ampacity.supply.waterfall import STAGES, ratios_of
 
@@ -137,7 +139,8 @@ def own_sentences(p: Plan) -> list[str]:
     said = [first_sentence(p.central, hours_share)]
     found = [w for w in p.windows if w.tokens.value > 0]
     if not found:
-        return said
+        fits = [what_would_fit(load) for load in p.central.models if none_fits(load)]
+        return [*said, *(sentence for sentence in fits if sentence)]
     lead = found[0]
     if not one_world(p) and not lead.stated:
         said.append(f"90 % of {p.record.worlds} worlds give {between(lead.tokens)}.")
@@ -182,7 +185,8 @@ def rows(p: Plan) -> list[tuple[str, str]]:
     a = p.central
     found = [("limits", "   ".join(_limit(w, one_world(p)) for w in p.windows))] if p.windows else []
     found.append(("capacity", capacity(a)))
-    found += [("service", _service(load)) for load in a.models if load.pools]
+    found += [("service", _service(load)) for load in a.models if load.pools and not none_fits(load)]
+    found += [("calibrated", clause) for clause in calibrations(a)]
     found.append(("money", _money(p)))
     found.append(("energy", _energy(a)))
     if p.movers:
@@ -204,9 +208,11 @@ def capacity(a: Answer) -> str:
     days = a.hours.count / 24
     contracted = totals["contracted"] / 3.6e6 / (24 * days)
     steps = [f"{stage} {share(ratios[stage])}" for stage in STAGES[1:] if ratios[stage] < 0.99995]
-    point = next(iter(points(a)), None) if contracted else None
+    runs = any(booking.totals["running"] > 0 for booking in a.bookings)
+    point = next(iter(points(a)), None) if contracted and runs else None
     faces = f" (MFU {share(point.mfu)}, MBU {share(point.mbu)})" if point else ""
-    return " > ".join([f"contracted {count(contracted)} accelerators", *steps]) + faces
+    chips = "1 accelerator" if contracted == 1 else f"{count(contracted)} accelerators"
+    return " > ".join([f"contracted {chips}", *steps]) + faces
 
 
 def points(a: Answer) -> list[OperatingPoint]:

@@ -10,6 +10,8 @@ from ampacity.scenario.mistakes import Mistake
 USUAL_SHORTEST = 0.8
 """Shortest over longest request where a file does not say: that of the published points."""
 MOST_TOKENS, MOST_CONCURRENCY = 10_000_000, 100_000
+SLACK = 0.1
+"""By how much a throughput may pass what Little's law allows: means over requests are no means over tokens."""
 
 Cell = tuple[str, object]
 """The key that a file uses, and what stands there."""
@@ -100,6 +102,13 @@ def measurement(file: str, line: int, raw: Raw) -> Measurement | list[Mistake]:
         wrong.append(
             Mistake(file, line, "cached", f"{cached:g}", f"expected less than the {isl:g} tokens of the input")
         )
+    if concurrency and tpot_ms and osl and rate and raw.tokens_per_s:
+        # Little's law, were no request ever to wait for its first token
+        most = concurrency * osl / ((osl - 1) * tpot_ms / 1e3)
+        if rate > most * (1 + SLACK):
+            told = f"{concurrency:g} requests in flight, a token each every {tpot_ms:g} ms, make at most {most:,.0f}"
+            why = f"the row contradicts itself: {told} token/s"
+            wrong.append(Mistake(file, line, raw.tokens_per_s[0], f"{rate:,.0f} token/s", why))
     if ttft_ms is tpot_ms is rate is None and not wrong:
         wrong.append(Mistake(file, line, "row", "", "no time and no throughput; one of the three is needed"))
     if wrong or isl is None or osl is None or concurrency is None:

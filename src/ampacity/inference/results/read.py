@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ampacity.inference.results.aiperf import aiperf, is_aiperf
@@ -21,11 +21,16 @@ KNOWN = "a result of vllm bench serve, sglang.bench_serving, GuideLLM, AIPerf or
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of a file that can be used, and what is wrong with each that cannot. rows: how many it has."""
+    """Rows of a file that can be used, and what is wrong with each that cannot.
+
+    rows: how many the files have. repeated: rows that say to the last digit what an earlier one said, each beside that
+    one; they are in `rows`, not in `measurements`: a second copy of a load is no second load.
+    """
 
     measurements: tuple[Measurement, ...]
     left_out: tuple[Mistake, ...]
     rows: int
+    repeated: tuple[tuple[Measurement, Measurement], ...] = ()
 
     @property
     def left_out_rows(self) -> frozenset[tuple[str, int]]:
@@ -35,7 +40,8 @@ class Results:
 
 def read_results(paths: list[Path]) -> Results:
     """All files together. Raises Mistakes with every file that cannot be read at all."""
-    found: list[Measurement] = []
+    found: dict[Measurement, Measurement] = {}
+    repeated: list[tuple[Measurement, Measurement]] = []
     left_out: list[Mistake] = []
     wrong: list[Mistake] = []
     rows = 0
@@ -44,15 +50,17 @@ def read_results(paths: list[Path]) -> Results:
             for line, raw in _rows(_text(path), path.name):
                 rows += 1
                 one = measurement(path.name, line, raw)
-                if isinstance(one, Measurement):
-                    found.append(one)
-                else:
+                if not isinstance(one, Measurement):
                     left_out += one
+                    continue
+                first = found.setdefault(replace(one, file="", line=0), one)
+                if first is not one:
+                    repeated.append((one, first))
         except Mistakes as err:
             wrong += err.mistakes
     if wrong:
         raise Mistakes(wrong)
-    return Results(tuple(found), tuple(left_out), rows)
+    return Results(tuple(found.values()), tuple(left_out), rows, tuple(repeated))
 
 
 def _rows(text: str, file: str) -> Iterator[tuple[int, Raw]]:
