@@ -77,13 +77,12 @@ def kinds_of(b: Behaviour) -> Kinds:
 class Scheme:
     """A limit as people meet it.
 
-    rules: its windows. families: share of stretches that ask each model family; all others ask none by name.
-    switch_to: the family that those go on with who switch inside the service ("" is none).
+    rules: its windows. families: share of stretches that ask each model family; the others ask none of them, and who
+    switches inside the service does so too.
     """
 
     rules: tuple[WindowRule, ...]
     families: tuple[tuple[str, float], ...] = ()
-    switch_to: str = ""
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -191,7 +190,7 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         _plans(scheme, book.flat, limit, wanted.family),
         flat,
         limit,
-        book.plan("limit", scheme.switch_to) if scheme.switch_to else 0,
+        book.plan("limit") if scheme.families else 0,
         np.array([limit + PRICES + PRICE_FIELDS * slot for slot in book.slots["limit"]], dtype=np.int64),
         np.array([kinds.weighted(rule) for rule in rules]),
         _cumulative(r),
