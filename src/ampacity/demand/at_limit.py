@@ -178,7 +178,11 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
     limit, flat = book.limit("limit"), np.array(book.flat, dtype=np.int64)
     weeks = -(-(h.end_ms - h.start_ms) // WEEK)
     people = len(wanted.first) - 1
-    served, refused, totals = np.zeros(len(h.hour_weights)), np.zeros(max(len(rules), 1), np.int64), np.zeros(TOTAL_FIELDS)
+    served, refused, totals = (
+        np.zeros(len(h.hour_weights)),
+        np.zeros(max(len(rules), 1), np.int64),
+        np.zeros(TOTAL_FIELDS),
+    )
     stopped = np.zeros((people, weeks), np.int64)
     kernel().run(
         wanted.first,

@@ -74,8 +74,12 @@ def stated(seed: int = 1, world: int = 0) -> Reactions:
 
     Drawn shares that pass 1 together are scaled down to 1.
     """
-    found = {name: claims[-1] for name, claims in lookup.claims("demand/reactions", "population", "subscribers").items()}
-    drawn = {name: _drawn(claim["low"], claim["value"], claim["high"], name, seed, world) for name, claim in found.items()}
+    found = {
+        name: claims[-1] for name, claims in lookup.claims("demand/reactions", "population", "subscribers").items()
+    }
+    drawn = {
+        name: _drawn(claim["low"], claim["value"], claim["high"], name, seed, world) for name, claim in found.items()
+    }
     shares = [drawn[name] for name in ("wait", "later", "switch", "buy")]
     most = max(1.0, sum(shares))
     return Reactions(*(s / most for s in shares), drawn["patience"] * HOUR_MS, drawn["delay"] * HOUR_MS)

@@ -75,9 +75,7 @@ class Stretches:
         return float(np.dot(self.active_ms, self.pace))
 
 
-def habits(
-    tier: Tier, people: int, start_s: int, hours: int, time_zone: str, swings: Floats | None = None
-) -> Habits:
+def habits(tier: Tier, people: int, start_s: int, hours: int, time_zone: str, swings: Floats | None = None) -> Habits:
     """The habits of a tier's behaviour, its people living by `time_zone`. swings: what all share, one entry an hour."""
     b = tier.behaviour
     clock = "UTC" if b.shape == "global" else time_zone

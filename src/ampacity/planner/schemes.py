@@ -103,9 +103,7 @@ def _of_tree(
     return (rebuild(s, changes) if changes else s), limits
 
 
-def _of_scenario(
-    s: Scenario, other: Scenario, label: str, people: list[str]
-) -> tuple[Scenario, dict[str, str | None]]:
+def _of_scenario(s: Scenario, other: Scenario, label: str, people: list[str]) -> tuple[Scenario, dict[str, str | None]]:
     """The same with another scenario's limits, tier by tier of one name."""
     limits: dict[str, str | None] = {}
     added: list[Limit] = []
