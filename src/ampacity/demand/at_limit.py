@@ -8,7 +8,7 @@ and named in `left_out`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import ModuleType
 
@@ -38,6 +38,10 @@ from ampacity.demand.crossings import (
     TOTAL_FIELDS,
     WANTED,
     WEEK,
+    Desk,
+    Found,
+    Terms,
+    Wishes,
     run,
 )
 from ampacity.demand.reactions import Reactions
@@ -141,13 +145,9 @@ class Met:
         return {w: float(n) / all_stops if all_stops else 0.0 for w, n in zip(self.windows, self.refused, strict=True)}
 
     def __add__(self, other: Met) -> Met:
-        summed = ("served_ms", "refused", "wanted", "served", "lost", "switched", "bought", "outstanding", "stops")
-        summed += ("lost_ms", "switched_ms", "delayed_ms", "people")
-        return replace(
-            self,
-            stopped=np.concatenate([self.stopped, other.stopped]),
-            **{name: getattr(self, name) + getattr(other, name) for name in summed},
-        )
+        kept = ("weeks", "windows", "stopped")
+        summed = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in kept}
+        return replace(self, stopped=np.concatenate([self.stopped, other.stopped]), **summed)
 
 
 @cache
@@ -175,16 +175,11 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
     """What becomes of these stretches under a scheme. Raises LimitError where whole numbers cannot hold it."""
     rules = scheme.windows
     book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
-    limit, flat = book.limit("limit"), np.array(book.flat, dtype=np.int64)
+    limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1
     weeks = -(-(h.end_ms - h.start_ms) // WEEK)
-    people = len(wanted.first) - 1
-    served, refused, totals = (
-        np.zeros(len(h.hour_weights)),
-        np.zeros(max(len(rules), 1), np.int64),
-        np.zeros(TOTAL_FIELDS),
-    )
-    stopped = np.zeros((people, weeks), np.int64)
-    kernel().run(
+    served, totals = np.zeros(len(h.hour_weights)), np.zeros(TOTAL_FIELDS)
+    stopped, refused = np.zeros((people, weeks), np.int64), np.zeros(max(len(rules), 1), np.int64)
+    wishes = Wishes(
         wanted.first,
         wanted.begin_ms,
         wanted.active_ms,
@@ -192,24 +187,22 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         wanted.reaction,
         wanted.delay,
         _plans(scheme, book.flat, limit, wanted.family),
-        flat,
-        limit,
-        book.plan("limit") if scheme.families else 0,
-        np.array([limit + PRICES + PRICE_FIELDS * slot for slot in book.slots["limit"]], dtype=np.int64),
-        np.array([kinds.weighted(rule) for rule in rules]),
-        _cumulative(r),
-        h.start_ms,
-        h.end_ms,
-        max(parallel, 1),
-        np.zeros(STATE_FIELDS, np.int64),
-        np.zeros((max(parallel, 1), JOB_FIELDS), np.int64),
-        np.zeros(max(parallel, 1)),
-        np.zeros(len(rules)),
-        served,
-        stopped,
-        refused,
-        totals,
     )
+    terms = Terms(
+        book=np.array(book.flat, dtype=np.int64),
+        limit=limit,
+        other=book.plan("limit") if scheme.families else 0,
+        prices=np.array([limit + PRICES + PRICE_FIELDS * slot for slot in book.slots["limit"]], dtype=np.int64),
+        rates=np.array([kinds.weighted(rule) for rule in rules]),
+        reactions=_cumulative(r),
+        start=h.start_ms,
+        end=h.end_ms,
+        most=jobs,
+    )
+    desk = Desk(
+        np.zeros(STATE_FIELDS, np.int64), np.zeros((jobs, JOB_FIELDS), np.int64), np.zeros(jobs), np.zeros(len(rules))
+    )
+    kernel().run(wishes, terms, desk, Found(served, stopped, refused, totals))
     return Met(
         people=people,
         weeks=int(weeks),

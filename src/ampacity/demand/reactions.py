@@ -80,9 +80,10 @@ def stated(seed: int = 1, world: int = 0) -> Reactions:
     drawn = {
         name: _drawn(claim["low"], claim["value"], claim["high"], name, seed, world) for name, claim in found.items()
     }
-    shares = [drawn[name] for name in ("wait", "later", "switch", "buy")]
-    most = max(1.0, sum(shares))
-    return Reactions(*(s / most for s in shares), drawn["patience"] * HOUR_MS, drawn["delay"] * HOUR_MS)
+    names = ("wait", "later", "switch", "buy")
+    most = max(1.0, sum(drawn[name] for name in names))
+    wait, later, switch, buy = (drawn[name] / most for name in names)
+    return Reactions(wait, later, switch, buy, drawn["patience"] * HOUR_MS, drawn["delay"] * HOUR_MS)
 
 
 def _drawn(low: float, value: float, high: float, name: str, seed: int, world: int) -> float:

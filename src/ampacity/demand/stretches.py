@@ -126,7 +126,7 @@ def _poisson(u: Floats, mean: Floats) -> Ints:
     """The quantile of a Poisson law at u."""
     near = np.ceil(pdtrik(u, mean))
     before = np.maximum(near - 1.0, 0.0)
-    return np.where(pdtr(before, mean) >= u, before, near).astype(np.int64)
+    return np.asarray(np.where(pdtr(before, mean) >= u, before, near), dtype=np.int64)
 
 
 def _halves(word: Words) -> tuple[Floats, Floats]:
@@ -145,4 +145,4 @@ def _instant_ms(hour_weights: Floats, u: Floats) -> Ints:
 def _sorted_within(owner: NDArray[np.int64], ms: Ints) -> Ints:
     """Instants in rising order for each owner; stretches of a person are alike, so only the instants are ordered."""
     span = 1 << 40
-    return np.sort(owner * span + ms) - owner * span
+    return np.asarray(np.sort(owner * span + ms) - owner * span, dtype=np.int64)

@@ -124,7 +124,7 @@ def compare(
     calibrates = _calibrates(a, b, on)
     both = comparison(a, b, on, (CALIBRATED_BY, PREDICTED) if calibrates else ())
     drawn = _people_of(both, people)
-    found = _tokens_found(both)
+    found = tokens_found(both)
     # world 0 holds the stated values and stands outside the draws, so that intervals are of draws alone
     count = worlds if any(True for _ in ranges(both.scenario)) else 1
     outcomes = []
@@ -409,7 +409,7 @@ def _two(c: Comparison) -> Comparison:
     return Comparison(c.scenario, c.schemes[:2], c.tiers, c.public)
 
 
-def _tokens_found(c: Comparison) -> dict[str, dict[str, float]]:
+def tokens_found(c: Comparison) -> dict[str, dict[str, float]]:
     """Tokens of windows that state none: the largest that the scenario's compute carries, at the stated values."""
     names = {limit for scheme in c.schemes for tier, limit in scheme.limits.items() if limit and tier in c.tiers}
     if all(w.tokens is not None for name in names for w in c.scenario.limit(name).windows):

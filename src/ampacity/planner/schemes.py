@@ -40,8 +40,9 @@ class Comparison:
 def comparison(a: str, b: str, on: str | None = None, beside: tuple[str, ...] = ()) -> Comparison:
     """Lay schemes `a` and `b`, and those `beside`, over the subscribers of scenario `on`.
 
-    A scheme is the name of a dated preset, a YAML file with `limits:` (tiers, each with windows), or a scenario. Without
-    `on` it is the first of the two that is a scenario, else the announcement's. Raises Mistakes with all that is wrong.
+    A scheme is the name of a dated preset, a YAML file with `limits:` (tiers, each with windows), or a scenario.
+    Without `on` it is the first of the two that is a scenario, else the announcement's. Raises Mistakes with all that
+    is wrong.
     """
     found = {name: _scheme(name) for name in dict.fromkeys((a, b, *beside))}
     own = next((s for s in found.values() if isinstance(s, Scenario)), None)
@@ -91,7 +92,7 @@ def _scheme(name: str) -> Scenario | dict[str, Any]:
 def _of_tree(
     s: Scenario, tree: dict[str, Any], label: str, people: list[str]
 ) -> tuple[Scenario, dict[str, str | None]]:
-    """The scenario with a file's limits beside its own, and which tier meets which. A later name (`formerly`) counts."""
+    """The scenario with a file's limits beside its own, and which tier meets which; `formerly` names renamed ones."""
     formerly = tree.get("formerly") or {}
     limits: dict[str, str | None] = {}
     changes: dict[str, object] = {}

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 ASSUMED = (
-    "What each window holds in tokens: published hours of use a week, or prompts in five hours, times what an active hour "
-    "was measured to take. A range; both schemes move with it together.",
-    "How many hours people of a plan work, how unlike they are, how unlike one person's hours are, and when in the week "
-    "they work. No public distribution exists.",
-    "What a person does whom a window stops: waits, returns later, switches, buys more or leaves. No public figure exists; "
-    "the table of returning work shows how much hangs on it.",
-    "How many people each plan has. Shares of people do not depend on it, tokens and accelerators are in proportion to it.",
-    "Work at session granularity: a session keeps one pace, and is stopped the moment a window is full. Requests one by one "
-    "differ by what is reserved for a request under way.",
-    "A session that is taken up again finds its context in the cache. After hours it would not, and would read it anew.",
+    "What each window holds in tokens: published hours of use a week, or prompts in five hours, times what an active "
+    "hour was measured to take. A range; both schemes move with it together.",
+    "How many hours people of a plan work, how unlike they are, how unlike one person's hours are, and when in the "
+    "week they work. No public distribution exists.",
+    "What a person does whom a window stops: waits, returns later, switches, buys more or leaves. No public figure "
+    "exists; the table of returning work shows how much hangs on it.",
+    "How many people each plan has. Shares of a plan's people do not depend on it; tokens and accelerators are in "
+    "proportion to it.",
+    "Work at session granularity: a session keeps one pace, and is stopped the moment a window is full. Requests one by "
+    "one differ by what is reserved for a request under way.",
+    "A session that is taken up again finds its context in the cache. After hours it would not, and would read it "
+    "anew: tokens of work that returns are told too low by that.",
 )
 
 
@@ -43,7 +45,8 @@ def compare_page(c: Compared) -> Report:
             "returning",
             "What returns",
             [
-                "A window that lets more through at once leaves the week as it is only if all that it stopped had come back."
+                "A window that lets more through at once leaves the week as it is only if all that it stopped had "
+                "come back."
             ],
             [Exhibit("returning", _returning_says(c), "At the stated values.", _returning_figure(c), returning)],
         ),

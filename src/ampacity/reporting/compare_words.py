@@ -15,9 +15,9 @@ def sentences(c: Compared) -> list[str]:
     said = [_hit(c), *_binding(c), _lost(c), *_volume(c), _deferred(c), *_calibrated(c)]
     if c.comparison.public:
         said += [
-            "Conditional on what nobody outside has published: the token value of a window (published hours of use times "
-            "the measured intensity of an hour, a range), how unlike people are, and what they do when a window stops "
-            "them (all assumed).",
+            "Conditional on what nobody outside has published: the token value of a window (published hours of use "
+            "times the measured intensity of an hour, a range), how unlike people are, and what they do when a window "
+            "stops them (all assumed).",
             DISCLAIMER,
         ]
     else:
@@ -40,10 +40,10 @@ def _hit(c: Compared) -> str:
     now, before = (c.figures[s]["share_hit_per_week"] for s in (b, a))
     gone, new = c.change["no_longer_hit"], c.change["newly_hit"]
     text = (
-        f"Under {b} a limit stops {interval(now, rough)} of the people in a week; under {a}, {interval(before, rough)}. "
-        f"Of all people {rough(gone.value)} are no longer stopped"
+        f"Under {b} a limit stops {interval(now, rough)} of the people in a week; under {a}, "
+        f"{interval(before, rough)}. Of all people {rough(gone.value)} are no longer stopped"
     )
-    return text + (f", {rough(new.value)} newly." if new.high > 0 else ", nobody newly.")
+    return text + (f", {interval(new, rough)} newly." if new.high >= 0.0005 else ", hardly anybody newly.")
 
 
 def _binding(c: Compared) -> list[str]:
@@ -93,8 +93,8 @@ def _volume(c: Compared) -> list[str]:
     if c.accelerator is not None and "accelerators" in c.figures[a]:
         need = {s: c.figures[s]["accelerators"] for s in (a, b)}
         said.append(
-            f"At that hour they take {interval(need[b], rounded)} {c.accelerator}, against {interval(need[a], rounded)}, "
-            "at the operating point of the first pool that serves them."
+            f"At that hour they take {interval(need[b], rounded)} {c.accelerator}, against "
+            f"{interval(need[a], rounded)}, at the operating point of the first pool that serves them."
         )
     return said
 
@@ -130,8 +130,8 @@ def _calibrated(c: Compared) -> list[str]:
     return [
         f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
         f"{k.kept} of {k.worlds} worlds agree ({interval(k.hit_2025, rough)} of people there).",
-        f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are {interval(k.newly_hit, rough)} in a "
-        f"week and {interval(k.newly_hit_in_four, rough)} in four weeks: {verdict}.",
+        f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are {interval(k.newly_hit, rough)} "
+        f"in a week and {interval(k.newly_hit_in_four, rough)} in four weeks: {verdict}.",
     ]
 
 
