@@ -159,7 +159,7 @@ def kernel() -> ModuleType:
 def under(h: Habits, kinds: Kinds, scheme: Scheme, r: Reactions, seed: int, name: str = "", parallel: int = 20) -> Met:
     """What the people of a tier meet under a scheme; drawn and run in portions, which changes no number.
 
-    parallel: sessions that a person can have going or deferred; what comes on top is done after the longest of them.
+    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
     """
     parts = (
         met(h, stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people)), kinds, scheme, r, parallel)

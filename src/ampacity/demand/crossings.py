@@ -138,7 +138,7 @@ def one(u: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> None:
 
 
 def begin(i: int, count: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> int:
-    """Stretch `i` becomes a job; one more than a person can steer is done after the longest. Returns how many."""
+    """Stretch `i` becomes a job; one more than a person steers follows the one that ends first. Returns how many."""
     jobs = desk.jobs
     found.totals[WANTED] += wishes.active_ms[i] * wishes.pace[i]
     if count < terms.most:
@@ -150,11 +150,11 @@ def begin(i: int, count: int, wishes: Wishes, terms: Terms, desk: Desk, found: F
         jobs[count, BOUGHT] = 0
         desk.paces[count] = wishes.pace[i]
         return count + 1
-    longest = 0
+    first = 0
     for j in range(1, count):
-        if jobs[j, LEFT] > jobs[longest, LEFT]:
-            longest = j
-    jobs[longest, LEFT] += int(wishes.active_ms[i] * wishes.pace[i] / desk.paces[longest] + 0.5)
+        if jobs[j, LEFT] < jobs[first, LEFT]:
+            first = j
+    jobs[first, LEFT] += int(wishes.active_ms[i] * wishes.pace[i] / desk.paces[first] + 0.5)
     return count
 
 

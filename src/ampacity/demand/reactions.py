@@ -16,8 +16,8 @@ HOUR_MS = 3_600_000
 
 RETRIES = 2
 FIRST_DELAY_S, LONGEST_DELAY_S, JITTER = 0.5, 8.0, 0.25
-LONGEST_TOLD_S = 4_294_967.0
-"""What an SDK waits at most where a server tells it how long: 2^32 ms, the longest sleep of some systems."""
+OBEYED_S = {"anthropic": 4_294_967.0, "openai": 120.0}
+"""The longest wait that a server can tell: one SDK waits that long for longer ones (2^32 ms), the other ignores them."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,15 @@ def client_retries(status: int, should_retry: str | None = None) -> bool:
     return status in (408, 409, 429) or status >= 500
 
 
-def retry_delay_s(retry: int, u: float, retry_after_s: float | None = None) -> float:
+def retry_delay_s(retry: int, u: float, retry_after_s: float | None = None, sdk: str = "anthropic") -> float:
     """How long an SDK waits before its retry number `retry` (0 is the first). [s]
 
     u: a uniform number in [0, 1). What the server tells (retry-after-ms, retry-after) is obeyed; else half a second,
-    doubled each time up to eight, less up to a quarter. As in the anthropic and openai SDKs for Python.
+    doubled each time up to eight, less up to a quarter. sdk: `anthropic` or `openai`, both for Python; the latter obeys
+    up to two minutes.
     """
-    if retry_after_s is not None and retry_after_s > 0:
-        return min(retry_after_s, LONGEST_TOLD_S)
+    if retry_after_s is not None and retry_after_s > 0 and (sdk == "anthropic" or retry_after_s <= OBEYED_S[sdk]):
+        return min(retry_after_s, OBEYED_S[sdk])
     return min(FIRST_DELAY_S * 2.0 ** min(retry, 1000), LONGEST_DELAY_S) * (1.0 - JITTER * u)
 
 

@@ -123,9 +123,8 @@ def compare(
     began = time.process_time()
     calibrates = _calibrates(a, b, on)
     both = comparison(a, b, on, (CALIBRATED_BY, PREDICTED) if calibrates else ())
-    drawn = _people_of(both, people)
+    drawn = people_drawn(both, people)
     found = tokens_found(both)
-    # world 0 holds the stated values and stands outside the draws, so that intervals are of draws alone
     count = worlds if any(True for _ in ranges(both.scenario)) else 1
     outcomes = []
     for world in range(count):
@@ -221,7 +220,7 @@ def _calibrates(a: str, b: str, on: str | None) -> bool:
     return on is None and {a, b} <= set(lookup.preset_names())
 
 
-def _people_of(c: Comparison, people: int) -> dict[str, int]:
+def people_drawn(c: Comparison, people: int) -> dict[str, int]:
     """Drawn subscribers of each tier, as the root of their number: small tiers are the ones that limits hit."""
     roots = {name: math.sqrt(max(c.scenario.tier(name).people.value, 1.0)) for name in c.tiers}
     return {name: max(round(people * r / sum(roots.values())), 50) for name, r in roots.items()}

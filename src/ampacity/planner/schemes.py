@@ -44,13 +44,18 @@ def comparison(a: str, b: str, on: str | None = None, beside: tuple[str, ...] = 
     Without `on` it is the first of the two that is a scenario, else the announcement's. Raises Mistakes with all that
     is wrong.
     """
-    found = {name: _scheme(name) for name in dict.fromkeys((a, b, *beside))}
+    names = (a, b, *(name for name in beside if name not in (a, b)))
+    found = {name: _scheme(name) for name in names}
+    labels: dict[str, str] = {}
+    for name, scheme in found.items():
+        plain = scheme.name if isinstance(scheme, Scenario) else _label(name)
+        labels[name] = plain if plain not in labels.values() else f"{plain}-{len(labels) + 1}"
     own = next((s for s in found.values() if isinstance(s, Scenario)), None)
     base = load(on) if on else own or load(PEOPLE_OF)
     people = [t.name for t in base.tiers if t.kind == "subscribers" or t.limit is not None]
     schemes, scenario = [], base
-    for name, scheme in found.items():
-        label = scheme.name if isinstance(scheme, Scenario) else _label(name)
+    for name in names:
+        scheme, label = found[name], labels[name]
         if isinstance(scheme, Scenario):
             scenario, limits = _of_scenario(scenario, scheme, label, people)
         else:

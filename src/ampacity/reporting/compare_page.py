@@ -25,8 +25,8 @@ ASSUMED = (
     "exists; the table of returning work shows how much hangs on it.",
     "How many people each plan has. Shares of a plan's people do not depend on it; tokens and accelerators are in "
     "proportion to it.",
-    "Work at session granularity: a session keeps one pace, and is stopped the moment a window is full. Requests one by "
-    "one differ by what is reserved for a request under way.",
+    "Work at session granularity: a session keeps one pace, and is stopped the moment a window is full. Requests one "
+    "by one differ by what is reserved for a request under way.",
     "A session that is taken up again finds its context in the cache. After hours it would not, and would read it "
     "anew: tokens of work that returns are told too low by that.",
 )

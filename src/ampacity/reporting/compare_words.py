@@ -130,8 +130,8 @@ def _calibrated(c: Compared) -> list[str]:
     return [
         f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
         f"{k.kept} of {k.worlds} worlds agree ({interval(k.hit_2025, rough)} of people there).",
-        f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are {interval(k.newly_hit, rough)} "
-        f"in a week and {interval(k.newly_hit_in_four, rough)} in four weeks: {verdict}.",
+        f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are "
+        f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four weeks: {verdict}.",
     ]
 
 
