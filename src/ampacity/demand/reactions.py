@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 RETRIES = 2
 FIRST_DELAY_S, LONGEST_DELAY_S, JITTER = 0.5, 8.0, 0.25
 OBEYED_S = {"anthropic": 4_294_967.0, "openai": 120.0}
-"""The longest wait that a server can tell: one SDK waits that long for longer ones (2^32 ms), the other ignores them."""
+"""The longest wait that a server can tell: one SDK cuts longer ones to it (2^32 ms), the other ignores them."""
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _calibrated(c: Compared) -> list[str]:
         f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
         f"{k.kept} of {k.worlds} worlds agree ({interval(k.hit_2025, rough)} of people there).",
         f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are "
-        f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four weeks: {verdict}.",
+        f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four: {verdict}.",
     ]
 
 
