@@ -40,3 +40,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What `ampacity show serving` answers for one model on seven accelerators of four vendors."""
     chips = ("h100-sxm", "h200-sxm", "b200-sxm", "a100-sxm", "tpu-v7", "trainium2", "mi300x")
     return _run(tmp_path_factory.mktemp("mission"), "show", "serving", "llama-3.1-70b", *chips)
+
+
+@pytest.fixture(scope="session")
+def schemes_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `ampacity compare 2026-03-26 2026-05-06` answers, over 20 worlds."""
+    folder = tmp_path_factory.mktemp("mission")
+    return _run(folder, "compare", "2026-03-26", "2026-05-06", "--worlds", "20", "--people", "1500")

@@ -12,3 +12,14 @@ def test_the_share_of_people_hit_is_told_by_plan_and_window(announced: Any) -> N
         ("max-5x", "five-hour", "weekly"),
         ("pro", "five-hour", "weekly"),
     ]
+
+
+def test_whom_a_scheme_stops_in_a_week_is_told_by_plan_and_window_with_an_interval(schemes_compared: Any) -> None:
+    plans = schemes_compared["schemes"]["2026-03-26"]["tiers"]
+    assert [
+        (p, sorted(w for w, hit in t["hit_by_window"].items() if hit["low"] <= hit["high"])) for p, t in plans.items()
+    ] == [
+        ("pro", ["five-hour", "weekly"]),
+        ("max-5x", ["five-hour", "weekly"]),
+        ("max-20x", ["five-hour", "weekly"]),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from ampacity.base.calendar import today
 from ampacity.base.files import write_whole
 from ampacity.planner.plan import Plan
-from ampacity.reporting.chapter import day_in_words
+from ampacity.reporting.chapter import Chapter, day_in_words
 from ampacity.reporting.chapters import chapters
 from ampacity.reporting.plots import DARK
 from ampacity.reporting.verdict_words import DISCLAIMER
@@ -37,6 +38,17 @@ class Report:
 
 def report(p: Plan, *, on: date | None = None) -> Report:
     """The report of a plan. on: the day it says it was written; absent: today."""
+    return rendered(
+        p.scenario.title or p.scenario.name,
+        chapters(p, on or today()),
+        footer=DISCLAIMER if p.scenario.about == "public" else FOOTER,
+        version=p.record.version,
+        weeks=p.scenario.horizon_days > 7,
+    )
+
+
+def rendered(title: str, found: Sequence[Chapter], *, footer: str, version: str, weeks: bool = False) -> Report:
+    """A page of chapters. weeks: whether the figure of supply and demand has more than one week to look at."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -50,9 +62,11 @@ def report(p: Plan, *, on: date | None = None) -> Report:
     )
     pages.filters["day"] = day_in_words
     html = pages.get_template("page.html.j2").render(
-        plan=p,
-        chapters=chapters(p, on or today()),
-        footer=DISCLAIMER if p.scenario.about == "public" else FOOTER,
+        title=title,
+        chapters=found,
+        footer=footer,
+        version=version,
+        weeks=weeks,
         drawn=lambda figure: Markup(in_script(drawn(figure))),
         dark=Markup(in_script(json.dumps(DARK))),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),

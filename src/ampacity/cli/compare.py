@@ -1,0 +1,81 @@
+"""`ampacity compare`: two schemes of limits on the same subscribers, or on a person's own last month."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ampacity.cli.options import Json, Quiet, Seed
+
+OWN_LOGS = "own"
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A dated preset, a YAML file of limits, or a scenario.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="SCENARIO", help="Whose subscribers; by default the announcement's.")
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="PATH",
+            help='Your own last month under both: logs or a trace file; "own" finds the logs of Claude Code. '
+            "Counts and times are read, no text; nothing leaves this machine.",
+        ),
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="TIER", help="With --log: only the plan that you have.")
+    ] = None,
+    worlds: Annotated[int, typer.Option("--worlds", min=1, max=10_000, help="Draws from the ranges.")] = 100,
+    people: Annotated[int, typer.Option("--people", min=100, max=10_000_000, help="Subscribers drawn.")] = 4000,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the page as an HTML file.")] = None,
+    json: Json = None,
+    quiet: Quiet = False,
+    seed: Seed = 1,
+) -> None:
+    """Compare two schemes of limits: who is hit, which window binds, what it takes to serve, with intervals."""
+    show = not quiet and json != "-"
+    if log is not None:
+        _own_month(a, b, on, log, plan, output, json, show)
+        return
+    if plan is not None:
+        raise typer.BadParameter("a plan is chosen for one's own log; expected --log beside it", param_hint="--plan")
+    from ampacity.cli.screen import Progress, write_json
+    from ampacity.planner.compare import compare as compared
+    from ampacity.reporting.compare_view import compare_view
+
+    progress = Progress("worlds")
+    c = compared(a, b, on=on, seed=seed, worlds=worlds, people=people, progress=progress if show else None)
+    progress.close()
+    view = compare_view(c)
+    write_json(json, view.data)
+    if output is not None:
+        from ampacity.reporting.compare_page import compare_page
+
+        compare_page(c).save(output)
+    if show:
+        typer.echo(view.text)
+        if output is not None:
+            typer.echo(f"\n  page: {output}")
+
+
+def _own_month(
+    a: str, b: str, on: str | None, log: str, plan: str | None, output: Path | None, json: str | None, show: bool
+) -> None:
+    from ampacity.cli.screen import write_json
+    from ampacity.demand.traces import claude_code, read
+    from ampacity.reporting.own_month_view import own_month_page, own_month_view
+
+    path = claude_code.own_logs() if log == OWN_LOGS and not Path(log).exists() else Path(log)
+    view = own_month_view(a, b, read.read(path), on=on, plan=plan)
+    write_json(json, view.data)
+    if output is not None:
+        own_month_page(view).save(output)
+    if show:
+        typer.echo(view.text)
+        if output is not None:
+            typer.echo(f"\n  page: {output}")

@@ -1,0 +1,255 @@
+"""Demand under a limit: what people get of what they want when windows interact and people react.
+
+Sessions, not requests: a million subscribers over four weeks in seconds. `stretches.py` says what is wanted,
+`crossings.py` goes from crossing to crossing, compiled; this file puts a tier's limit in front of it and reads what
+comes out. Stores that refill evenly and those of requests in flight shape seconds, not weeks: they are left out here,
+and named in `left_out`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.base.compiled import compiled
+from ampacity.demand.crossings import (
+    BY_BUY,
+    BY_LATER,
+    BY_SWITCH,
+    BY_WAIT,
+    DELAY,
+    DELAYED_MS,
+    HOUR,
+    JOB_FIELDS,
+    LOST,
+    LOST_MS,
+    OUTSTANDING,
+    PAID,
+    PATIENCE,
+    REACTION_FIELDS,
+    SERVED,
+    STOPS,
+    SWITCHED,
+    SWITCHED_MS,
+    TOTAL_FIELDS,
+    WANTED,
+    WEEK,
+    Desk,
+    Found,
+    Terms,
+    Wishes,
+    run,
+)
+from ampacity.demand.reactions import Reactions
+from ampacity.demand.stretches import Habits, Stretches, stretches
+from ampacity.policy.book import PRICE_FIELDS, PRICES, STATE_FIELDS, compile_book, plan_of
+from ampacity.policy.rows import EVENLY, IN_FLIGHT, SCALE, WindowRule
+from ampacity.scenario.tier import Behaviour
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PEOPLE_AT_ONCE = 1 << 16
+"""Subscribers whose wishes are drawn at once: arrays of some 100 MB."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Tokens per second of an active session at the mean pace, by kind. [token/s]"""
+
+    uncached: float
+    cached: float
+    output: float
+
+    def weighted(self, rule: WindowRule) -> float:
+        """Weighted tokens of a window per second, off peak: what an agent reads anew is written to the cache."""
+        p = rule.price
+        fresh = max(p.uncached, p.write)
+        return (fresh * self.uncached + p.read * self.cached + p.output * self.output) / SCALE
+
+
+def kinds_of(b: Behaviour) -> Kinds:
+    """The kinds of a tier's behaviour."""
+    return Kinds(b.uncached_per_s.value, b.cached_per_s.value, b.output_per_s.value)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A limit as people meet it.
+
+    rules: its windows. families: share of stretches that ask each model family; the others ask none of them, and who
+    switches inside the service does so too.
+    """
+
+    rules: tuple[WindowRule, ...]
+    families: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Windows that session granularity does not see."""
+        return tuple(r.name for r in self.rules if r.refill in (EVENLY, IN_FLIGHT))
+
+    @property
+    def windows(self) -> tuple[WindowRule, ...]:
+        """Windows that it sees, in order."""
+        return tuple(r for r in self.rules if r.refill not in (EVENLY, IN_FLIGHT))
+
+
+@dataclass(frozen=True)
+class Met:
+    """What a tier's people met under a limit.
+
+    people, weeks: drawn subscribers, and how many weeks. windows: names, in the order of the limit. served_ms: work in
+    each hour [ms at the mean pace]. stopped: of each subscriber and week the windows that stopped them, one bit each.
+    refused: stretches that each window stopped, each time counted. wanted, served, lost, switched, bought, outstanding:
+    all work by its end [ms at the mean pace]; what was bought is in served, what is outstanding would follow after the
+    last hour. lost_ms, switched_ms, delayed_ms: active time lost and switched, and time from stop to resumption.
+    """
+
+    people: int
+    weeks: int
+    windows: tuple[str, ...]
+    served_ms: Floats
+    stopped: Ints
+    refused: Ints
+    wanted: float
+    served: float
+    lost: float
+    switched: float
+    bought: float
+    outstanding: float
+    stops: float
+    lost_ms: float
+    switched_ms: float
+    delayed_ms: float
+
+    @property
+    def hit_share(self) -> float:
+        """Share of people whom some window stops in a week, mean over weeks. [0 to 1]"""
+        return float((self.stopped > 0).mean())
+
+    def hit_by(self, window: str) -> float:
+        """Share of people whom this window stops in a week. [0 to 1]; 0 if there is none of that name."""
+        if window not in self.windows:
+            return 0.0
+        return float((self.stopped >> self.windows.index(window) & 1).mean())
+
+    @property
+    def binding(self) -> dict[str, float]:
+        """Which window binds: its share of all stops; none where nothing was stopped. [0 to 1]"""
+        all_stops = int(self.refused.sum())
+        return {w: float(n) / all_stops if all_stops else 0.0 for w, n in zip(self.windows, self.refused, strict=True)}
+
+    def __add__(self, other: Met) -> Met:
+        kept = ("weeks", "windows", "stopped")
+        summed = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in kept}
+        return replace(self, stopped=np.concatenate([self.stopped, other.stopped]), **summed)
+
+
+@cache
+def kernel() -> ModuleType:
+    """`crossings.run`, compiled."""
+    return compiled(run)
+
+
+def under(h: Habits, kinds: Kinds, scheme: Scheme, r: Reactions, seed: int, name: str = "", parallel: int = 20) -> Met:
+    """What the people of a tier meet under a scheme; drawn and run in portions, which changes no number.
+
+    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
+    """
+    parts = (
+        met(h, stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people)), kinds, scheme, r, parallel)
+        for begin in range(0, h.people, PEOPLE_AT_ONCE)
+    )
+    total = next(parts)
+    for part in parts:
+        total = total + part
+    return total
+
+
+def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions, parallel: int = 20) -> Met:
+    """What becomes of these stretches under a scheme. Raises LimitError where whole numbers cannot hold it."""
+    rules = scheme.windows
+    book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
+    limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1
+    weeks = -(-(h.end_ms - h.start_ms) // WEEK)
+    served, totals = np.zeros(len(h.hour_weights)), np.zeros(TOTAL_FIELDS)
+    stopped, refused = np.zeros((people, weeks), np.int64), np.zeros(max(len(rules), 1), np.int64)
+    wishes = Wishes(
+        wanted.first,
+        wanted.begin_ms,
+        wanted.active_ms,
+        wanted.pace,
+        wanted.reaction,
+        wanted.delay,
+        _plans(scheme, book.flat, limit, wanted.family),
+    )
+    terms = Terms(
+        book=np.array(book.flat, dtype=np.int64),
+        limit=limit,
+        other=book.plan("limit") if scheme.families else 0,
+        prices=np.array([limit + PRICES + PRICE_FIELDS * slot for slot in book.slots["limit"]], dtype=np.int64),
+        rates=np.array([kinds.weighted(rule) for rule in rules]),
+        reactions=_cumulative(r),
+        start=h.start_ms,
+        end=h.end_ms,
+        most=jobs,
+    )
+    desk = Desk(
+        np.zeros(STATE_FIELDS, np.int64), np.zeros((jobs, JOB_FIELDS), np.int64), np.zeros(jobs), np.zeros(len(rules))
+    )
+    kernel().run(wishes, terms, desk, Found(served, stopped, refused, totals))
+    return Met(
+        people=people,
+        weeks=int(weeks),
+        windows=tuple(rule.name for rule in rules),
+        served_ms=served,
+        stopped=stopped,
+        refused=refused[: len(rules)],
+        wanted=float(totals[WANTED]),
+        served=float(totals[SERVED]),
+        lost=float(totals[LOST]),
+        switched=float(totals[SWITCHED]),
+        bought=float(totals[PAID]),
+        outstanding=float(totals[OUTSTANDING]),
+        stops=float(totals[STOPS]),
+        lost_ms=float(totals[LOST_MS]),
+        switched_ms=float(totals[SWITCHED_MS]),
+        delayed_ms=float(totals[DELAYED_MS]),
+    )
+
+
+def _plans(scheme: Scheme, flat: tuple[int, ...], limit: int, draw: Floats) -> Ints:
+    """Of each stretch the plan of the family that it asks."""
+    ends = np.cumsum([share for _, share in scheme.families]) if scheme.families else np.zeros(0)
+    plans = np.array([plan_of(flat, limit, f, 0) for f in range(len(scheme.families) + 1)], dtype=np.int64)
+    return np.asarray(plans[np.searchsorted(ends, draw, side="right")])
+
+
+def _cumulative(r: Reactions) -> Floats:
+    row = np.zeros(REACTION_FIELDS)
+    row[BY_WAIT], row[BY_LATER] = r.wait, r.wait + r.later
+    row[BY_SWITCH], row[BY_BUY] = row[BY_LATER] + r.switch, row[BY_LATER] + r.switch + r.buy
+    row[PATIENCE], row[DELAY] = r.patience_ms, r.delay_ms
+    return row
+
+
+def busiest_hour(m: Met, hour_of_week: tuple[int, ...]) -> float:
+    """Work in the busiest hour of an ordinary working day, the mean over all of them. [ms at the mean pace]
+
+    hour_of_week: local hour of each hour served. The mean day is taken because the largest of single hours of a sample
+    says more of the sample than of the hour.
+    """
+    which = np.array(hour_of_week)
+    workday = which < 5 * 24
+    total = np.bincount(which[workday] % 24, weights=m.served_ms[workday], minlength=24)
+    return float((total / np.maximum(np.bincount(which[workday] % 24, minlength=24), 1)).max())
+
+
+def active_at_once(work_ms: float) -> float:
+    """Sessions active at once, at the mean pace, that do so much work in an hour."""
+    return work_ms / HOUR
