@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from ampacity.inference.best_layout import Slo
 from ampacity.inference.steady import usual_load
-from ampacity.reporting.serving_view import served, serving_view
+from ampacity.reporting.serving_view import Served, served, serving_view
 from ampacity.scenario import lookup
 
 Ampacity, Answer = Callable[..., Any], Callable[..., Any]
@@ -70,6 +71,8 @@ def test_every_answer_carries_its_label_and_the_error_of_that_label(
     else:
         assert error["tpot_median"] == float(rows[split, by]["tpot_median"])
         assert error["tpot_p90"] == float(rows[split, by]["tpot_p90"])
+        assert error["ttft_p90"] == float(rows[split, by]["ttft_p90"])
+        assert f"TTFT by {100 * error['ttft_median']:.0f} %, {100 * error['ttft_p90']:.0f} %" in error["words"]
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-70b", "deepseek-r1"])
@@ -98,7 +101,33 @@ def test_several_accelerators_stand_in_one_table_and_one_picture(ampacity: Ampac
     page = (tmp_path / "f.html").read_text().replace("\\u002f", "/")
     assert "output tokens/s per user" in page
     assert all(name in page for name in chips[:2])
+    assert "hover: layout and requests in flight" in page
     assert "http" not in page.split("<script", 1)[0]
+
+
+def test_money_in_one_table_stands_on_one_basis_or_names_each() -> None:
+    """Of H100 a 1-year price is known too; MI300X has no such, TPU v7 none at all."""
+    found = served("llama-3.1-70b", ["h100-sxm", "mi300x", "tpu-v7"], usual_load("vllm"), Slo(2.0, 0.05))
+    view = serving_view(found)
+    bases = [x["cost"]["price_basis"] for x in view.data["accelerators"]]
+    assert bases == ["3-year rental", "3-year rental", "not known"]
+    assert "USD/M output (3-year rental)" in view.text
+    only_a_year = next(r for r in found if isinstance(r, Served))
+    unlike = only_a_year.survey.chip.model_copy(
+        update=dict.fromkeys(("rental_3yr_usd_per_s", "own_neocloud_usd_per_s", "own_hyperscaler_usd_per_s"))
+    )
+    mixed = replace(only_a_year, survey=replace(only_a_year.survey, chip=unlike))
+    text = serving_view([mixed, *found[1:]]).text
+    assert all(words in text for words in ("1-year contract", "3-year rental", "at full load, every chip busy"))
+
+
+def test_words_say_what_shares_and_errors_are_of(ampacity: Ampacity) -> None:
+    text = ampacity("show", "serving", "llama-3.1-70b", "h100-sxm").stdout
+    assert "of the time of decoding is useful (MFU" in text
+    assert "at full load, every chip busy" in text
+    assert "Ruled out of 20 layouts tried: 2 at bf16 (" in text
+    heads = ampacity("show", "serving", "--errors").stdout.splitlines()[3].split()
+    assert heads[-6:] == ["median", "p90"] * 3
 
 
 def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity) -> None:
