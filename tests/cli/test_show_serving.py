@@ -147,7 +147,18 @@ def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity)
         (("llama-9", "h100-sxm", "--engine", "vlm"), 1, "2 mistakes"),
         (("llama-3.1-70b", "h100-sxm", "--precision", "fp4"), 1, "it has bf16, fp8"),
         (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 1 ms"), 1, "the fastest that can be had is"),
-        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50"), 2, "without a unit"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50"), 2, 'without a unit; did you mean "TPOT 50 ms"?'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TTFT 2"), 2, 'did you mean "TTFT 2 s"?'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "p99 TTFT 2 s"), 2, "means only"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TTFT p99 2 s"), 2, "means only"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "banana"), 2, 'for example "TTFT 2 s, TPOT 50 ms"'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50 kg"), 2, 'for example "TTFT 2 s, TPOT 50 ms"'),
+        (("llama-70b", "h100-sxm"), 1, 'like it are "llama-3.1-70b", "llama-2-70b"'),
+        (("h100-sxm", "llama-3.1-70b"), 1, "that is an accelerator; the model comes first"),
+        (("zzz", "h100-sxm"), 1, "(ampacity show models lists all)"),
+        (("llama-3.1-70b", "zzz"), 1, "(ampacity show accelerators lists all)"),
+        (("llama-3.1-70b", "h100-sxm", "--out", "pic.png"), 2, "ends in .html"),
+        (("deepseek-v3", "h200-sxm", "--chips", "4"), 1, "the smallest layout that holds both has 8"),
         (("llama-3.1-70b", "h100-sxm", "--slo", "speed 2 s"), 2, "TTFT 2 s, TPOT 50 ms"),
         (("llama-3.1-70b", "h100-sxm", "--isl", "200000"), 1, "takes at most 131,072"),
         (("llama-3.1-70b", "h100-sxm", "--cached", "2000"), 2, "from 0 to 1023"),
@@ -161,3 +172,15 @@ def test_wrong_words_are_answered_with_right_ones(
     done = ampacity("show", "serving", *words)
     assert done.returncode == code
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_names_mean_the_same_in_upper_case(answer: Answer) -> None:
+    lower = answer("show", "serving", "llama-3.1-70b", "h100-sxm", "--precision", "fp8")
+    assert answer("show", "serving", "Llama-3.1-70B", "H100-SXM", "--precision", "FP8", "--engine", "vLLM") == lower
+
+
+def test_so_many_chips_are_filled_and_the_rest_is_said(answer: Answer) -> None:
+    found = answer("show", "serving", "deepseek-v3", "h200-sxm", "--chips", "12")
+    assert (found["chips"], found["replicas"], found["left_over"]) == (12, 1, 4)
+    assert found["best"]["accelerators"] == 8
+    assert "4 chips left over" in found["words"][0]

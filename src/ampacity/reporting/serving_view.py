@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from ampacity.inference.best_layout import Choice, Slo, choose, ms
 from ampacity.inference.candidates import PRICES, not_known
@@ -14,12 +14,12 @@ from ampacity.inference.survey import Operation, Survey, survey
 from ampacity.inference.token_cost import KINDS, TokenCost, phases, price_usd_per_s, shared_price, token_cost
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.serving_errors_view import expected_error
+from ampacity.reporting.serving_names import spelled
 from ampacity.reporting.words import digits, share, tokens
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
-from ampacity.scenario.placement import Engine, Precision
 
 LAYOUTS, FRONTIER = 8, 10
 """Rows that the tables show."""
@@ -49,7 +49,7 @@ def served(
 
     Raises Mistakes for names that nothing has.
     """
-    _check_names(model, accelerators, engine, precision)
+    model, accelerators, engine, precision = spelled(model, accelerators, engine, precision)
     shape = Model.model_validate({"name": model, **lookup.model(model)})
     found: list[Served | Mistakes] = []
     for name in accelerators:
@@ -289,17 +289,3 @@ def _operation(o: Operation) -> dict[str, Any]:
         "tokens_per_s_per_user": o.tokens_per_s_per_user,
         "binds": o.binds,
     }
-
-
-def _check_names(model: str, accelerators: list[str], engine: str, precision: str | None) -> None:
-    found = [("model", model, lookup.model_names()), ("engine", engine, get_args(Engine))]
-    found += [("accelerator", name, lookup.accelerator_names()) for name in accelerators]
-    if precision is not None:
-        found.append(("precision", precision, get_args(Precision)))
-    wrong = [
-        Mistake("show serving", 0, kind, name, f"nothing of that name; {nearest(name, known)}")
-        for kind, name, known in found
-        if name not in known
-    ]
-    if wrong:
-        raise Mistakes(wrong)
