@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from ampacity.inference.best_layout import Slo
 from ampacity.inference.steady import usual_load
-from ampacity.reporting.serving_view import served, serving_view
+from ampacity.reporting.serving_view import Served, served, serving_view
 from ampacity.scenario import lookup
 
 Ampacity, Answer = Callable[..., Any], Callable[..., Any]
@@ -70,6 +71,8 @@ def test_every_answer_carries_its_label_and_the_error_of_that_label(
     else:
         assert error["tpot_median"] == float(rows[split, by]["tpot_median"])
         assert error["tpot_p90"] == float(rows[split, by]["tpot_p90"])
+        assert error["ttft_p90"] == float(rows[split, by]["ttft_p90"])
+        assert f"TTFT by {100 * error['ttft_median']:.0f} %, {100 * error['ttft_p90']:.0f} %" in error["words"]
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-70b", "deepseek-r1"])
@@ -98,7 +101,33 @@ def test_several_accelerators_stand_in_one_table_and_one_picture(ampacity: Ampac
     page = (tmp_path / "f.html").read_text().replace("\\u002f", "/")
     assert "output tokens/s per user" in page
     assert all(name in page for name in chips[:2])
+    assert "hover: layout and requests in flight" in page
     assert "http" not in page.split("<script", 1)[0]
+
+
+def test_money_in_one_table_stands_on_one_basis_or_names_each() -> None:
+    """Of H100 a 1-year price is known too; MI300X has no such, TPU v7 none at all."""
+    found = served("llama-3.1-70b", ["h100-sxm", "mi300x", "tpu-v7"], usual_load("vllm"), Slo(2.0, 0.05))
+    view = serving_view(found)
+    bases = [x["cost"]["price_basis"] for x in view.data["accelerators"]]
+    assert bases == ["3-year rental", "3-year rental", "not known"]
+    assert "USD/M output (3-year rental)" in view.text
+    only_a_year = next(r for r in found if isinstance(r, Served))
+    unlike = only_a_year.survey.chip.model_copy(
+        update=dict.fromkeys(("rental_3yr_usd_per_s", "own_neocloud_usd_per_s", "own_hyperscaler_usd_per_s"))
+    )
+    mixed = replace(only_a_year, survey=replace(only_a_year.survey, chip=unlike))
+    text = serving_view([mixed, *found[1:]]).text
+    assert all(words in text for words in ("1-year contract", "3-year rental", "at full load, every chip busy"))
+
+
+def test_words_say_what_shares_and_errors_are_of(ampacity: Ampacity) -> None:
+    text = ampacity("show", "serving", "llama-3.1-70b", "h100-sxm").stdout
+    assert "of the time of decoding is useful (MFU" in text
+    assert "at full load, every chip busy" in text
+    assert "Ruled out of 20 layouts tried: 2 at bf16 (" in text
+    heads = ampacity("show", "serving", "--errors").stdout.splitlines()[3].split()
+    assert heads[-6:] == ["median", "p90"] * 3
 
 
 def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity) -> None:
@@ -118,7 +147,18 @@ def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity)
         (("llama-9", "h100-sxm", "--engine", "vlm"), 1, "2 mistakes"),
         (("llama-3.1-70b", "h100-sxm", "--precision", "fp4"), 1, "it has bf16, fp8"),
         (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 1 ms"), 1, "the fastest that can be had is"),
-        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50"), 2, "without a unit"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50"), 2, 'without a unit; did you mean "TPOT 50 ms"?'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TTFT 2"), 2, 'did you mean "TTFT 2 s"?'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "p99 TTFT 2 s"), 2, "means only"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TTFT p99 2 s"), 2, "means only"),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "banana"), 2, 'for example "TTFT 2 s, TPOT 50 ms"'),
+        (("llama-3.1-70b", "h100-sxm", "--slo", "TPOT 50 kg"), 2, 'for example "TTFT 2 s, TPOT 50 ms"'),
+        (("llama-70b", "h100-sxm"), 1, 'like it are "llama-3.1-70b", "llama-2-70b"'),
+        (("h100-sxm", "llama-3.1-70b"), 1, "that is an accelerator; the model comes first"),
+        (("zzz", "h100-sxm"), 1, "(ampacity show models lists all)"),
+        (("llama-3.1-70b", "zzz"), 1, "(ampacity show accelerators lists all)"),
+        (("llama-3.1-70b", "h100-sxm", "--out", "pic.png"), 2, "ends in .html"),
+        (("deepseek-v3", "h200-sxm", "--chips", "4"), 1, "the smallest layout that holds both has 8"),
         (("llama-3.1-70b", "h100-sxm", "--slo", "speed 2 s"), 2, "TTFT 2 s, TPOT 50 ms"),
         (("llama-3.1-70b", "h100-sxm", "--isl", "200000"), 1, "takes at most 131,072"),
         (("llama-3.1-70b", "h100-sxm", "--cached", "2000"), 2, "from 0 to 1023"),
@@ -132,3 +172,15 @@ def test_wrong_words_are_answered_with_right_ones(
     done = ampacity("show", "serving", *words)
     assert done.returncode == code
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_names_mean_the_same_in_upper_case(answer: Answer) -> None:
+    lower = answer("show", "serving", "llama-3.1-70b", "h100-sxm", "--precision", "fp8")
+    assert answer("show", "serving", "Llama-3.1-70B", "H100-SXM", "--precision", "FP8", "--engine", "vLLM") == lower
+
+
+def test_so_many_chips_are_filled_and_the_rest_is_said(answer: Answer) -> None:
+    found = answer("show", "serving", "deepseek-v3", "h200-sxm", "--chips", "12")
+    assert (found["chips"], found["replicas"], found["left_over"]) == (12, 1, 4)
+    assert found["best"]["accelerators"] == 8
+    assert "4 chips left over" in found["words"][0]

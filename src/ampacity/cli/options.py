@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,15 +49,36 @@ def service_level(text: str) -> Slo:
     found: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         word, _, quantity = part.partition(" ")
-        key = f"{word.lower()}_s"
+        if re.search(r"\b(p\d+|median|max)\b", part, re.IGNORECASE):
+            raise _no_level(part, "means only, no percentiles")
+        if word.upper() not in ("TTFT", "TPOT"):
+            raise _no_level(part, "no time of a request")
+        if re.fullmatch(r"\d[\d,]*(\.\d+)?", quantity.strip()):
+            usual = "ms" if word.upper() == "TPOT" or float(quantity.replace(",", "")) >= 50 else "s"
+            words = f'"{part}": a number without a unit; did you mean "{word} {quantity.strip()} {usual}"?'
+            raise typer.BadParameter(words, param_hint="--slo")
         try:
             seconds = to_base(quantity, "duration")
         except UnitError as err:
-            raise typer.BadParameter(f'"{part}": {err}', param_hint="--slo") from err
-        if key not in ("ttft_s", "tpot_s") or seconds <= 0:
-            raise typer.BadParameter(f'"{part}"; expected times above zero, "TTFT 2 s, TPOT 50 ms"', param_hint="--slo")
-        found[key] = seconds
+            # the unit that durations of a scenario are usually written in, hours, is none for a request
+            raise _no_level(part, str(err).split("; did you mean")[0]) from err
+        if seconds <= 0:
+            raise _no_level(part, "times are above zero")
+        found[f"{word.lower()}_s"] = seconds
     return Slo(**found)
+
+
+def _no_level(part: str, why: str) -> typer.BadParameter:
+    return typer.BadParameter(f'"{part}": {why}; for example "TTFT 2 s, TPOT 50 ms"', param_hint="--slo")
+
+
+def page(name: str | None) -> Path | None:
+    """Where a page of a picture goes; a name that is no page's is a usage error."""
+    if name is not None and not name.lower().endswith((".html", ".htm")):
+        raise typer.BadParameter(
+            f'"{name}": the picture is a page; give it a name that ends in .html', param_hint="--out"
+        )
+    return None if name is None else Path(name)
 
 
 def requests(engine: str, isl: int, osl: int, cached: int, drafts: int, acceptance: float) -> Load:

@@ -74,20 +74,19 @@ def serving(
 
         view = serving_errors_view(by)
     else:
-        from ampacity.cli.options import requests, service_level
+        from ampacity.cli.options import page, requests, service_level
         from ampacity.reporting.serving_view import Served, served, serving_view
 
         if model is None or not accelerators:
             raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
-        load = requests(engine, isl, osl, cached, drafts, acceptance)
+        picture = page(out)
+        load = requests(engine.lower(), isl, osl, cached, drafts, acceptance)
         found = served(model, accelerators, load, service_level(slo), engine, precision, chips)
         view = serving_view(found)
-        if out is not None:
-            from pathlib import Path
-
+        if picture is not None:
             from ampacity.reporting.serving_plot import save_frontier
 
-            save_frontier([r for r in found if isinstance(r, Served)], Path(out))
+            save_frontier([r for r in found if isinstance(r, Served)], picture)
     write_json(json, view.data)
     if json != "-":
         typer.echo(view.text)

@@ -73,7 +73,8 @@ def disaggregated(
 ) -> Disaggregated | None:
     """The best pair of a survey's replicas under a service level, or None if there is none.
 
-    Both sides are chosen by what a chip of each does alone, for every largest size of a decoding replica. Precisions are not mixed: one side reads the other's cache.
+    Both sides are chosen by what a chip of each does alone, for every largest size of a decoding replica. Precisions
+    are not mixed: one side reads the other's cache.
     chips: that both sides together may take; absent: MOST_REPLICAS of each.
     """
     kinds = [(step.replica.precision, step.replica.kv_bytes) for step in s.candidates.steps]

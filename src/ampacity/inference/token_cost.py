@@ -7,11 +7,12 @@ share of the cache that decoding reads; uncached input bears its share of that r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ampacity.inference.candidates import PRICES
+from ampacity.inference.candidates import PRICES, has_price
 from ampacity.inference.steady import Steady, steady
 from ampacity.inference.survey import Operation
 from ampacity.inference.work import Array, ideal
@@ -53,14 +54,14 @@ class TokenCost:
     prefill_share: float
 
 
-def token_cost(o: Operation, chip: Accelerator) -> TokenCost:
-    """The cost of a million tokens of each kind."""
+def token_cost(o: Operation, chip: Accelerator, price: str | None = None) -> TokenCost:
+    """The cost of a million tokens of each kind, at full load. price: one of PRICES; absent: the first known."""
     at = steady(o.step, o.load, float(o.requests))
     prompt, decode = _booked(o, at)
     total = sum(prompt.values()) + sum(decode.values())
     per_request = o.replica.accelerators / float(at.requests_per_s)
     tokens = _tokens(o)
-    price, basis = price_usd_per_s(chip)
+    rate, basis = price_usd_per_s(chip, price)
     power, power_basis = nameplate_w(chip)
     drawn = _drawn_w(chip)
 
@@ -73,7 +74,7 @@ def token_cost(o: Operation, chip: Accelerator) -> TokenCost:
     chip_s = {kind: per_million(kind, 1.0, 1.0) for kind in KINDS}
     return TokenCost(
         chip_s=chip_s,
-        usd=None if price is None else {kind: price * x for kind, x in chip_s.items()},
+        usd=None if rate is None else {kind: rate * x for kind, x in chip_s.items()},
         price_basis=basis,
         energy_j=None if drawn is None else {kind: per_million(kind, *drawn) for kind in KINDS},
         tokens_per_s_per_mw=None if power is None else o.tokens_per_s_per_chip / power * 1e6,
@@ -100,12 +101,18 @@ def phases(o: Operation) -> dict[str, Phase]:
     return {**found, "all": Phase(*(float(x / spent) for x in (compute, memory, useful)))}
 
 
-def price_usd_per_s(chip: Accelerator) -> tuple[float | None, str]:
-    """The first price of a chip that is known, and of what contract. [USD/s]"""
+def price_usd_per_s(chip: Accelerator, price: str | None = None) -> tuple[float | None, str]:
+    """A price of a chip, or the first that is known, and of what contract. [USD/s]"""
     for name, words in PRICES.items():
-        if (found := getattr(chip, name)) is not None:
+        if price in (None, name) and (found := getattr(chip, name)) is not None:
             return found.value, words
     return None, "not known"
+
+
+def shared_price(chips: Sequence[Accelerator]) -> str | None:
+    """The first of PRICES that is known of all those chips of which any is; None if there is no such price."""
+    priced = [chip for chip in chips if has_price(chip)]
+    return next((name for name in PRICES if priced and all(getattr(chip, name) is not None for chip in priced)), None)
 
 
 def nameplate_w(chip: Accelerator) -> tuple[float | None, str]:

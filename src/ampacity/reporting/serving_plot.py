@@ -88,7 +88,9 @@ def save_frontier(results: list[Served], to: Path) -> None:
     page = (
         f'<!doctype html><meta charset="utf-8"><title>{escape(words)}</title>'
         f'<body style="background:{PAPER};font:15px system-ui,sans-serif;max-width:920px;margin:20px auto">'
-        f"<p>{escape(words)}</p>{body}<p style='color:{GREY};font-size:13px'>{escape(labels)}</p>"
+        f"<p>{escape(words)}</p>{body}"
+        f"<p style='color:{GREY};font-size:13px'>hover: layout and requests in flight</p>"
+        f"<p style='color:{GREY};font-size:13px'>{escape(labels)}</p>"
     )
     write_whole(to, page)
 

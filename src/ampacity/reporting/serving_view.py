@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from ampacity.inference.best_layout import Choice, Slo, choose, ms
-from ampacity.inference.candidates import not_known
+from ampacity.inference.candidates import PRICES, not_known
 from ampacity.inference.frontier import frontier
 from ampacity.inference.steady import Load
 from ampacity.inference.survey import Operation, Survey, survey
-from ampacity.inference.token_cost import KINDS, TokenCost, phases, price_usd_per_s, token_cost
+from ampacity.inference.token_cost import KINDS, TokenCost, phases, price_usd_per_s, shared_price, token_cost
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.serving_errors_view import expected_error
+from ampacity.reporting.serving_names import spelled
 from ampacity.reporting.words import digits, share, tokens
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
-from ampacity.scenario.placement import Engine, Precision
 
 LAYOUTS, FRONTIER = 8, 10
 """Rows that the tables show."""
@@ -49,7 +49,7 @@ def served(
 
     Raises Mistakes for names that nothing has.
     """
-    _check_names(model, accelerators, engine, precision)
+    model, accelerators, engine, precision = spelled(model, accelerators, engine, precision)
     shape = Model.model_validate({"name": model, **lookup.model(model)})
     found: list[Served | Mistakes] = []
     for name in accelerators:
@@ -70,10 +70,11 @@ def serving_view(results: list[Served | Mistakes]) -> View:
         raise Mistakes(wrong)
     if len(results) == 1:
         return View(_text(right[0]), _data(right[0]))
-    lines = [_headline(right[0], name=False), "", _table_of_chips(right)]
+    price = shared_price([r.survey.chip for r in right])
+    lines = [_headline(right[0], name=False), "", _table_of_chips(right, price)]
     lines += [f"\n  {m.file}: {m.key} {m.found}; {m.message}" for m in wrong]
     lines += ["", *(f"  {r.survey.chip.name}: {_label(r)}" for r in right)]
-    data = {"accelerators": [_data(r) for r in right], "cannot": [m.as_text() for m in wrong]}
+    data = {"accelerators": [_data(r, price) for r in right], "cannot": [m.as_text() for m in wrong]}
     return View("\n".join(lines), data)
 
 
@@ -87,9 +88,10 @@ def _text(r: Served) -> str:
     )
     lines += ["", f"  money      {_money(cost, chip)}", f"  energy     {_energy(cost)}"]
     for name, phase in phases(o).items():
-        word = "useful" if name == "all" else ""
-        what = {"all": "of the time at work", "decode": "of decoding", "prefill": "of prefill"}[name]
-        lines.append(f"  {word:<10} {share(phase.useful)} {what} (MFU {share(phase.mfu)}, MBU {share(phase.mbu)})")
+        word = "useful" if name == "decode" else ""
+        what = {"all": "all time at work", "decode": "the time of decoding", "prefill": "the time of prefill"}[name]
+        detail = f"MFU {share(phase.mfu)}, MBU {share(phase.mbu)}"
+        lines.append(f"  {word:<10} {share(phase.useful)} of {what} is useful ({detail})")
     lines.append(f"  label      {_label(r)}")
     if missing := not_known(chip):
         lines.append(f"  not known  {', '.join(missing)}")
@@ -118,7 +120,8 @@ def _money(cost: TokenCost, chip: Accelerator) -> str:
     price, basis = price_usd_per_s(chip)
     assert price is not None
     parts = [f"{digits(cost.usd[kind], 2)} {WORDS[kind]}" for kind in KINDS if cost.usd[kind]]
-    return f"USD per million tokens: {', '.join(parts)}; at {digits(price * 3600)} USD per chip and hour ({basis})"
+    at = f"at {digits(price * 3600)} USD per chip and hour ({basis}), at full load, every chip busy"
+    return f"USD per million tokens: {', '.join(parts)}; {at}"
 
 
 def _energy(cost: TokenCost) -> str:
@@ -182,23 +185,14 @@ def _frontier_rows(r: Served) -> list[str]:
     return _table(rows)
 
 
-def _table_of_chips(right: list[Served]) -> str:
-    rows = [
-        (
-            "",
-            "layout",
-            "weights",
-            "in flight",
-            "tokens/s per chip",
-            "TPOT",
-            "USD/M output",
-            "tokens/s per MW",
-            "held by",
-        )
-    ]
+def _table_of_chips(right: list[Served], price: str | None) -> str:
+    """A line an accelerator. price: the basis that all have; a column tells them apart where there is none."""
+    money = f"USD/M output ({PRICES[price]})" if price else "USD/M output"
+    heads = ("", "layout", "weights", "in flight", "tokens/s per chip", "TPOT", money)
+    rows = [(*heads, *(() if price else ("price",)), "tokens/s per MW", "held by")]
     for r in right:
         o = r.choice.best
-        cost = token_cost(o, r.survey.chip)
+        cost = token_cost(o, r.survey.chip, price)
         rows.append(
             (
                 r.survey.chip.name,
@@ -208,11 +202,12 @@ def _table_of_chips(right: list[Served]) -> str:
                 digits(o.tokens_per_s_per_chip),
                 ms(o.tpot_s),
                 digits(cost.usd["output"], 2) if cost.usd else "not known",
+                *(() if price else (cost.price_basis,)),
                 tokens(cost.tokens_per_s_per_mw) if cost.tokens_per_s_per_mw else "not known",
                 o.binds,
             )
         )
-    return "\n".join(_table(rows))
+    return "\n".join([*_table(rows), "\n  money: at full load, every chip busy"])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -220,9 +215,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
 
 
-def _data(r: Served) -> dict[str, Any]:
+def _data(r: Served, price: str | None = None) -> dict[str, Any]:
     o, chip, s = r.choice.best, r.survey.chip, r.survey
-    cost, error = token_cost(o, chip), expected_error(o.coefficients.label, chip.name, s.model.name)
+    cost, error = token_cost(o, chip, price), expected_error(o.coefficients.label, chip.name, s.model.name)
     d = r.choice.disaggregated
     slo = {
         k: v if v != float("inf") else None
@@ -240,6 +235,8 @@ def _data(r: Served) -> dict[str, Any]:
             "split": error.split,
             "tpot_median": error.median,
             "tpot_p90": error.p90,
+            "ttft_median": error.ttft_median,
+            "ttft_p90": error.ttft_p90,
             "words": error.words,
         },
         "not_known": not_known(chip),
@@ -292,17 +289,3 @@ def _operation(o: Operation) -> dict[str, Any]:
         "tokens_per_s_per_user": o.tokens_per_s_per_user,
         "binds": o.binds,
     }
-
-
-def _check_names(model: str, accelerators: list[str], engine: str, precision: str | None) -> None:
-    found = [("model", model, lookup.model_names()), ("engine", engine, get_args(Engine))]
-    found += [("accelerator", name, lookup.accelerator_names()) for name in accelerators]
-    if precision is not None:
-        found.append(("precision", precision, get_args(Precision)))
-    wrong = [
-        Mistake("show serving", 0, kind, name, f"nothing of that name; {nearest(name, known)}")
-        for kind, name, known in found
-        if name not in known
-    ]
-    if wrong:
-        raise Mistakes(wrong)
