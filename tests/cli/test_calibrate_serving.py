@@ -158,6 +158,13 @@ def test_a_file_most_of_which_is_broken_says_so_before_its_figures(said: Said, t
     assert "6 of 7 rows are of no use; what follows rests on one row alone" in out.splitlines()[2]
 
 
+def test_a_table_cut_by_semicolons_is_one_mistake(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text((HEAD + GOOD).replace(",", ";"))
+    code, _, err = said("calibrate", "serving", "own.csv", *OF)
+    assert code == 1
+    assert "own.csv: 1 mistake\n" in err and "separator: ;" in err
+
+
 def test_a_file_given_twice_counts_once(said: Said, tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(HEAD + GOOD)
     code, out, err = said("calibrate", "serving", "own.csv", "own.csv", *OF, "--json", "twice.json")

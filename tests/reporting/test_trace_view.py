@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ampacity.demand.traces.read import read
+import pytest
+
+from ampacity.demand.traces.read import FORMATS, read
 from ampacity.reporting.trace_view import trace_data, trace_view
 
 Said = Callable[..., tuple[int, str, str]]
@@ -78,3 +80,53 @@ def test_all_requests_at_one_instant_have_no_rate(tmp_path: Path) -> None:
     row = "2023-11-16 18:17:03,5,1\n"
     (tmp_path / "t.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + 3 * row)
     assert trace_data(read(tmp_path / "t.csv"))["arrivals"] is None
+
+
+def test_a_file_of_which_no_row_fits_is_an_error(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "soon,1,1\n" * 9)
+    code, _, wrong = said("show", "trace", str(tmp_path / "t.csv"), "--format", "azure")
+    assert code == 1
+    assert "rows: 9\n" in wrong and "not one is a request in the format azure" in wrong
+    assert "line 2  TIMESTAMP: soon" in wrong
+
+
+@pytest.mark.parametrize("forced", [(), ("--format", "azure"), ("--format", "mooncake")])
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_an_empty_file_is_called_empty(said: Said, tmp_path: Path, content: str, forced: tuple[str, ...]) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    code, _, wrong = said("show", "trace", str(tmp_path / "t.csv"), *forced)
+    assert code == 1
+    assert "empty; expected a trace" in wrong
+
+
+def test_an_unknown_format_is_answered_with_all_that_are_known(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(AZURE)
+    code, _, wrong = said("show", "trace", str(tmp_path / "t.csv"), "--format", "banana")
+    assert code == 1
+    assert "--format: banana" in wrong
+    assert all(name in wrong for name in FORMATS)
+
+
+@pytest.mark.parametrize("forced", [(), ("--format", "azure")])
+def test_semicolons_are_one_mistake(said: Said, tmp_path: Path, forced: tuple[str, ...]) -> None:
+    (tmp_path / "t.csv").write_text(AZURE.replace(",", ";"))
+    code, _, wrong = said("show", "trace", str(tmp_path / "t.csv"), *forced)
+    assert code == 1
+    assert "1 mistake\n" in wrong and "separator: ;" in wrong and "expected ','" in wrong
+
+
+def test_broken_json_is_told_with_its_line(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{\n  "a": 1,\n  "b" 2\n}\n')
+    code, _, wrong = said("show", "trace", str(tmp_path / "t.json"))
+    assert code == 1
+    assert "line 3  JSON\n" in wrong and "not readable as JSON" in wrong
+
+
+def test_a_fullest_minute_is_told_with_its_span_and_not_where_most_minutes_are_empty(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(AZURE)
+    assert "x the requests of the mean minute over all 20 minutes." in trace_view(read(tmp_path / "t.csv")).text
+    head = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    days = "".join(f"2023-11-{d:02d} 18:00:{s:02d}.0,1,1\n" for d in range(1, 29) for s in range(0, 60, 5))
+    (tmp_path / "u.csv").write_text(head + days)
+    text = trace_view(read(tmp_path / "u.csv")).text
+    assert "fullest minute has" not in text and "Most minutes are empty" in text

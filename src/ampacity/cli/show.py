@@ -234,7 +234,7 @@ def trace(
             raise windows.malformed.as_error(str(file))
         view = windows_view(windows)
     else:
-        found = read.read(file, name, strict)
+        found = read.with_requests(read.read(file, name, strict))
         view = trace_view(found)
         if out is not None:
             wrote = write(found, out)

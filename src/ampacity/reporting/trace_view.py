@@ -31,6 +31,7 @@ NAMES = {
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 BINS_S = (1.0, 10.0, 60.0)
 LEAST_BINS = 10  # a dispersion over fewer says nothing
+LEAST_PER_MINUTE = 0.5  # below it most minutes are empty, and the fullest over the mean only tells of gaps
 LIFETIMES_S = (300.0, 3600.0)
 SHOWN_FAULTS = 5
 
@@ -107,7 +108,7 @@ def _sentences(d: dict[str, Any]) -> list[str]:
         by = f"; {share(started)} of requests were started by a person" if started is not None else ""
         said.append(f"After an answer the next request comes {digits(gap['p50'])} s later (median){by}.")
     if d["arrivals"]:
-        said.append(_burst_sentence(d["arrivals"]))
+        said.append(_burst_sentence(d["arrivals"], d["period_s"]))
     return [*said, *_rest(d)]
 
 
@@ -134,11 +135,16 @@ def _cache_sentences(hits: dict[str, Any]) -> list[str]:
     return said or ["Nothing is known of what was cached."]
 
 
-def _burst_sentence(a: dict[str, Any]) -> str:
+def _burst_sentence(a: dict[str, Any], period_s: float | None) -> str:
     idc = ", ".join(
         f"{digits(a[f'dispersion_{b:.0f}_s'], 2)} at {b:.0f} s" for b in BINS_S if a[f"dispersion_{b:.0f}_s"]
     )
-    peak = f" The fullest minute has {digits(a['peak_to_mean_60_s'], 2)} x the mean." if a["peak_to_mean_60_s"] else ""
+    peak = ""
+    if a["peak_to_mean_60_s"] and a["per_s"] * 60.0 >= LEAST_PER_MINUTE:
+        over = f" over all {_length(period_s)}" if period_s else ""
+        peak = f" The fullest minute has {digits(a['peak_to_mean_60_s'], 2)} x the requests of the mean minute{over}."
+    elif a["peak_to_mean_60_s"]:
+        peak = " Most minutes are empty, so a fullest minute says nothing of the mean one."
     return f"{digits(a['per_s'])} requests a second; dispersion of counts (Poisson: 1) {idc or 'not known'}.{peak}"
 
 

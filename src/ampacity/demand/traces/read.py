@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ampacity.demand.traces import (
     weka,
 )
 from ampacity.demand.traces.trace import Trace
-from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.mistakes import Mistake, Mistakes
 
 READERS: dict[str, Callable[[Path], Trace]] = {
     "ampacity": parquet.read,
@@ -64,22 +65,28 @@ KEYS_OF: dict[str, set[str]] = {
     "claude-code": {"sessionId", "type"},
 }
 SNIFFED_BYTES = 1 << 20
+SHOWN_FAULTS = 5
 _WINDOW = re.compile(r"^[\d.]+,[\d.eE+-]+,[^,]*,(Gamma|Weibull)?,")
 
 
 def read(path: Path | str, format: str | None = None, strict: bool = False) -> Trace:
     """The requests of a trace. strict: any malformed row is an error that lists them.
 
-    Raises OSError, and Mistakes for an unknown format, for ServeGen's windows (which hold no requests), and for
-    malformed rows if strict.
+    Raises OSError, and Mistakes for an unknown format, for an empty file or a table cut by semicolons, for ServeGen's
+    windows (which hold no requests), and for malformed rows if strict.
     """
     source = Path(path)
+    if format is not None and format not in FORMATS:
+        near = get_close_matches(format, FORMATS, n=1)
+        hint = f'the nearest is "{near[0]}"; ' if near else ""
+        message = f"no format of that name; {hint}formats are {', '.join(FORMATS)}"
+        raise Mistakes([Mistake(str(source), 0, "--format", format, message)])
+    if format is not None and source.is_file():
+        _head(source)
     name = format or detect(source)
     if name == WINDOWS:
         message = "windows of clients hold rates, no requests; `servegen.read_windows` reads them as windows"
         raise Mistakes([Mistake(str(source), 0, "servegen", "", message)])
-    if name not in READERS:
-        raise Mistakes([Mistake(str(source), 0, "format", name, nearest(name, FORMATS))])
     try:
         trace = READERS[name](source)
     except pl.exceptions.PolarsError as err:
@@ -89,16 +96,36 @@ def read(path: Path | str, format: str | None = None, strict: bool = False) -> T
     return trace
 
 
-def detect(path: Path) -> str:
-    """The format of a file or folder, by what it holds. Raises OSError, and Mistakes that say what was found."""
-    if path.is_dir():
-        return _of_folder(path)
+def with_requests(trace: Trace) -> Trace:
+    """The trace itself. Raises Mistakes with its first malformed rows if every row is malformed: of another format?"""
+    if trace.malformed.count and not trace.frame.height and not trace.aside:
+        message = f"not one is a request in the format {trace.format}; without --format the content tells it"
+        none = Mistake(trace.source, 0, "rows", f"{trace.rows_read:,}", message)
+        raise Mistakes([none, *trace.malformed.first[:SHOWN_FAULTS]])
+    return trace
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, unpacked. Raises OSError, and Mistakes if it is empty or a table cut by semicolons."""
     with path.open("rb") as file:
         head = file.read(SNIFFED_BYTES)
     if head.startswith(b"\x1f\x8b"):
         from ampacity.demand.traces.rows import content
 
         head = content(path)[:SNIFFED_BYTES]
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        raise Mistakes([Mistake(str(path), 0, "file", "", f"empty; expected a trace in one of {', '.join(FORMATS)}")])
+    first = head.split(b"\n", 1)[0]
+    if not head.startswith((b"PAR1", b"{", b"[")) and b";" in first and b"," not in first:
+        raise Mistakes([Mistake(str(path), 1, "separator", ";", "columns stand apart by commas; expected ','")])
+    return head
+
+
+def detect(path: Path) -> str:
+    """The format of a file or folder, by what it holds. Raises OSError, and Mistakes that say what was found."""
+    if path.is_dir():
+        return _of_folder(path)
+    head = _head(path)
     if head.startswith(b"PAR1"):
         try:
             columns = set(pl.read_parquet_schema(path))
@@ -107,7 +134,10 @@ def detect(path: Path) -> str:
         return _told(path, columns, COLUMNS_OF, "a Parquet file with columns")
     text = head.decode("utf-8", "replace").lstrip("﻿")
     if text.lstrip()[:1] in ("{", "["):
-        return _told(path, _keys(text), KEYS_OF, "JSON with keys")
+        found = _keys(text)
+        if not any(needed <= found for needed in KEYS_OF.values()):
+            _refuse_broken(path, text, whole=len(head) < SNIFFED_BYTES)
+        return _told(path, found, KEYS_OF, "JSON with keys")
     first = text.split("\n", 1)[0].strip()
     if _WINDOW.match(first):
         return WINDOWS
@@ -144,6 +174,23 @@ def _keys(text: str) -> set[str]:
             found |= _own_keys(row)
     # one object over many lines, or a line that is cut off here: the names before its colons
     return found or set(re.findall(r'"([A-Za-z_]{1,40})"\s*:', text[:20_000]))
+
+
+def _refuse_broken(path: Path, text: str, *, whole: bool) -> None:
+    """Raises Mistakes with the line where a JSON text breaks, unless it is one object a line, or one that goes on."""
+    try:
+        json.loads(text.split("\n", 1)[0])
+        return
+    except (ValueError, RecursionError):
+        pass
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as err:
+        if whole:
+            message = f"not readable as JSON: {err.msg} (column {err.colno})"
+            raise Mistakes([Mistake(str(path), err.lineno, "JSON", "", message)]) from err
+    except (ValueError, RecursionError):
+        return
 
 
 def _own_keys(row: Any) -> set[str]:

@@ -24,6 +24,9 @@ def table(text: str, file: str) -> Iterator[tuple[int, Raw] | Mistake]:
     if first is None:
         yield Mistake(file, 0, "file", "", f"empty; expected a head of columns: {', '.join(REQUIRED + MEASURED)}")
         return
+    if len(lines[first]) == 1 and ";" in lines[first][0]:
+        yield Mistake(file, first + 1, "separator", ";", "columns stand apart by commas; expected ','")
+        return
     names = [c.strip().lower().removeprefix("\ufeff") for c in lines[first]]
     wrong = list(_columns(names, file, first + 1))
     yield from wrong
