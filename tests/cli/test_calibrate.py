@@ -15,6 +15,7 @@ from ampacity.cli import app
 from ampacity.demand.agent_model import packaged_model, read_model
 from ampacity.demand.goodness import TARGETS
 from ampacity.demand.sessions import generate, served
+from ampacity.scenario.load import load
 from ampacity.scenario.mistakes import Mistakes
 
 
@@ -48,6 +49,22 @@ def test_the_same_seed_gives_the_same_file_and_quiet_says_nothing(trace: Path, t
         assert (done.exit_code, done.output) == (0, "")
         files.append(target.read_bytes())
     assert files[0] == files[1]
+
+
+def test_a_scenario_takes_the_written_behaviour_up(trace: Path, tmp_path: Path) -> None:
+    """The fit to sessions that the packaged model drew asks for what the catalog's coding agent does."""
+    target = tmp_path / "office.demand.yaml"
+    arguments = ["calibrate", "demand", str(trace), "--repetitions", "0", "--json", "-", "-o", str(target)]
+    section = json.loads(CliRunner().invoke(app, arguments).output)["behaviour"]
+    ours, catalog = (
+        load("laptop", sets=[f"tiers.developers.behaviour={name}"]).tier("developers").behaviour
+        for name in (str(target), "coding-agent")
+    )
+    assert ours.uncached_per_s.value * 3600 == pytest.approx(section["uncached_tokens"]["value"])
+    assert (ours.name, ours.context_tokens.source, ours.context_tokens.status) == ("ours", "ours.parquet", "derived")
+    for key in ("uncached_per_s", "cached_per_s", "output_per_s", "context_tokens"):
+        assert getattr(ours, key).value == pytest.approx(getattr(catalog, key).value, rel=0.15)
+    assert "unlimited lifetime" in ours.cached_per_s.reason
 
 
 def test_without_repetitions_no_floor_is_claimed(trace: Path, tmp_path: Path) -> None:

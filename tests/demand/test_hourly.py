@@ -48,7 +48,7 @@ def test_a_shape_cannot_be_changed_by_who_looks_at_it() -> None:
 def test_a_week_asks_for_people_times_hours_times_rate(tier: Tiers, people: float, shape: str) -> None:
     t = tier(people, active_hours="12 h/week", shape=shape)
     found = hourly(t, MONDAY, WEEK, "America/Chicago")
-    for kind, per_hour in (("uncached_input", 359_000), ("cached_input", 9_381_000), ("output", 34_600)):
+    for kind, per_hour in (("uncached_input", 372_000), ("cached_input", 9_430_000), ("output", 35_000)):
         assert getattr(found, kind).sum() == pytest.approx(people * 12 * per_hour)
     assert found.active_share.sum() == pytest.approx(12)
 

@@ -33,7 +33,7 @@ def test_one_person_may_draw_all_that_the_pools_give(ours: Ours) -> None:
     (load,) = answer(ours({"tiers": alone, **NEVER_FAILS})).models
     assert load.scale * load.seconds_per_active_s[0] == pytest.approx(8.0)
     five_hours = load.limits[0]
-    tokens_per_active_s = 9_774_600 / 3600
+    tokens_per_active_s = 9_837_000 / 3600
     whole = 8.0 / load.seconds_per_active_s[0] * tokens_per_active_s * five_hours.active_s
     assert five_hours.tokens == pytest.approx(whole)
 

@@ -25,7 +25,7 @@ def limits_view(p: Plan) -> View:
             lines += [
                 "",
                 f"  {tier.name}: {count(tier.people.value)} people, {tier.kind}" + ("" if own else ", no window"),
-                *_demand_lines(tier),
+                *_demand_lines(s.tier(tier.name)),
             ]
             for w in own:
                 lines += _window_lines(p, w)
@@ -63,9 +63,9 @@ def _demand_lines(tier: Tier) -> list[str]:
     rates = (b.uncached_per_s, b.cached_per_s, b.output_per_s)
     uncached, cached, output = (tokens(3600 * rate.value) for rate in rates)
     hours, low, high = (168 * (x or 0.0) for x in (b.active_share.value, b.active_share.low, b.active_share.high))
-    interval = f" ({digits(low)} to {digits(high)})" if b.active_share.is_range else ""
+    interval = f" ({count(low)} to {count(high)})" if b.active_share.is_range else ""
     lines = [
-        f"    active {digits(hours)} h/week{interval}; an active hour asks for {uncached} uncached, {cached} cached, "
+        f"    active {count(hours)} h/week{interval}; an active hour asks for {uncached} uncached, {cached} cached, "
         f"{output} output tokens"
     ]
     if b.active_share.source == lookup.behaviour("coding-agent")["active_hours"][-1]["source"]:
@@ -78,10 +78,9 @@ def _hours_by_two_measures() -> str:
 
     found = intensity()
     (_, running, _) = found.running_hours
-    active, ratio = (
-        f"{digits(value)} ({digits(low)} to {digits(high)})" for low, value, high in (found.active_hours, found.ratio)
-    )
-    return f"h/week by measure: {active} at measured intensity, {digits(running)} running as reported; ratio {ratio}"
+    (low, value, high), (least, ratio, most) = found.active_hours, found.ratio
+    active = f"{value:g} ({low:g} to {high:g}) at measured intensity"
+    return f"h/week by measure: {active}, {running:g} running as reported; ratio {ratio:g} ({least:g} to {most:g})"
 
 
 def _window_lines(p: Plan, w: PlannedWindow) -> list[str]:
