@@ -61,7 +61,8 @@ def _binding(c: Compared) -> list[str]:
         first, second = (binding(c, s, tier) for s in (a, b))
         was, now = (max(f, key=lambda w: f[w].value) if f else None for f in (first, second))
         if was and now and was != now and first[was].value > 0 and second[now].value > 0:
-            changed.append(f"of {tier} the {was} window bound, now the {now} one does ({interval(second[now], rough)})")
+            makes = interval(second[now], rough)
+            changed.append(f"of {tier} the {was} window bound; now, at the stated values, the {now} one makes {makes}")
     text = "; ".join(parts)
     said = [f"{text[0].upper()}{text[1:]}."]
     if changed:
@@ -139,7 +140,7 @@ def _calibrated(c: Compared) -> list[str]:
         agree = f"all {k.worlds} worlds agree already, so it narrows nothing"
     return [
         f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
-        f"{agree} ({interval(k.hit_2025, rough)} of people there).",
+        f"{agree}; there they are {interval(k.hit_2025, rough)} of the people.",
         f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are "
         f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four: {verdict}.",
     ]
