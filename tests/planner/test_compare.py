@@ -7,16 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ampacity.planner.compare import (
-    CALIBRATED_BY,
-    HIT_AT_MOST,
-    PREDICTED,
-    Compared,
-    World,
-    compare,
-    people_drawn,
-    world_of,
-)
+from ampacity.planner.compare import Compared, compare
+from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import comparison
 from ampacity.scenario.worlds import draw
 

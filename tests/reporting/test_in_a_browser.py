@@ -211,3 +211,15 @@ def test_unusual_plans_open_without_complaint(
     assert v.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert v.page.title() != "broken"
     assert v.page.locator("img").count() == 0
+
+
+def test_the_page_of_a_comparison_draws_its_figures_and_complains_of_nothing(chromium: Any, tmp_path: Path) -> None:
+    from ampacity.planner.compare import compare
+    from ampacity.reporting.compare_page import compare_page
+
+    page = compare_page(compare("2026-03-26", "2026-05-06", worlds=2, people=200)).save(tmp_path / "compared.html")
+    visit = Visit(chromium, page, width=390)
+    assert visit.complaints == []
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in visit.requests)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 390
+    visit.context.close()

@@ -53,8 +53,8 @@ from ampacity.scenario.tier import Behaviour
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PEOPLE_AT_ONCE = 1 << 16
-"""Subscribers whose wishes are drawn at once: arrays of some 100 MB."""
+PEOPLE_AT_ONCE = 1 << 13
+"""Subscribers whose wishes are drawn at once: their arrays stay near a core."""
 
 
 @dataclass(frozen=True)

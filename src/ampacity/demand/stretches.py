@@ -109,7 +109,7 @@ def stretches(h: Habits, seed: int, name: str = "", begin: int = 0, end: int | N
     index = np.arange(first[-1]) - first[owner]
     each = draws.then(np.repeat(person, count), index)
     when, length = _halves(draws.then(each, "when"))
-    pace = draws.as_uniform(draws.then(each, "pace"))
+    pace, family = _halves(draws.then(each, "pace"))
     reaction, delay = _halves(draws.then(each, "reaction"))
     return Stretches(
         first=first,
@@ -118,7 +118,7 @@ def stretches(h: Habits, seed: int, name: str = "", begin: int = 0, end: int | N
         pace=np.exp(h.sigma_within * ndtri(pace) - h.sigma_within**2 / 2),
         reaction=reaction,
         delay=-np.log(delay),
-        family=draws.as_uniform(draws.then(each, "family")),
+        family=family,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ampacity.planner.compare import HIT_AT_MOST, NEWLY_HIT, Compared
+from ampacity.planner.compare import Compared
 from ampacity.planner.plan import Interval
+from ampacity.planner.scheme_figures import HIT_AT_MOST, NEWLY_HIT
 from ampacity.reporting.verdict_words import DISCLAIMER
-from ampacity.reporting.words import count, digits, share
+from ampacity.reporting.words import digits, share
 
 
 def sentences(c: Compared) -> list[str]:
@@ -60,11 +61,13 @@ def _binding(c: Compared) -> list[str]:
         first, second = (binding(c, s, tier) for s in (a, b))
         was, now = (max(f, key=lambda w: f[w].value) if f else None for f in (first, second))
         if was and now and was != now and first[was].value > 0 and second[now].value > 0:
-            changed.append(f"of {tier} the {was} window bound, now the {now} one does ({rough(second[now].value)})")
+            makes = interval(second[now], rough)
+            changed.append(f"of {tier} the {was} window bound; now, at the stated values, the {now} one makes {makes}")
     text = "; ".join(parts)
     said = [f"{text[0].upper()}{text[1:]}."]
     if changed:
-        said.append(f"{'; '.join(changed)}.".capitalize().replace("Of ", "Of "))
+        told = "; ".join(changed)
+        said.append(f"{told[0].upper()}{told[1:]}.")
     return said
 
 
@@ -79,8 +82,9 @@ def _lost(c: Compared) -> str:
     a, b = c.labels
     lost, waited = ({s: c.figures[s][f"hours_{what}_per_week"] for s in (a, b)} for what in ("lost", "delayed"))
     return (
-        f"People give up {interval(lost[b], count)} active hours a week for good, against {interval(lost[a], count)}; "
-        f"work that comes back waits {count(waited[b].value)} hours a week, against {count(waited[a].value)}."
+        f"People give up {interval(lost[b], rounded)} active hours a week for good, against "
+        f"{interval(lost[a], rounded)}; work that comes back waits {rounded(waited[b].value)} hours a week, against "
+        f"{rounded(waited[a].value)}."
     )
 
 
@@ -88,7 +92,7 @@ def _volume(c: Compared) -> list[str]:
     weekly, peak = c.change.get("weekly_tokens/all"), c.change.get("peak_hour_tokens/all")
     said = []
     if weekly is not None and peak is not None:
-        said.append(f"The week serves {more(weekly)} tokens, its busiest hour {more(peak)}.")
+        said.append(f"The week serves {more(weekly, 'tokens')}, its busiest hour {more(peak)}.")
     a, b = c.labels
     if c.accelerator is not None and "accelerators" in c.figures[a]:
         need = {s: c.figures[s]["accelerators"] for s in (a, b)}
@@ -99,9 +103,13 @@ def _volume(c: Compared) -> list[str]:
     return said
 
 
-def more(ratio: Interval) -> str:
-    """A ratio as more or fewer: "8 % more (90 %: 3 to 15 % more)"."""
-    return f"{_by(ratio.value)} (90 %: {_by(ratio.low)} to {_by(ratio.high)})"
+def more(ratio: Interval, what: str = "") -> str:
+    """A ratio as more or fewer: "8 % more tokens (90 %: 3 to 15 %)"."""
+    one_way = (ratio.low >= 1) == (ratio.high >= 1) == (ratio.value >= 1)
+    ends = sorted(abs(end - 1) for end in (ratio.low, ratio.high))
+    low, high = (rough(end) for end in ends) if one_way else (_by(ratio.low), _by(ratio.high))
+    named = f"{_by(ratio.value)} {what}".rstrip()
+    return f"{named} (90 %: {low.removesuffix(' %') if one_way else low} to {high})"
 
 
 def _by(ratio: float) -> str:
@@ -127,9 +135,12 @@ def _calibrated(c: Compared) -> list[str]:
         (False, True): "it falls in the interval of four weeks, not in that of one",
         (False, False): "it falls in neither interval, so the model tells a part of that statement wrongly",
     }[k.holds, k.holds_in_four]
+    agree = f"{k.kept} of {k.worlds} worlds agree"
+    if k.kept == k.worlds:
+        agree = f"all {k.worlds} worlds agree already, so it narrows nothing"
     return [
         f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
-        f"{k.kept} of {k.worlds} worlds agree ({interval(k.hit_2025, rough)} of people there).",
+        f"{agree}; there they are {interval(k.hit_2025, rough)} of the people.",
         f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are "
         f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four: {verdict}.",
     ]
