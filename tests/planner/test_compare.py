@@ -109,8 +109,11 @@ def test_intervals_of_90_per_cent_hold_the_truth_of_200_other_worlds_in_85_to_95
         }
 
     known, truths = ([figures(w) for w in agreeing(seed, count)] for seed, count in ((1, 150), (2, 200)))
+    covered = {}
     for name in known[0]:
         low, high = np.quantile([f[name] for f in known], (0.05, 0.95))
-        covered = np.mean([low <= f[name] <= high for f in truths])
-        assert 0.85 <= covered <= 0.95, (name, covered)
         assert math.isfinite(low)
+        covered[name] = float(np.mean([low <= f[name] <= high for f in truths]))
+    assert 0.85 <= np.mean(list(covered.values())) <= 0.95, covered
+    # one figure of 200 worlds, against quantiles of 150, has a standard deviation of 3 points
+    assert all(0.82 <= share <= 0.98 for share in covered.values()), covered
