@@ -80,11 +80,15 @@ def disaggregated(
     kinds = [(step.replica.precision, step.replica.kv_bytes) for step in s.candidates.steps]
     decoding_s, prompts = _decoding_s(s), _prompts(s)
     size = s.chips[:, 0]
-    found = []
+    found: list[Disaggregated] = []
     for kind in dict.fromkeys(kinds):
         own = np.array([i for i, k in enumerate(kinds) if k == kind])
+        before = None
         for largest in np.unique(size[own]):  # whole replicas of smaller ones may fit better
             decode = _decode(s, own[size[own] <= largest], decoding_s, ttft_s, tpot_s)
+            if decode is not None and before is not None and decode.replica is before.replica:
+                continue  # larger ones do no better: the same pair again
+            before = decode
             room = float("inf") if chips is None or decode is None else chips - decode.replica.accelerators
             rows = own[size[own] <= room]
             prefill = None if decode is None else _prefill(s, rows, prompts, decode, ttft_s)
@@ -100,8 +104,7 @@ def transfer_s(load: Load, source: Replica, target: Replica, chip: Accelerator) 
 
     The fast link serves where both replicas fit its domain, the network otherwise.
     """
-    one = replace(source, layout=replace(source.layout, tensor=1))
-    size = load.input_tokens * one.kv_bytes_per_token
+    size = load.input_tokens * source.kv_bytes_per_token / source.kv_copies
     world = chip.scaleup_world.value if chip.scaleup_world else NODE
     near = source.accelerators + target.accelerators <= world
     rate = chip.scaleup_bytes_per_s if near else chip.scaleout_bytes_per_s
