@@ -1,0 +1,121 @@
+"""Prompts: the one that is partly computed goes on, then those who wait come in, first come first served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
+from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.preempt import preempt_partial
+from ampacity.simulator.prefix_cache import evict, take
+from ampacity.simulator.rows import (
+    ADMISSION,
+    ADMISSIONS,
+    ARRIVAL_PS,
+    CACHEABLE,
+    COMPUTED,
+    CORRECTION,
+    DONE,
+    FLIGHT_P,
+    FREE,
+    HELD_SEQS,
+    HIT_TOKENS,
+    HITS,
+    INPUT,
+    LANDING,
+    PARTIAL,
+    PROMPT_TOKENS,
+    REQUEST_FIELDS,
+    SEQS,
+    SESSION,
+    STEADY,
+    WAITING,
+)
+
+
+def compute_prompts(
+    row: Any, rules: Any, requests: Any, sessions: Any, room: int, known_ps: int, admits: bool
+) -> int:
+    """Fill `room` tokens of an iteration with prompts, of requests that had come by `known_ps`; returns their a2.
+
+    Says in the row whether the next iteration could let somebody in that this one does not.
+    """
+    a2 = 0
+    row[STEADY] = 0
+    if row[PARTIAL] > 0:
+        chunk = next_chunk(row, requests, room)
+        if chunk == 0:
+            preempt_partial(row, rules, requests, sessions, known_ps)
+            return 0
+        a2 += compute(row, requests, sessions, chunk)
+        room -= chunk
+    if not admits:
+        return a2
+    while room > 0 and row[PARTIAL] == 0:
+        place = row[WAITING]
+        if place == 0:
+            row[STEADY] = 1
+            return a2
+        if requests[place * REQUEST_FIELDS + ARRIVAL_PS] > known_ps:
+            return a2
+        if not fits(row, rules, requests, place):
+            row[STEADY] = row[HELD_SEQS] == 0
+            return a2
+        begin(row, rules, requests, sessions, known_ps)
+        chunk = next_chunk(row, requests, room)
+        a2 += compute(row, requests, sessions, chunk)
+        room -= chunk
+    return a2
+
+
+def fits(row: Any, rules: Any, requests: Any, place: int) -> bool:
+    """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs."""
+    at = place * REQUEST_FIELDS
+    spare = rules[WATERMARK] if row[SEQS] > 0 else 0
+    needed = block_count(requests[at + INPUT] + requests[at + DONE])
+    return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
+
+
+def begin(row: Any, rules: Any, requests: Any, sessions: Any, known_ps: int) -> None:
+    """Admit the first who waits, with what the cache holds of its prompt; the last token is always computed."""
+    place = take_first(row, requests, WAITING)
+    at = place * REQUEST_FIELDS
+    found = min(requests[at + CACHEABLE], requests[at + INPUT] + requests[at + DONE] - 1)
+    if rules[PREFIX_CACHE]:
+        found = take(row, rules, sessions, requests[at + SESSION], found, known_ps)
+    row[FREE] -= block_count(found)
+    row[CORRECTION] += requests[at + CACHEABLE] - found
+    row[HIT_TOKENS] += found
+    row[SEQS] += 1
+    row[ADMISSIONS] += 1
+    row[PARTIAL] = place
+    requests[at + ADMISSION] = row[ADMISSIONS]
+    requests[at + COMPUTED] = found
+    requests[at + HITS] += found
+
+
+def next_chunk(row: Any, requests: Any, room: int) -> int:
+    """Tokens of the begun prompt that come next; 0 if there are no blocks for them."""
+    at = row[PARTIAL] * REQUEST_FIELDS
+    computed = requests[at + COMPUTED]
+    chunk: int = min(room, requests[at + INPUT] + requests[at + DONE] - computed)
+    if block_count(computed + chunk) - block_count(computed) > row[FREE]:
+        return 0
+    return chunk
+
+
+def compute(row: Any, requests: Any, sessions: Any, chunk: int) -> int:
+    """Put a chunk of the begun prompt into the iteration; returns chunk x (twice what stands before it + the chunk)."""
+    place = row[PARTIAL]
+    at = place * REQUEST_FIELDS
+    before = requests[at + COMPUTED]
+    requests[at + COMPUTED] = before + chunk
+    row[FREE] -= block_count(before + chunk) - block_count(before)
+    evict(row, sessions)
+    row[FLIGHT_P] += chunk
+    row[PROMPT_TOKENS] += chunk
+    if before + chunk == requests[at + INPUT] + requests[at + DONE]:
+        row[PARTIAL] = 0
+        append(row, requests, LANDING, place)
+    a2: int = chunk * (2 * before + chunk)
+    return a2

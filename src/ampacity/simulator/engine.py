@@ -1,0 +1,108 @@
+"""The rules of a continuous-batching engine, by name and version, as the kernels read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.inference.replica import KV_BLOCK_TOKENS
+
+PS_PER_S = 1_000_000_000_000
+FOREVER_PS = 1 << 60
+
+# of the rules
+(
+    TOKEN_BUDGET,
+    MAX_SEQS,
+    KV_BLOCKS,
+    WATERMARK,
+    LAG,
+    MIXED,
+    PREFIX_CACHE,
+    IDLE_PS,
+    RULE_FIELDS,
+) = range(9)
+SEQS_MOST = 4096
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What an engine does with the requests of one replica.
+
+    kv_blocks: blocks of 16 tokens that the replica has for context [>= 1]. token_budget: tokens of one iteration.
+    max_seqs: sequences that run at once [1 to token_budget]. watermark: share of the blocks that admission leaves free
+    while anything runs [0 to 1). lag: iterations that scheduling runs ahead [0 or 1]. mixed: prompts share iterations
+    with decoding; else they have their own, which come first. prefix_cache: what ended stays in memory until it is
+    evicted, and a request's cached tokens are looked up there; else they are taken as found. idle_s: for how long an
+    unused prefix can be found; None: until it is evicted.
+
+    Raises ValueError that lists everything that is impossible.
+    """
+
+    kv_blocks: int
+    token_budget: int = 8192
+    max_seqs: int = 1024
+    watermark: float = 0.0
+    lag: int = 1
+    mixed: bool = True
+    prefix_cache: bool = True
+    idle_s: float | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [
+            (self.kv_blocks < 1, f"{self.kv_blocks} blocks of context: at least 1"),
+            (self.token_budget < 1, f"a token budget of {self.token_budget}: at least 1"),
+            (
+                not 1 <= self.max_seqs <= min(self.token_budget, SEQS_MOST),
+                f"{self.max_seqs} sequences at once: 1 to the token budget ({self.token_budget}), at most {SEQS_MOST}",
+            ),
+            (not 0 <= self.watermark < 1, f"a watermark of {self.watermark:g}: from 0 to under 1"),
+            (self.lag not in (0, 1), f"a lag of {self.lag}: 0 or 1"),
+            (self.idle_s is not None and self.idle_s < 0, f"an idle lifetime of {self.idle_s} s: at least 0"),
+        ]
+        found = [words for is_wrong, words in wrong if is_wrong]
+        if found:
+            raise ValueError("; ".join(found))
+
+    def rules(self) -> NDArray[np.int64]:
+        """The rules as the kernels read them."""
+        idle_ps = FOREVER_PS if self.idle_s is None else min(round(self.idle_s * PS_PER_S), FOREVER_PS)
+        return np.array(
+            [
+                self.token_budget,
+                self.max_seqs,
+                self.kv_blocks,
+                int(self.watermark * self.kv_blocks),
+                self.lag,
+                self.mixed,
+                self.prefix_cache,
+                idle_ps,
+            ],
+            np.int64,
+        )
+
+
+def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024) -> Engine:
+    """vLLM v1 as served from 0.20 on, on chips of 70 GB and more.
+
+    Scheduling runs an iteration ahead (`async_scheduling`), the whole input must fit on admission
+    (`scheduler_reserve_full_isl`, pull request 37307), the watermark is off (`watermark`, pull request 44594), prompts
+    are chunked into the decoding iterations, the prefix cache is on, and one block of the pool stays empty.
+    """
+    return Engine(max(kv_blocks - 1, 1), token_budget, max_seqs)
+
+
+def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024) -> Engine:
+    """SGLang 0.4 and 0.5 by default: prompts in iterations of their own, before decoding, in chunks; one ahead.
+
+    Left out: the share of future output that its admission keeps free (`new_token_ratio`), and that it takes back the
+    sequences with the least output first.
+    """
+    return Engine(kv_blocks, token_budget, max_seqs, mixed=False)
+
+
+def block_count(tokens: int) -> int:
+    """Blocks that hold so many tokens of context."""
+    return (tokens + KV_BLOCK_TOKENS - 1) // KV_BLOCK_TOKENS

@@ -1,0 +1,98 @@
+"""The end of an iteration: tokens come out, sequences begin to decode or end, and what was promised is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.engine import LAG, PREFIX_CACHE, block_count
+from ampacity.simulator.lists import append, first_end, heap_push, heap_take, take_first
+from ampacity.simulator.prefix_cache import leave
+from ampacity.simulator.rows import (
+    BIN_MASK,
+    BINS_AT,
+    CORRECTION,
+    DECODES,
+    DONE,
+    ENDED,
+    FINISH_PS,
+    FIRST_PS,
+    FLIGHT_P,
+    FREE,
+    HELD_BLOCKS,
+    HELD_CACHED,
+    HELD_SEQS,
+    INPUT,
+    LANDING,
+    LAST_ROUND,
+    NOW_PS,
+    OUTPUT,
+    OUTSTANDING,
+    OUTSTANDING_TOKENS,
+    PHASE,
+    READY,
+    REQUEST_FIELDS,
+    ROUND,
+    SEQS,
+    SESSION,
+    B,
+    K,
+)
+
+
+def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
+    """End the iteration in flight, at its own instant."""
+    row[PHASE] = READY
+    row[OUTSTANDING_TOKENS] += row[CORRECTION] - row[FLIGHT_P]
+    row[CORRECTION] = 0
+    if row[DECODES]:
+        while row[B] > 0 and first_end(row) == row[ROUND]:
+            place = heap_take(row, 0)
+            at = place * REQUEST_FIELDS
+            context = requests[at + INPUT] + requests[at + OUTPUT] - 1
+            row[K] -= context
+            row[BINS_AT + (context - row[ROUND] & BIN_MASK)] -= 1
+            end(row, rules, requests, sessions, place)
+        row[K] += row[B]
+    while row[LANDING] > 0:
+        place = take_first(row, requests, LANDING)
+        first_token(row, rules, requests, sessions, place)
+    if not rules[LAG]:
+        release(row)
+
+
+def first_token(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
+    """A prompt is computed, which gives a token: the first one, or after a preemption the next."""
+    at = place * REQUEST_FIELDS
+    if requests[at + FIRST_PS] == 0:
+        requests[at + FIRST_PS] = row[NOW_PS]
+    left = requests[at + OUTPUT] - requests[at + DONE] - 1
+    if left == 0:
+        end(row, rules, requests, sessions, place)
+        return
+    prompt = requests[at + INPUT] + requests[at + DONE]
+    requests[at + LAST_ROUND] = row[ROUND] + left
+    row[K] += prompt + 1
+    row[BINS_AT + (prompt - row[ROUND] & BIN_MASK)] += 1
+    heap_push(row, row[ROUND] + left, place)
+
+
+def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
+    """A request has its last token. What it held is given back when scheduling learns of it."""
+    at = place * REQUEST_FIELDS
+    tokens = requests[at + INPUT] + requests[at + OUTPUT] - 1
+    requests[at + FINISH_PS] = row[NOW_PS]
+    row[OUTSTANDING] -= 1
+    row[HELD_SEQS] += 1
+    row[HELD_BLOCKS] += block_count(tokens)
+    if rules[PREFIX_CACHE]:
+        row[HELD_CACHED] += leave(row, sessions, requests[at + SESSION], tokens, row[NOW_PS])
+    append(row, requests, ENDED, place)
+
+
+def release(row: Any) -> None:
+    """Give back the places and blocks of those who ended."""
+    row[FREE] += row[HELD_BLOCKS]
+    row[SEQS] -= row[HELD_SEQS]
+    row[HELD_BLOCKS] = 0
+    row[HELD_SEQS] = 0
+    row[HELD_CACHED] = 0

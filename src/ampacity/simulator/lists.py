@@ -1,0 +1,84 @@
+"""Requests in a row's lists, first come first served, and its decoding sequences in a heap by their last round.
+
+A list is two fields of a replica's row side by side, its first request and its last; each request names the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.rows import B, HEAP_AT, NEXT, REQUEST_FIELDS
+
+PLACE_BITS = 32
+PLACE_MASK = (1 << PLACE_BITS) - 1
+
+
+def append(row: Any, requests: Any, first: int, place: int) -> None:
+    """Put a request behind all others of the list whose first field is `first`."""
+    requests[place * REQUEST_FIELDS + NEXT] = 0
+    last = row[first + 1]
+    if last == 0:
+        row[first] = place
+    else:
+        requests[last * REQUEST_FIELDS + NEXT] = place
+    row[first + 1] = place
+
+
+def prepend(row: Any, requests: Any, first: int, place: int) -> None:
+    """Put a request before all others of a list."""
+    requests[place * REQUEST_FIELDS + NEXT] = row[first]
+    if row[first] == 0:
+        row[first + 1] = place
+    row[first] = place
+
+
+def take_first(row: Any, requests: Any, first: int) -> int:
+    """Take the first request out of a list; 0 if it is empty."""
+    place: int = row[first]
+    if place > 0:
+        row[first] = requests[place * REQUEST_FIELDS + NEXT]
+        if row[first] == 0:
+            row[first + 1] = 0
+    return place
+
+
+def heap_push(row: Any, last_round: int, place: int) -> None:
+    """Add a decoding sequence."""
+    key = last_round << PLACE_BITS | place
+    i = row[B]
+    row[B] = i + 1
+    while i > 0:
+        above = (i - 1) >> 1
+        if row[HEAP_AT + above] <= key:
+            break
+        row[HEAP_AT + i] = row[HEAP_AT + above]
+        i = above
+    row[HEAP_AT + i] = key
+
+
+def heap_take(row: Any, i: int) -> int:
+    """Take out the decoding sequence at position `i` of the heap; the first to end is at 0. Returns its place."""
+    place: int = row[HEAP_AT + i] & PLACE_MASK
+    size = row[B] - 1
+    row[B] = size
+    key = row[HEAP_AT + size]
+    while i > 0 and row[HEAP_AT + ((i - 1) >> 1)] > key:
+        row[HEAP_AT + i] = row[HEAP_AT + ((i - 1) >> 1)]
+        i = (i - 1) >> 1
+    below = 2 * i + 1
+    while below < size:
+        if below + 1 < size and row[HEAP_AT + below + 1] < row[HEAP_AT + below]:
+            below += 1
+        if row[HEAP_AT + below] >= key:
+            break
+        row[HEAP_AT + i] = row[HEAP_AT + below]
+        i = below
+        below = 2 * i + 1
+    row[HEAP_AT + i] = key
+    return place
+
+
+def first_end(row: Any) -> int:
+    """The round in which the first of the decoding sequences has its last token; there must be one."""
+    last_round: int = row[HEAP_AT] >> PLACE_BITS
+    return last_round

@@ -1,0 +1,92 @@
+"""Room for decoding: when blocks run out, the sequence that was admitted last gives its own back and waits again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.blocks import begin_a_block
+from ampacity.simulator.engine import PREFIX_CACHE, block_count
+from ampacity.simulator.lists import PLACE_MASK, heap_take, prepend
+from ampacity.simulator.prefix_cache import evict, leave
+from ampacity.simulator.rows import (
+    ADMISSION,
+    BIN_MASK,
+    BINS_AT,
+    CACHEABLE,
+    COMPUTED,
+    DONE,
+    FREE,
+    HEAP_AT,
+    INPUT,
+    LAST_ROUND,
+    OUTPUT,
+    OUTSTANDING_TOKENS,
+    PARTIAL,
+    PREEMPTED,
+    PREEMPTIONS,
+    REQUEST_FIELDS,
+    ROUND,
+    SEQS,
+    SESSION,
+    WAITING,
+    B,
+    K,
+)
+
+
+def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> int:
+    """Take the blocks of the next decoding round; returns how many sequences had to go for it.
+
+    An engine goes through its sequences in the order of admission and takes the last one's blocks whenever the next has
+    none. Those that stay are the same as when the last goes as long as all that stay are too many.
+    """
+    gone = 0
+    while begin_a_block(row, 1) > row[FREE]:
+        if row[PARTIAL] > 0:
+            preempt_partial(row, rules, requests, sessions, now_ps)
+        else:
+            preempt_decoding(row, rules, requests, sessions, now_ps)
+        gone += 1
+    row[FREE] -= begin_a_block(row, 1)
+    evict(row, sessions)
+    return gone
+
+
+def preempt_partial(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
+    """The request whose prompt is partly computed gives its blocks back."""
+    place = row[PARTIAL]
+    row[PARTIAL] = 0
+    at = place * REQUEST_FIELDS
+    row[OUTSTANDING_TOKENS] -= requests[at + INPUT] + requests[at + DONE] - requests[at + COMPUTED]
+    give_back(row, rules, requests, sessions, place, requests[at + COMPUTED], now_ps)
+
+
+def preempt_decoding(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
+    """The decoding sequence that was admitted last gives its blocks back and keeps the tokens that it had."""
+    last = 0
+    for i in range(1, row[B]):
+        at = (row[HEAP_AT + i] & PLACE_MASK) * REQUEST_FIELDS
+        if requests[at + ADMISSION] > requests[(row[HEAP_AT + last] & PLACE_MASK) * REQUEST_FIELDS + ADMISSION]:
+            last = i
+    place = heap_take(row, last)
+    at = place * REQUEST_FIELDS
+    requests[at + DONE] = requests[at + OUTPUT] - (requests[at + LAST_ROUND] - row[ROUND])
+    context = requests[at + INPUT] + requests[at + DONE]
+    row[K] -= context
+    row[BINS_AT + (context - row[ROUND] - 1 & BIN_MASK)] -= 1
+    give_back(row, rules, requests, sessions, place, context - 1, now_ps)
+
+
+def give_back(row: Any, rules: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps: int) -> None:
+    """Free the blocks of so many tokens of a request and let it wait before all others."""
+    at = place * REQUEST_FIELDS
+    row[FREE] += block_count(tokens)
+    row[SEQS] -= 1
+    row[PREEMPTIONS] += 1
+    requests[at + PREEMPTED] += 1
+    requests[at + COMPUTED] = 0
+    if rules[PREFIX_CACHE] and requests[at + SESSION] > 0:
+        requests[at + CACHEABLE] = tokens
+        leave(row, sessions, requests[at + SESSION], tokens, now_ps)
+    row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
+    prepend(row, requests, WAITING, place)

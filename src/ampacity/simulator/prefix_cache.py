@@ -1,0 +1,94 @@
+"""What remains in memory of a session's context when its request ends, and what the next one finds of it.
+
+Every session has one segment: whole blocks from the beginning of its context that no sequence uses. Segments stand in
+the order in which they were left; when other blocks run out, the oldest loses blocks from its end. A request that is
+scheduled takes what it shares with its session's segment; the rest of that segment is forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.simulator.engine import IDLE_PS
+from ampacity.simulator.rows import (
+    CACHED,
+    FREE,
+    HELD_CACHED,
+    NEWER,
+    NEWEST,
+    OLDER,
+    OLDEST,
+    SEGMENT,
+    SESSION_FIELDS,
+    SINCE_PS,
+)
+
+
+def leave(row: Any, sessions: Any, session: int, tokens: int, now_ps: int) -> int:
+    """Leave the whole blocks of so many tokens as the session's segment, the newest; returns how many they are."""
+    if session == 0:
+        return 0
+    forget(row, sessions, session)
+    blocks = tokens // KV_BLOCK_TOKENS
+    if blocks == 0:
+        return 0
+    s = session * SESSION_FIELDS
+    sessions[s + SEGMENT] = blocks
+    sessions[s + SINCE_PS] = now_ps
+    sessions[s + OLDER] = row[NEWEST]
+    sessions[s + NEWER] = 0
+    if row[NEWEST] > 0:
+        sessions[row[NEWEST] * SESSION_FIELDS + NEWER] = session
+    else:
+        row[OLDEST] = session
+    row[NEWEST] = session
+    row[CACHED] += blocks
+    return blocks
+
+
+def take(row: Any, rules: Any, sessions: Any, session: int, most: int, now_ps: int) -> int:
+    """Tokens of a prompt, at most `most`, that its session's segment holds at this instant, in whole blocks.
+
+    They are the caller's from now on, and blocks of the free ones until it takes them. What is left only later than
+    `now_ps` is not found.
+    """
+    s = session * SESSION_FIELDS
+    if session == 0 or sessions[s + SEGMENT] == 0 or sessions[s + SINCE_PS] > now_ps:
+        return 0
+    found = min(sessions[s + SEGMENT], most // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
+    if now_ps - sessions[s + SINCE_PS] > rules[IDLE_PS]:
+        found = 0
+    forget(row, sessions, session)
+    return found
+
+
+def forget(row: Any, sessions: Any, session: int) -> None:
+    """Take a session's segment out of the order; its blocks are free and empty."""
+    s = session * SESSION_FIELDS
+    if sessions[s + SEGMENT] == 0:
+        return
+    older, newer = sessions[s + OLDER], sessions[s + NEWER]
+    if older > 0:
+        sessions[older * SESSION_FIELDS + NEWER] = newer
+    else:
+        row[OLDEST] = newer
+    if newer > 0:
+        sessions[newer * SESSION_FIELDS + OLDER] = older
+    else:
+        row[NEWEST] = older
+    row[CACHED] -= sessions[s + SEGMENT]
+    sessions[s + SEGMENT] = 0
+
+
+def evict(row: Any, sessions: Any) -> None:
+    """Take from the oldest segments what the free blocks do not hold any more. Whoever takes blocks calls this."""
+    while row[CACHED] - row[HELD_CACHED] > row[FREE]:
+        session = row[OLDEST]
+        s = session * SESSION_FIELDS
+        excess = row[CACHED] - row[HELD_CACHED] - row[FREE]
+        if sessions[s + SEGMENT] <= excess:
+            forget(row, sessions, session)
+        else:
+            sessions[s + SEGMENT] -= excess
+            row[CACHED] -= excess

@@ -1,0 +1,154 @@
+"""One replica from instant to instant: what whoever routes requests to it, or waits for them, calls.
+
+Order at one instant: iterations end, requests come, iterations begin. So `advance` to an instant ends what ends by it
+and begins what begins before it; whoever has sent all that comes at that instant advances further. Nothing here reads
+what is later than its own time, and nothing allocates memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.admit import compute_prompts
+from ampacity.simulator.engine import FOREVER_PS, KV_BLOCKS, LAG, MIXED, TOKEN_BUDGET, block_count
+from ampacity.simulator.jump import foresee, jump, move_clock, ticks_of
+from ampacity.simulator.land import land, release
+from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.preempt import make_room
+from ampacity.simulator.rows import (
+    ARRIVAL_PS,
+    CACHEABLE,
+    DECODES,
+    ENDED,
+    EQUALS,
+    FLIGHT_B,
+    FLIGHT_P,
+    FLYING,
+    IDLE,
+    INPUT,
+    LANDING,
+    NOW_PS,
+    NOW_TICKS,
+    OUTPUT,
+    OUTSTANDING,
+    OUTSTANDING_TOKENS,
+    PHASE,
+    READY,
+    REQUEST_FIELDS,
+    ROUND,
+    START_PS,
+    STEADY,
+    STEPPED,
+    TICKS_LAST,
+    WAITING,
+    B,
+    K,
+)
+from ampacity.simulator.step_table import TICK_BITS, iteration_ticks
+
+
+def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
+    """Send a request that comes now; False if its context can never fit and it is not taken.
+
+    The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
+    than the input) and SESSION are read; the rest must be zero.
+    """
+    at = place * REQUEST_FIELDS
+    if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1) > rules[KV_BLOCKS]:
+        return False
+    if row[WAITING] == 0:
+        row[STEADY] = 0
+        row[EQUALS] = 0
+    append(row, requests, WAITING, place)
+    row[OUTSTANDING] += 1
+    row[OUTSTANDING_TOKENS] += requests[at + INPUT] - requests[at + CACHEABLE]
+    return True
+
+
+def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, until_ps: int) -> None:
+    """Bring a replica to an instant: all that ends by `until_ps` has ended, all that begins before it has begun."""
+    while True:
+        if row[PHASE] == FLYING:
+            if row[EQUALS] > 0 and row[NOW_PS] < until_ps:
+                jump(row, sessions, until_ps)
+            if row[NOW_PS] > until_ps:
+                return
+            land(row, rules, requests, sessions)
+        elif row[PHASE] == READY:
+            if row[NOW_PS] >= until_ps:
+                return
+            follow(row, rules, table, requests, sessions)
+        else:
+            place = row[WAITING]
+            if place == 0:
+                return
+            start = max(row[NOW_PS], requests[place * REQUEST_FIELDS + ARRIVAL_PS])
+            if start >= until_ps:
+                return
+            row[NOW_PS] = start
+            fly(row, rules, table, requests, sessions, start)
+
+
+def next_visible_ps(row: Any, requests: Any) -> int:
+    """No token comes out before this instant, unless somebody sends a request; exact where iterations are equal. [ps]
+
+    Later than the instant to which the replica was advanced. FOREVER_PS if nothing runs or waits.
+    """
+    now: int = row[NOW_PS]
+    if row[PHASE] == FLYING:
+        return now + ((ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS)
+    if row[PHASE] == READY:
+        return now + 1 if row[OUTSTANDING] > 0 else FOREVER_PS
+    place = row[WAITING]
+    return max(now, requests[place * REQUEST_FIELDS + ARRIVAL_PS]) + 1 if place > 0 else FOREVER_PS
+
+
+def collect(row: Any, requests: Any) -> int:
+    """Take the place of a request that has ended, in the order in which they did; 0 if there is none."""
+    return take_first(row, requests, ENDED)
+
+
+def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> None:
+    """Begin what follows the iteration that has just ended, or rest.
+
+    Scheduling that runs ahead composed it when that iteration began: it knows who had come by then, counts that
+    iteration's tokens as there, and learns only afterwards which sequences ended in it.
+    """
+    known_ps = row[START_PS] if rules[LAG] else row[NOW_PS]
+    found = fly(row, rules, table, requests, sessions, known_ps)
+    if rules[LAG]:
+        release(row)
+    if not found:
+        row[PHASE] = IDLE
+        row[NOW_TICKS] = 0
+
+
+def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps: int) -> bool:
+    """Compose an iteration from what is known and begin it; False if there is nothing to do."""
+    row[FLIGHT_P] = 0
+    row[EQUALS] = 0
+    b = row[B]
+    if rules[MIXED]:
+        gone = make_room(row, rules, requests, sessions, known_ps)
+        b = row[B]
+        a2 = compute_prompts(row, rules, requests, sessions, rules[TOKEN_BUDGET] - b, known_ps, gone == 0)
+    else:
+        a2 = compute_prompts(row, rules, requests, sessions, rules[TOKEN_BUDGET], known_ps, True)
+        b = 0
+        if row[FLIGHT_P] == 0:
+            if make_room(row, rules, requests, sessions, known_ps) > 0:
+                row[STEADY] = 0
+            b = row[B]
+    if b + row[FLIGHT_P] == 0:
+        return False
+    row[PHASE] = FLYING
+    row[START_PS] = row[NOW_PS]
+    row[FLIGHT_B] = b
+    row[DECODES] = b > 0
+    row[ROUND] += row[DECODES]
+    row[STEPPED] += 1
+    row[TICKS_LAST] = iteration_ticks(table, b, row[K] if b > 0 else 0, row[FLIGHT_P], a2)
+    move_clock(row, row[TICKS_LAST])
+    if row[STEADY] and row[FLIGHT_P] == 0:
+        foresee(row, table)
+    return True

@@ -1,0 +1,108 @@
+"""The layout of what the kernels write: one row of whole numbers a replica, one a request, one a session.
+
+A row is int64 throughout and lies in one piece, because reading memory is what a simulated request costs. A request or
+a session is named by its place, the number of its row; place 0 is nobody. Fresh rows are zeros, but for a replica's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.simulator.engine import KV_BLOCKS, MAX_SEQS, Engine
+
+Ints = NDArray[np.int64]
+
+BINS = 16
+BIN_MASK = BINS - 1
+"""Contexts modulo a block (KV_BLOCK_TOKENS), a power of two."""
+
+# what a replica does: it has nothing to run, an iteration has just ended, an iteration is in flight
+IDLE, READY, FLYING = range(3)
+
+# of a replica
+(
+    PHASE,
+    NOW_PS,  # when the last iteration ended, or the one in flight ends
+    NOW_TICKS,  # and the part of a picosecond beyond it [1 / 4,096 ps]
+    START_PS,  # when that iteration began
+    TICKS_LAST,  # how long it takes
+    FLIGHT_B,  # its decoding sequences
+    FLIGHT_P,  # its prompt tokens
+    EQUALS,  # so many iterations after it are like it but for a longer context
+    SLOPE,  # by which each of them takes longer than the one before [1 / 4,096 ps]
+    DECODES,  # whether its decoding sequences get a token
+    ROUND,  # decoding iterations so far
+    B,  # decoding sequences
+    K,  # their context in the next decoding iteration
+    SEQS,  # sequences that hold a place among max_seqs
+    FREE,  # blocks of no sequence
+    HELD_BLOCKS,  # of sequences that ended, given back only after the next iteration is composed
+    HELD_SEQS,
+    STEADY,  # whether nobody can be admitted before somebody ends or comes
+    PARTIAL,  # the request whose prompt is partly computed
+    LANDING,  # first of a list: requests whose prompt the iteration in flight completes
+    LANDING_LAST,
+    WAITING,  # first of a list: requests that wait for admission
+    WAITING_LAST,
+    ENDED,  # first of a list: requests that have ended and that nobody has collected
+    ENDED_LAST,
+    ADMISSIONS,
+    OUTSTANDING,  # requests that came and have not ended
+    OUTSTANDING_TOKENS,  # prompt tokens that are still to be computed for them, if what may be cached is found
+    CORRECTION,  # by which these change when the iteration in flight ends, beside what it computes
+    CACHED,  # of the free blocks, those with a prefix in them
+    HELD_CACHED,
+    OLDEST,  # session whose prefix is evicted next
+    NEWEST,
+    STEPPED,  # iterations that were composed one by one
+    JUMPED,  # iterations that were not
+    PREEMPTIONS,
+    PROMPT_TOKENS,  # computed, of all iterations begun
+    HIT_TOKENS,  # not computed, because a prefix was found
+    BINS_AT,
+) = range(39)
+HEAP_AT = BINS_AT + BINS
+"""Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below."""
+
+# of a request
+(
+    ARRIVAL_PS,
+    INPUT,
+    CACHEABLE,  # tokens of its prompt that an earlier request of its session had
+    OUTPUT,
+    SESSION,
+    FIRST_PS,  # of its first token; 0 before
+    FINISH_PS,  # of its last token; 0 before
+    DONE,  # tokens it had when its prompt was last begun: 0, or more after a preemption
+    COMPUTED,  # tokens of its prompt in memory, hits counted
+    HITS,  # tokens that it did not have to compute, over all its admissions
+    LAST_ROUND,
+    ADMISSION,
+    PREEMPTED,  # how often
+    NEXT,  # the request behind it in the list where it is
+    TAG,  # for whoever sent it
+    SPARE,
+    REQUEST_FIELDS,
+) = range(17)
+
+# of a session
+SEGMENT, SINCE_PS, OLDER, NEWER, SESSION_FIELDS = range(5)
+
+
+def fresh_replicas(engine: Engine, count: int) -> Ints:
+    """Rows of replicas on which nothing has run; shape (count, fields)."""
+    rules = engine.rules()
+    rows = np.zeros((count, HEAP_AT + int(rules[MAX_SEQS])), np.int64)
+    rows[:, FREE] = rules[KV_BLOCKS]
+    return rows
+
+
+def fresh_requests(count: int) -> Ints:
+    """Rows of `count` requests, places 1 to count, and of nobody; one flat array."""
+    return np.zeros((count + 1) * REQUEST_FIELDS, np.int64)
+
+
+def fresh_sessions(count: int) -> Ints:
+    """Rows of `count` sessions as one replica knows them, places 1 to count, and of nobody; one flat array."""
+    return np.zeros((count + 1) * SESSION_FIELDS, np.int64)

@@ -1,0 +1,232 @@
+"""The engine's rules once more, iteration by iteration, with objects and lists: slow, and nothing shared with it.
+
+Of the code under test it uses the time of an iteration and nothing else. Blocks are counted sequence by sequence, the
+prefix cache is a list of single blocks, scheduling that runs ahead keeps two compositions at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+BLOCK = 16
+
+
+@dataclass
+class Rules:
+    """As `Engine`, in plain numbers."""
+
+    kv_blocks: int
+    token_budget: int
+    max_seqs: int
+    watermark_blocks: int
+    lag: int
+    mixed: bool
+    prefix_cache: bool
+    idle_ps: int
+
+
+@dataclass(eq=False)
+class Request:
+    """A request, what it met, and the one that follows its answer after a gap."""
+
+    arrival_ps: int
+    inputs: int
+    cacheable: int
+    outputs: int
+    session: int = 0
+    gap_ps: int = 0
+    follower: Request | None = None
+    first_ps: int = 0
+    finish_ps: int = 0
+    # of the sequence
+    prompt: int = 0  # tokens to compute before it decodes
+    computed: int = 0  # tokens in memory once all that is composed has run
+    promised: int = 0  # output tokens once all that is composed has run
+    out: int = 0  # output tokens
+    preempted: int = 0
+
+
+def blocks(tokens: int) -> int:
+    return -(-tokens // BLOCK)
+
+
+@dataclass
+class Iteration:
+    """Sequences that decode, with their contexts; chunks of prompts; who gets a token from it."""
+
+    decode: list[tuple[Request, int]] = field(default_factory=list)
+    chunks: list[tuple[int, int]] = field(default_factory=list)  # (before, chunk)
+    tokens: list[Request] = field(default_factory=list)
+
+    def empty(self) -> bool:
+        return not self.decode and not self.chunks
+
+    def shape(self) -> tuple[int, int, int, int]:
+        a2 = sum(chunk * (2 * before + chunk) for before, chunk in self.chunks)
+        return len(self.decode), sum(c for _, c in self.decode), sum(c for _, c in self.chunks), a2
+
+
+class Replica:
+    """One replica; `ticks` gives the time of an iteration from b, k, p, a2 in 1 / `unit` ps."""
+
+    def __init__(self, rules: Rules, ticks: Callable[[int, int, int, int], int], unit: int) -> None:
+        self.rules, self.ticks, self.unit = rules, ticks, unit
+        self.running: list[Request] = []  # in the order of admission
+        self.waiting: list[Request] = []
+        self.cache: list[tuple[int, int]] = []  # (session, number of the block), next to be evicted first
+        self.left_at: dict[int, int] = {}
+        self.iterations: list[tuple[int, int, int, int]] = []
+
+    def free(self) -> int:
+        return self.rules.kv_blocks - sum(blocks(r.computed) for r in self.running)
+
+    def evict(self) -> None:
+        while len(self.cache) > self.free():
+            self.cache.pop(0)
+
+    def leave(self, r: Request, tokens: int, now_ps: int) -> None:
+        if self.rules.prefix_cache and r.session:
+            self.cache = [c for c in self.cache if c[0] != r.session]
+            self.cache += [(r.session, i) for i in reversed(range(tokens // BLOCK))]
+            self.left_at[r.session] = now_ps
+
+    def preempt(self, r: Request, now_ps: int) -> None:
+        self.running.remove(r)
+        if self.rules.prefix_cache and r.session:
+            r.cacheable = r.computed
+        tokens, r.computed = r.computed, 0
+        self.leave(r, tokens, now_ps)
+        r.prompt = r.inputs + r.promised
+        r.preempted += 1
+        self.waiting.insert(0, r)
+
+    def room_for(self, r: Request, chunk: int, now_ps: int) -> tuple[bool, bool]:
+        """Whether the running r gets blocks for so many tokens, and whether anybody was preempted for it."""
+        any_preempted = False
+        while blocks(r.computed + chunk) - blocks(r.computed) > self.free():
+            last = [x for x in self.running if x.promised < x.outputs][-1]
+            self.preempt(last, now_ps)
+            any_preempted = True
+            if last is r:
+                return False, True
+        return True, any_preempted
+
+    def compose(self, now_ps: int) -> Iteration:
+        """The next iteration from what is known at this instant."""
+        it = Iteration()
+        preempted = False
+        room = self.rules.token_budget
+        going = [r for r in self.running if r.promised < r.outputs]
+        decoding = [r for r in going if r.computed >= r.prompt]
+        partial = [r for r in going if r.computed < r.prompt]
+        if self.rules.mixed:
+            preempted = self.decode(it, decoding, now_ps)
+            room -= len(it.decode)
+        for r in partial:
+            if r in self.running:
+                chunk = min(room, r.prompt - r.computed)
+                fits, gone = self.room_for(r, chunk, now_ps)
+                preempted = preempted or gone
+                if fits:
+                    self.chunk(it, r, chunk)
+                    room -= chunk
+        if not preempted:
+            self.admit(it, room, now_ps)
+        if not self.rules.mixed and not it.chunks:
+            self.decode(it, decoding, now_ps)
+        return it
+
+    def decode(self, it: Iteration, decoding: list[Request], now_ps: int) -> bool:
+        preempted = False
+        for r in decoding:
+            if r not in self.running:
+                continue
+            fits, gone = self.room_for(r, 1, now_ps)
+            preempted = preempted or gone
+            if fits:
+                r.computed += 1
+                r.promised += 1
+                self.evict()
+                it.decode.append((r, r.computed))
+                it.tokens.append(r)
+        return preempted
+
+    def chunk(self, it: Iteration, r: Request, chunk: int) -> None:
+        it.chunks.append((r.computed, chunk))
+        r.computed += chunk
+        self.evict()
+        if r.computed == r.prompt:
+            r.promised += 1
+            it.tokens.append(r)
+
+    def admit(self, it: Iteration, room: int, now_ps: int) -> None:
+        while room > 0 and self.waiting and len(self.running) < self.rules.max_seqs:
+            r = self.waiting[0]
+            spare = self.rules.watermark_blocks if self.running else 0
+            if blocks(r.prompt) > self.free() - spare:
+                return
+            self.waiting.pop(0)
+            self.running.append(r)
+            r.computed = self.found(r, now_ps)
+            chunk = min(room, r.prompt - r.computed)
+            self.chunk(it, r, chunk)
+            room -= chunk
+
+    def found(self, r: Request, now_ps: int) -> int:
+        most = min(r.cacheable, r.prompt - 1)
+        if not self.rules.prefix_cache:
+            return most
+        mine = {i for s, i in self.cache if s == r.session}
+        if not r.session or not mine:
+            return 0
+        self.cache = [c for c in self.cache if c[0] != r.session]
+        if now_ps - self.left_at[r.session] > self.rules.idle_ps:
+            return 0
+        n = 0
+        while n in mine and (n + 1) * BLOCK <= most:
+            n += 1
+        return n * BLOCK
+
+    def run(self, requests: list[Request]) -> None:
+        """Run all requests and those that follow them; the results are written into them."""
+        coming = [(r.arrival_ps, i, r) for i, r in enumerate(requests)]
+        heapq.heapify(coming)
+        number = len(coming)
+        now = 0  # in units
+        queued: Iteration | None = None
+
+        def arrive() -> None:
+            while coming and coming[0][0] <= now // self.unit:
+                r = heapq.heappop(coming)[2]
+                r.prompt = r.inputs
+                self.waiting.append(r)
+
+        while True:
+            arrive()
+            it = queued if queued is not None else self.compose(now // self.unit)
+            if queued is None and it.empty():
+                if not coming:
+                    return
+                now = coming[0][0] * self.unit
+                continue
+            shape = it.shape()
+            self.iterations.append(shape)
+            began = now
+            queued = self.compose(began // self.unit) if self.rules.lag else None
+            now += self.ticks(*shape)
+            for r in it.tokens:
+                r.out += 1
+                r.first_ps = r.first_ps or now // self.unit
+                if r.out == r.outputs:
+                    r.finish_ps = now // self.unit
+                    self.running.remove(r)
+                    self.leave(r, r.computed, r.finish_ps)
+                    if r.follower is not None:
+                        r.follower.arrival_ps = r.finish_ps + r.gap_ps
+                        heapq.heappush(coming, (r.follower.arrival_ps, number, r.follower))
+                        number += 1
+            if queued is not None and queued.empty():
+                queued = None
+                now = now // self.unit * self.unit
