@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.simulator.engine import LAG, PREFIX_CACHE, block_count
-from ampacity.simulator.lists import append, first_end, heap_push, heap_take, take_first
+from ampacity.simulator.lists import append, file_in, first_end, heap_push, heap_take, take_first
 from ampacity.simulator.prefix_cache import leave
 from ampacity.simulator.rows import (
     BIN_MASK,
@@ -14,6 +14,7 @@ from ampacity.simulator.rows import (
     DECODES,
     DONE,
     ENDED,
+    ENDING,
     FINISH_PS,
     FIRST_PS,
     FLIGHT_P,
@@ -40,7 +41,7 @@ from ampacity.simulator.rows import (
 
 
 def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
-    """End the iteration in flight, at its own instant."""
+    """End the iteration in flight, at its own instant. Those who end with it do so in the order of admission."""
     row[PHASE] = READY
     row[OUTSTANDING_TOKENS] += row[CORRECTION] - row[FLIGHT_P]
     row[CORRECTION] = 0
@@ -51,8 +52,10 @@ def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
             context = requests[at + INPUT] + requests[at + OUTPUT] - 1
             row[K] -= context
             row[BINS_AT + (context - row[ROUND] & BIN_MASK)] -= 1
-            end(row, rules, requests, sessions, place)
+            file_in(row, requests, ENDING, place)
         row[K] += row[B]
+    while row[ENDING] > 0:
+        end(row, rules, requests, sessions, take_first(row, requests, ENDING))
     while row[LANDING] > 0:
         place = take_first(row, requests, LANDING)
         first_token(row, rules, requests, sessions, place)

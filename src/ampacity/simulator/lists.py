@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.rows import B, HEAP_AT, NEXT, REQUEST_FIELDS
+from ampacity.simulator.rows import ADMISSION, HEAP_AT, NEXT, REQUEST_FIELDS, B
 
 PLACE_BITS = 32
 PLACE_MASK = (1 << PLACE_BITS) - 1
@@ -30,6 +30,25 @@ def prepend(row: Any, requests: Any, first: int, place: int) -> None:
     if row[first] == 0:
         row[first + 1] = place
     row[first] = place
+
+
+def file_in(row: Any, requests: Any, first: int, place: int) -> None:
+    """Put a request into a list that is in the order of admission."""
+    admission = requests[place * REQUEST_FIELDS + ADMISSION]
+    before = 0
+    after = row[first]
+    last = row[first + 1]
+    if last > 0 and requests[last * REQUEST_FIELDS + ADMISSION] < admission:
+        append(row, requests, first, place)
+        return
+    while after > 0 and requests[after * REQUEST_FIELDS + ADMISSION] < admission:
+        before = after
+        after = requests[after * REQUEST_FIELDS + NEXT]
+    if before == 0:
+        prepend(row, requests, first, place)
+        return
+    requests[place * REQUEST_FIELDS + NEXT] = after
+    requests[before * REQUEST_FIELDS + NEXT] = place
 
 
 def take_first(row: Any, requests: Any, first: int) -> int:

@@ -26,23 +26,23 @@ from ampacity.simulator.rows import (
 
 
 def leave(row: Any, sessions: Any, session: int, tokens: int, now_ps: int) -> int:
-    """Leave the whole blocks of so many tokens as the session's segment, the newest; returns how many they are."""
+    """Leave the whole blocks of so many tokens as the session's segment, in the order of time; returns how many they are."""
     if session == 0:
         return 0
     forget(row, sessions, session)
     blocks = tokens // KV_BLOCK_TOKENS
     if blocks == 0:
         return 0
+    older = row[NEWEST]
+    newer = 0
+    while older > 0 and sessions[older * SESSION_FIELDS + SINCE_PS] > now_ps:  # scheduling runs ahead of who ends
+        newer = older
+        older = sessions[older * SESSION_FIELDS + OLDER]
     s = session * SESSION_FIELDS
     sessions[s + SEGMENT] = blocks
     sessions[s + SINCE_PS] = now_ps
-    sessions[s + OLDER] = row[NEWEST]
-    sessions[s + NEWER] = 0
-    if row[NEWEST] > 0:
-        sessions[row[NEWEST] * SESSION_FIELDS + NEWER] = session
-    else:
-        row[OLDEST] = session
-    row[NEWEST] = session
+    link(row, sessions, older, session)
+    link(row, sessions, session, newer)
     row[CACHED] += blocks
     return blocks
 
@@ -68,7 +68,13 @@ def forget(row: Any, sessions: Any, session: int) -> None:
     s = session * SESSION_FIELDS
     if sessions[s + SEGMENT] == 0:
         return
-    older, newer = sessions[s + OLDER], sessions[s + NEWER]
+    link(row, sessions, sessions[s + OLDER], sessions[s + NEWER])
+    row[CACHED] -= sessions[s + SEGMENT]
+    sessions[s + SEGMENT] = 0
+
+
+def link(row: Any, sessions: Any, older: int, newer: int) -> None:
+    """Let one session stand right before another in the order; 0 is its end."""
     if older > 0:
         sessions[older * SESSION_FIELDS + NEWER] = newer
     else:
@@ -77,8 +83,6 @@ def forget(row: Any, sessions: Any, session: int) -> None:
         sessions[newer * SESSION_FIELDS + OLDER] = older
     else:
         row[NEWEST] = older
-    row[CACHED] -= sessions[s + SEGMENT]
-    sessions[s + SEGMENT] = 0
 
 
 def evict(row: Any, sessions: Any) -> None:

@@ -43,6 +43,8 @@ IDLE, READY, FLYING = range(3)
     PARTIAL,  # the request whose prompt is partly computed
     LANDING,  # first of a list: requests whose prompt the iteration in flight completes
     LANDING_LAST,
+    ENDING,  # first of a list: sequences that have their last token with the iteration that ends
+    ENDING_LAST,
     WAITING,  # first of a list: requests that wait for admission
     WAITING_LAST,
     ENDED,  # first of a list: requests that have ended and that nobody has collected
@@ -61,7 +63,7 @@ IDLE, READY, FLYING = range(3)
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     BINS_AT,
-) = range(39)
+) = range(41)
 HEAP_AT = BINS_AT + BINS
 """Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below."""
 
