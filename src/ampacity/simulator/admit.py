@@ -33,9 +33,7 @@ from ampacity.simulator.rows import (
 )
 
 
-def compute_prompts(
-    row: Any, rules: Any, requests: Any, sessions: Any, room: int, known_ps: int, admits: bool
-) -> int:
+def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: int, known_ps: int, admits: bool) -> int:
     """Fill `room` tokens of an iteration with prompts, of requests that had come by `known_ps`; returns their a2.
 
     Says in the row whether the next iteration could let somebody in that this one does not.

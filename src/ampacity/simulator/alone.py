@@ -82,7 +82,10 @@ def serve_alone(
     prefix cache they are taken as found. Raises ValueError that lists everything that is impossible.
     """
     columns = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(x, np.int64)) for x in (arrival_ps, input_tokens, cached_tokens, output_tokens, session))
+        *(
+            np.atleast_1d(np.asarray(x, np.int64))
+            for x in (arrival_ps, input_tokens, cached_tokens, output_tokens, session)
+        )
     )
     _check(engine, *columns)
     requests, sessions = fresh_requests(len(columns[0])), fresh_sessions(int(columns[4].max(initial=0)))
@@ -92,7 +95,11 @@ def serve_alone(
     row = fresh_replicas(engine, 1)[0]
     kernel().serve_all(row, engine.rules(), step.flat(), requests, sessions, FOREVER_PS)
     return Served(
-        rows[1:, FIRST_PS].copy(), rows[1:, FINISH_PS].copy(), int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS])
+        rows[1:, FIRST_PS].copy(),
+        rows[1:, FINISH_PS].copy(),
+        int(row[STEPPED]),
+        int(row[JUMPED]),
+        int(row[PREEMPTIONS]),
     )
 
 

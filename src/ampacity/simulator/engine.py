@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 
 PS_PER_S = 1_000_000_000_000
-FOREVER_PS = 1 << 60
+FOREVER_PS = 1 << 62
+"""Beyond every instant: 53 days."""
 
 # of the rules
 (

@@ -26,7 +26,6 @@ from ampacity.simulator.rows import (
     FLYING,
     IDLE,
     INPUT,
-    LANDING,
     NOW_PS,
     NOW_TICKS,
     OUTPUT,
@@ -96,11 +95,15 @@ def next_visible_ps(row: Any, requests: Any) -> int:
     """
     now: int = row[NOW_PS]
     if row[PHASE] == FLYING:
-        return now + ((ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS)
+        now += (ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS
+        return now
     if row[PHASE] == READY:
         return now + 1 if row[OUTSTANDING] > 0 else FOREVER_PS
     place = row[WAITING]
-    return max(now, requests[place * REQUEST_FIELDS + ARRIVAL_PS]) + 1 if place > 0 else FOREVER_PS
+    if place == 0:
+        return FOREVER_PS
+    now = max(now, requests[place * REQUEST_FIELDS + ARRIVAL_PS])
+    return now + 1
 
 
 def collect(row: Any, requests: Any) -> int:
