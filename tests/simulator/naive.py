@@ -36,6 +36,8 @@ class Request:
     cacheable: int
     outputs: int
     session: int = 0
+    group: int = 0  # counted from 1
+    shared: int = 0  # whole blocks that the group shares
     gap_ps: int = 0
     follower: Request | None = None
     first_ps: int = 0
@@ -80,17 +82,31 @@ class Replica:
         self.iterations: list[tuple[int, int, int, int]] = []
 
     def free(self) -> int:
-        return self.rules.kv_blocks - sum(blocks(r.computed) for r in self.running)
+        """Blocks that no sequence has; what a group shares is there once."""
+        own = sum(max(blocks(r.computed) - r.shared, 0) for r in self.running)
+        common: dict[int, int] = {}
+        for r in self.running:
+            if r.group:
+                common[r.group] = max(common.get(r.group, 0), min(blocks(r.computed), r.shared))
+        return self.rules.kv_blocks - own - sum(common.values())
 
     def evict(self) -> None:
         while len(self.cache) > self.free():
             self.cache.pop(0)
 
     def leave(self, r: Request, tokens: int, now_ps: int) -> None:
-        if self.rules.prefix_cache and r.session:
-            self.cache = [c for c in self.cache if c[0] != r.session]
-            self.cache += [(r.session, i) for i in reversed(range(tokens // BLOCK))]
-            self.left_at[r.session] = now_ps
+        """Keep what r, who runs no longer, had: its own blocks, then the group's if nobody has them any more."""
+        if not self.rules.prefix_cache:
+            return
+        if r.session:
+            self.keep(r.session, range(r.shared, tokens // BLOCK), now_ps)
+        if r.group and not any(x.group == r.group for x in self.running):
+            self.keep(-r.group, range(min(r.shared, tokens // BLOCK)), now_ps)
+
+    def keep(self, owner: int, numbers: range, now_ps: int) -> None:
+        self.cache = [c for c in self.cache if c[0] != owner]
+        self.cache += [(owner, i) for i in reversed(numbers)]
+        self.left_at[owner] = now_ps
 
     def preempt(self, r: Request, now_ps: int) -> None:
         self.running.remove(r)
@@ -165,29 +181,36 @@ class Replica:
         while room > 0 and self.waiting and len(self.running) < self.rules.max_seqs:
             r = self.waiting[0]
             spare = self.rules.watermark_blocks if self.running else 0
-            if blocks(r.prompt) > self.free() - spare:
+            there = r.shared if any(x.group == r.group for x in self.running if r.group) else 0
+            if blocks(r.prompt) - there > self.free() - spare:
                 return
             self.waiting.pop(0)
-            self.running.append(r)
             r.computed = self.found(r, now_ps)
+            self.running.append(r)
             chunk = min(room, r.prompt - r.computed)
             self.chunk(it, r, chunk)
             room -= chunk
 
     def found(self, r: Request, now_ps: int) -> int:
+        """Tokens of r's prompt that are in memory; what is left of its segment is forgotten."""
         most = min(r.cacheable, r.prompt - 1)
         if not self.rules.prefix_cache:
             return most
-        mine = {i for s, i in self.cache if s == r.session}
-        if not r.session or not mine:
-            return 0
-        self.cache = [c for c in self.cache if c[0] != r.session]
-        if now_ps - self.left_at[r.session] > self.rules.idle_ps:
-            return 0
-        n = 0
-        while n in mine and (n + 1) * BLOCK <= most:
-            n += 1
-        return n * BLOCK
+        shared = r.shared
+        if r.group and not any(x.group == r.group for x in self.running):
+            shared = self.take(-r.group, 0, r.shared, now_ps)
+        own = self.take(r.session, r.shared, most // BLOCK, now_ps)
+        return (own if own > r.shared and shared == r.shared else shared) * BLOCK
+
+    def take(self, owner: int, first: int, end: int, now_ps: int) -> int:
+        """The number of the first block from `first` on that is not there, at most `end`; all of them are taken out."""
+        mine = {i for s, i in self.cache if s == owner}
+        self.cache = [c for c in self.cache if c[0] != owner]
+        n = first
+        if owner and mine and now_ps - self.left_at[owner] <= self.rules.idle_ps:
+            while n in mine and n < end:
+                n += 1
+        return n
 
     def run(self, requests: list[Request]) -> None:
         """Run all requests and those that follow them; the results are written into them."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from naive import Replica, Request, Rules
+from naive import BLOCK, Replica, Request, Rules
 
 from ampacity.simulator import replica
 from ampacity.simulator.alone import kernel
@@ -23,9 +23,11 @@ from ampacity.simulator.rows import (
     FINISH_PS,
     FIRST_PS,
     FREE,
+    GROUP,
     HELD_BLOCKS,
     HELD_CACHED,
     INPUT,
+    LENGTH,
     JUMPED,
     OUTPUT,
     OUTSTANDING,
@@ -35,6 +37,7 @@ from ampacity.simulator.rows import (
     REQUEST_FIELDS,
     SEQS,
     SESSION,
+    SESSION_FIELDS,
     STEPPED,
     B,
     K,
@@ -57,6 +60,8 @@ class Workload:
     engine: Engine
     table: StepTable
     chains: list[list[tuple[int, int, int, int]]]
+    shared: tuple[int, ...] = ()  # tokens that the sessions of each group share
+    group_of: tuple[int, ...] = ()  # of each chain, counted from 1; 0: none
 
 
 @dataclass
@@ -87,7 +92,17 @@ def drawn(seed: int, **fixed: Any) -> Workload:
         idle_s=None if rng.random() < 0.5 else float(rng.choice([0.0, 0.05, 0.5])),
     )
     e = replace(e, **fixed)
-    return Workload(e, _table(rng, grid), _chains(rng, grid, blocks))
+    shared = tuple(int(n) for n in rng.integers(1, 90, int(rng.integers(0, 3)))) if e.prefix_cache else ()
+    groups = [0, *range(1, len(shared) + 1)]
+    table, chains, group_of = _table(rng, grid), [], []
+    for chain in _chains(rng, grid, blocks):
+        group = int(rng.choice(groups))
+        same = shared[group - 1] if group else 0
+        longer = [(at, i + same, c + same if c else 0, o) for at, i, c, o in chain]
+        if max(i + o for _, i, _, o in longer) <= 16 * e.kv_blocks:
+            chains.append(longer)
+            group_of.append(group)
+    return Workload(e, table, chains, shared, tuple(group_of))
 
 
 def _table(rng: np.random.Generator, grid: int) -> StepTable:
@@ -144,7 +159,9 @@ def by_naive(w: Workload) -> list[tuple[int, int]]:
     every: list[Request] = []
     heads = []
     for number, chain in enumerate(w.chains, 1):
-        steps = [Request(at, i, c, o, number) for at, i, c, o in chain]
+        group = w.group_of[number - 1]
+        shared = w.shared[group - 1] // BLOCK if group else 0
+        steps = [Request(at, i, c, o, number, group, shared) for at, i, c, o in chain]
         for one, then in pairwise(steps):
             one.follower, one.gap_ps = then, then.arrival_ps
         heads.append(steps[0])
@@ -158,7 +175,9 @@ def by_engine(w: Workload, run: Any = None, plain: bool = False, pokes: int = 0)
     run = PLAIN if plain else kernel()
     make = (lambda a: a.tolist()) if plain else (lambda a: a)
     total = sum(len(c) for c in w.chains)
-    requests, sessions = make(fresh_requests(total)), make(fresh_sessions(len(w.chains)))
+    requests, sessions = make(fresh_requests(total)), make(fresh_sessions(len(w.chains) + len(w.shared)))
+    for group, tokens in enumerate(w.shared, len(w.chains) + 1):
+        sessions[group * SESSION_FIELDS + LENGTH] = tokens // BLOCK
     row, rules, table = make(fresh_replicas(w.engine, 1)[0]), make(w.engine.rules()), make(w.table.flat())
     coming, follows, gaps = [], {}, {}
     place = 0
@@ -168,6 +187,7 @@ def by_engine(w: Workload, run: Any = None, plain: bool = False, pokes: int = 0)
             r = place * REQUEST_FIELDS
             requests[r + INPUT], requests[r + CACHEABLE], requests[r + OUTPUT] = i, c, o
             requests[r + SESSION] = number
+            requests[r + GROUP] = len(w.chains) + w.group_of[number - 1] if w.group_of[number - 1] else 0
             if step == 0:
                 heapq.heappush(coming, (at, place, place))
             else:

@@ -7,7 +7,7 @@ from typing import Any
 from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
 from ampacity.simulator.lists import append, take_first
 from ampacity.simulator.preempt import preempt_partial
-from ampacity.simulator.prefix_cache import evict, take
+from ampacity.simulator.prefix_cache import evict
 from ampacity.simulator.rows import (
     ADMISSION,
     ADMISSIONS,
@@ -18,6 +18,7 @@ from ampacity.simulator.rows import (
     DONE,
     FLIGHT_P,
     FREE,
+    GROUP,
     HELD_SEQS,
     HIT_TOKENS,
     HITS,
@@ -27,10 +28,10 @@ from ampacity.simulator.rows import (
     PROMPT_TOKENS,
     REQUEST_FIELDS,
     SEQS,
-    SESSION,
     STEADY,
     WAITING,
 )
+from ampacity.simulator.shared_prefix import blocks_there, tokens_found
 
 
 def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: int, known_ps: int, admits: bool) -> int:
@@ -56,7 +57,7 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
             return a2
         if requests[place * REQUEST_FIELDS + ARRIVAL_PS] > known_ps:
             return a2
-        if not fits(row, rules, requests, place):
+        if not fits(row, rules, requests, sessions, place, known_ps):
             row[STEADY] = row[HELD_SEQS] == 0
             return a2
         begin(row, rules, requests, sessions, known_ps)
@@ -66,11 +67,13 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
     return a2
 
 
-def fits(row: Any, rules: Any, requests: Any, place: int) -> bool:
+def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> bool:
     """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs."""
     at = place * REQUEST_FIELDS
     spare = rules[WATERMARK] if row[SEQS] > 0 else 0
     needed = block_count(requests[at + INPUT] + requests[at + DONE])
+    if rules[PREFIX_CACHE]:
+        needed -= blocks_there(sessions, requests[at + GROUP], known_ps)
     return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
 
 
@@ -80,8 +83,9 @@ def begin(row: Any, rules: Any, requests: Any, sessions: Any, known_ps: int) -> 
     at = place * REQUEST_FIELDS
     found = min(requests[at + CACHEABLE], requests[at + INPUT] + requests[at + DONE] - 1)
     if rules[PREFIX_CACHE]:
-        found = take(row, rules, sessions, requests[at + SESSION], found, known_ps)
-    row[FREE] -= block_count(found)
+        found = tokens_found(row, rules, requests, sessions, place, found, known_ps)
+    else:
+        row[FREE] -= block_count(found)
     row[CORRECTION] += requests[at + CACHEABLE] - found
     row[HIT_TOKENS] += found
     row[SEQS] += 1

@@ -6,10 +6,10 @@ from typing import Any
 
 from ampacity.simulator.engine import LAG, PREFIX_CACHE, block_count
 from ampacity.simulator.lists import append, file_in, first_end, heap_push, heap_take, take_first
-from ampacity.simulator.prefix_cache import leave
 from ampacity.simulator.rows import (
     BIN_MASK,
     BINS_AT,
+    CACHED,
     CORRECTION,
     DECODES,
     DONE,
@@ -34,10 +34,10 @@ from ampacity.simulator.rows import (
     REQUEST_FIELDS,
     ROUND,
     SEQS,
-    SESSION,
     B,
     K,
 )
+from ampacity.simulator.shared_prefix import part
 
 
 def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
@@ -86,9 +86,12 @@ def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
     requests[at + FINISH_PS] = row[NOW_PS]
     row[OUTSTANDING] -= 1
     row[HELD_SEQS] += 1
-    row[HELD_BLOCKS] += block_count(tokens)
     if rules[PREFIX_CACHE]:
-        row[HELD_CACHED] += leave(row, sessions, requests[at + SESSION], tokens, row[NOW_PS])
+        cached = row[CACHED]
+        row[HELD_BLOCKS] += part(row, requests, sessions, place, tokens, row[NOW_PS])
+        row[HELD_CACHED] += row[CACHED] - cached
+    else:
+        row[HELD_BLOCKS] += block_count(tokens)
     append(row, requests, ENDED, place)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ampacity.simulator.blocks import begin_a_block
 from ampacity.simulator.engine import PREFIX_CACHE, block_count
 from ampacity.simulator.lists import PLACE_MASK, heap_take, prepend
-from ampacity.simulator.prefix_cache import evict, leave
+from ampacity.simulator.prefix_cache import evict
 from ampacity.simulator.rows import (
     ADMISSION,
     BIN_MASK,
@@ -32,6 +32,7 @@ from ampacity.simulator.rows import (
     B,
     K,
 )
+from ampacity.simulator.shared_prefix import part
 
 
 def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> int:
@@ -80,13 +81,15 @@ def preempt_decoding(row: Any, rules: Any, requests: Any, sessions: Any, now_ps:
 def give_back(row: Any, rules: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps: int) -> None:
     """Free the blocks of so many tokens of a request and let it wait before all others."""
     at = place * REQUEST_FIELDS
-    row[FREE] += block_count(tokens)
     row[SEQS] -= 1
     row[PREEMPTIONS] += 1
     requests[at + PREEMPTED] += 1
     requests[at + COMPUTED] = 0
-    if rules[PREFIX_CACHE] and requests[at + SESSION] > 0:
-        requests[at + CACHEABLE] = tokens
-        leave(row, sessions, requests[at + SESSION], tokens, now_ps)
+    if rules[PREFIX_CACHE]:
+        row[FREE] += part(row, requests, sessions, place, tokens, now_ps)
+        if requests[at + SESSION] > 0:
+            requests[at + CACHEABLE] = tokens
+    else:
+        row[FREE] += block_count(tokens)
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
     prepend(row, requests, WAITING, place)

@@ -1,15 +1,15 @@
-"""What remains in memory of a session's context when its request ends, and what the next one finds of it.
+"""What remains in memory of a context when its request ends, and what the next one of its session finds of it.
 
-Every session has one segment: whole blocks from the beginning of its context that no sequence uses. Segments stand in
-the order in which they were left; when other blocks run out, the oldest loses blocks from its end. A request that is
-scheduled takes what it shares with its session's segment; the rest of that segment is forgotten.
+Every session has one segment: whole blocks that no sequence uses, from the beginning of its context or, if it belongs to
+a group, from the end of what the group shares. Segments stand in the order in which they were left; when other blocks
+run out, the oldest loses blocks from its end. A request that is scheduled takes what it shares with its session's
+segment; the rest of that segment is forgotten.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.simulator.engine import IDLE_PS
 from ampacity.simulator.rows import (
     CACHED,
@@ -25,14 +25,13 @@ from ampacity.simulator.rows import (
 )
 
 
-def leave(row: Any, sessions: Any, session: int, tokens: int, now_ps: int) -> int:
-    """Leave the whole blocks of so many tokens as the session's segment, in the order of time; returns how many they are."""
+def leave(row: Any, sessions: Any, session: int, blocks: int, now_ps: int) -> None:
+    """Leave so many free blocks as the segment of a session or group, in the order of time."""
     if session == 0:
-        return 0
+        return
     forget(row, sessions, session)
-    blocks = tokens // KV_BLOCK_TOKENS
-    if blocks == 0:
-        return 0
+    if blocks <= 0:
+        return
     older = row[NEWEST]
     newer = 0
     while older > 0 and sessions[older * SESSION_FIELDS + SINCE_PS] > now_ps:  # scheduling runs ahead of who ends
@@ -44,27 +43,26 @@ def leave(row: Any, sessions: Any, session: int, tokens: int, now_ps: int) -> in
     link(row, sessions, older, session)
     link(row, sessions, session, newer)
     row[CACHED] += blocks
-    return blocks
 
 
 def take(row: Any, rules: Any, sessions: Any, session: int, most: int, now_ps: int) -> int:
-    """Tokens of a prompt, at most `most`, that its session's segment holds at this instant, in whole blocks.
+    """Blocks, at most `most`, that the segment holds at this instant; they are the caller's from now on.
 
-    They are the caller's from now on, and blocks of the free ones until it takes them. What is left only later than
-    `now_ps` is not found.
+    What is left only later than `now_ps` is not found.
     """
     s = session * SESSION_FIELDS
     if session == 0 or sessions[s + SEGMENT] == 0 or sessions[s + SINCE_PS] > now_ps:
         return 0
-    found = min(sessions[s + SEGMENT], most // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
+    found: int = min(sessions[s + SEGMENT], max(most, 0))
     if now_ps - sessions[s + SINCE_PS] > rules[IDLE_PS]:
         found = 0
     forget(row, sessions, session)
+    row[FREE] -= found
     return found
 
 
 def forget(row: Any, sessions: Any, session: int) -> None:
-    """Take a session's segment out of the order; its blocks are free and empty."""
+    """Take a segment out of the order; its blocks are free and empty."""
     s = session * SESSION_FIELDS
     if sessions[s + SEGMENT] == 0:
         return
@@ -74,7 +72,7 @@ def forget(row: Any, sessions: Any, session: int) -> None:
 
 
 def link(row: Any, sessions: Any, older: int, newer: int) -> None:
-    """Let one session stand right before another in the order; 0 is its end."""
+    """Let one segment stand right before another in the order; 0 is its end."""
     if older > 0:
         sessions[older * SESSION_FIELDS + NEWER] = newer
     else:

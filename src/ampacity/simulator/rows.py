@@ -71,9 +71,11 @@ HEAP_AT = BINS_AT + BINS
 (
     ARRIVAL_PS,
     INPUT,
-    CACHEABLE,  # tokens of its prompt that an earlier request of its session had
+    CACHEABLE,  # tokens of its prompt, from the beginning, that an earlier request of its session had
     OUTPUT,
     SESSION,
+    GROUP,  # of sessions that share the beginning of their prompts; 0: of none
+    SPARE,
     FIRST_PS,  # of its first token; 0 before
     FINISH_PS,  # of its last token; 0 before
     DONE,  # tokens it had when its prompt was last begun: 0, or more after a preemption
@@ -83,13 +85,19 @@ HEAP_AT = BINS_AT + BINS
     ADMISSION,
     PREEMPTED,  # how often
     NEXT,  # the request behind it in the list where it is
-    TAG,  # for whoever sent it
-    SPARE,
     REQUEST_FIELDS,
 ) = range(17)
 
-# of a session
-SEGMENT, SINCE_PS, OLDER, NEWER, SESSION_FIELDS = range(5)
+# of a session, and of a group of sessions
+(
+    SEGMENT,  # blocks that lie in the cache and that no sequence uses
+    SINCE_PS,  # since when
+    OLDER,
+    NEWER,
+    LENGTH,  # of a group: blocks that its prompts share
+    HOLDERS,  # of a group: sequences that use them
+    SESSION_FIELDS,
+) = (0, 1, 2, 3, 4, 5, 8)
 
 
 def fresh_replicas(engine: Engine, count: int) -> Ints:
@@ -106,5 +114,5 @@ def fresh_requests(count: int) -> Ints:
 
 
 def fresh_sessions(count: int) -> Ints:
-    """Rows of `count` sessions as one replica knows them, places 1 to count, and of nobody; one flat array."""
+    """Rows of `count` sessions and groups as one replica knows them, places 1 to count, and of nobody; a flat array."""
     return np.zeros((count + 1) * SESSION_FIELDS, np.int64)
