@@ -98,10 +98,13 @@ class Replica:
         """Keep what r, who runs no longer, had: its own blocks, then the group's if nobody has them any more."""
         if not self.rules.prefix_cache:
             return
-        if r.session:
-            self.keep(r.session, range(r.shared, tokens // BLOCK), now_ps)
+        self.leave_own(r, tokens, now_ps)
         if r.group and not any(x.group == r.group for x in self.running):
             self.keep(-r.group, range(min(r.shared, tokens // BLOCK)), now_ps)
+
+    def leave_own(self, r: Request, tokens: int, now_ps: int) -> None:
+        if r.session and self.rules.prefix_cache:
+            self.keep(r.session, range(r.shared, tokens // BLOCK), now_ps)
 
     def keep(self, owner: int, numbers: range, now_ps: int) -> None:
         self.cache = [c for c in self.cache if c[0] != owner]
@@ -239,17 +242,23 @@ class Replica:
             began = now
             queued = self.compose(began // self.unit) if self.rules.lag else None
             now += self.ticks(*shape)
+            ended = []
             for r in it.tokens:
                 r.out += 1
                 r.first_ps = r.first_ps or now // self.unit
                 if r.out == r.outputs:
                     r.finish_ps = now // self.unit
                     self.running.remove(r)
-                    self.leave(r, r.computed, r.finish_ps)
+                    self.leave_own(r, r.computed, r.finish_ps)
+                    ended.append(r)
                     if r.follower is not None:
                         r.follower.arrival_ps = r.finish_ps + r.gap_ps
                         heapq.heappush(coming, (r.follower.arrival_ps, number, r.follower))
                         number += 1
+            for group in dict.fromkeys(r.group for r in ended if r.group):
+                if not any(x.group == group for x in self.running):
+                    shared = next(r.shared for r in ended if r.group == group)
+                    self.keep(-group, range(shared), now // self.unit)
             if queued is not None and queued.empty():
                 queued = None
                 now = now // self.unit * self.unit

@@ -57,7 +57,7 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
             return a2
         if requests[place * REQUEST_FIELDS + ARRIVAL_PS] > known_ps:
             return a2
-        if not fits(row, rules, requests, sessions, place, known_ps):
+        if not fits(row, rules, requests, sessions, place):
             row[STEADY] = row[HELD_SEQS] == 0
             return a2
         begin(row, rules, requests, sessions, known_ps)
@@ -67,13 +67,13 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
     return a2
 
 
-def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> bool:
+def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool:
     """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs."""
     at = place * REQUEST_FIELDS
     spare = rules[WATERMARK] if row[SEQS] > 0 else 0
     needed = block_count(requests[at + INPUT] + requests[at + DONE])
     if rules[PREFIX_CACHE]:
-        needed -= blocks_there(sessions, requests[at + GROUP], known_ps)
+        needed -= blocks_there(sessions, requests[at + GROUP])
     return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
 
 

@@ -19,6 +19,7 @@ from ampacity.simulator.rows import (
     FIRST_PS,
     FLIGHT_P,
     FREE,
+    GROUP,
     HELD_BLOCKS,
     HELD_CACHED,
     HELD_SEQS,
@@ -37,7 +38,7 @@ from ampacity.simulator.rows import (
     B,
     K,
 )
-from ampacity.simulator.shared_prefix import part
+from ampacity.simulator.shared_prefix import leave_own, part_later, part_now
 
 
 def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
@@ -60,7 +61,7 @@ def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
         place = take_first(row, requests, LANDING)
         first_token(row, rules, requests, sessions, place)
     if not rules[LAG]:
-        release(row)
+        release(row, sessions)
 
 
 def first_token(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
@@ -88,17 +89,19 @@ def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
     row[HELD_SEQS] += 1
     if rules[PREFIX_CACHE]:
         cached = row[CACHED]
-        row[HELD_BLOCKS] += part(row, requests, sessions, place, tokens, row[NOW_PS])
+        row[HELD_BLOCKS] += leave_own(row, requests, sessions, place, tokens, row[NOW_PS])
         row[HELD_CACHED] += row[CACHED] - cached
+        part_later(row, sessions, requests[at + GROUP], row[NOW_PS])
     else:
         row[HELD_BLOCKS] += block_count(tokens)
     append(row, requests, ENDED, place)
 
 
-def release(row: Any) -> None:
+def release(row: Any, sessions: Any) -> None:
     """Give back the places and blocks of those who ended."""
     row[FREE] += row[HELD_BLOCKS]
     row[SEQS] -= row[HELD_SEQS]
     row[HELD_BLOCKS] = 0
     row[HELD_SEQS] = 0
     row[HELD_CACHED] = 0
+    part_now(row, sessions)

@@ -120,7 +120,7 @@ def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> No
     known_ps = row[START_PS] if rules[LAG] else row[NOW_PS]
     found = fly(row, rules, table, requests, sessions, known_ps)
     if rules[LAG]:
-        release(row)
+        release(row, sessions)
     if not found:
         row[PHASE] = IDLE
         row[NOW_TICKS] = 0

@@ -55,6 +55,8 @@ IDLE, READY, FLYING = range(3)
     CORRECTION,  # by which these change when the iteration in flight ends, beside what it computes
     CACHED,  # of the free blocks, those with a prefix in them
     HELD_CACHED,
+    PARTED,  # first of a list: groups of which a holder has just ended
+    PARTED_LAST,
     OLDEST,  # session whose prefix is evicted next
     NEWEST,
     STEPPED,  # iterations that were composed one by one
@@ -63,7 +65,7 @@ IDLE, READY, FLYING = range(3)
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     BINS_AT,
-) = range(41)
+) = range(43)
 HEAP_AT = BINS_AT + BINS
 """Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below."""
 
@@ -96,8 +98,9 @@ HEAP_AT = BINS_AT + BINS
     NEWER,
     LENGTH,  # of a group: blocks that its prompts share
     HOLDERS,  # of a group: sequences that use them
+    PARTING,  # of a group: holders that have ended without scheduling knowing
     SESSION_FIELDS,
-) = (0, 1, 2, 3, 4, 5, 8)
+) = (0, 1, 2, 3, 4, 5, 6, 8)
 
 
 def fresh_replicas(engine: Engine, count: int) -> Ints:

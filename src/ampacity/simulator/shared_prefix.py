@@ -10,15 +10,17 @@ from typing import Any
 
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.simulator.engine import block_count
-from ampacity.simulator.prefix_cache import forget, leave, take
+from ampacity.simulator.prefix_cache import leave, take
 from ampacity.simulator.rows import (
+    FREE,
     GROUP,
-    HELD_BLOCKS,
-    HELD_CACHED,
     HOLDERS,
     LENGTH,
+    NEWER,
+    PARTED,
+    PARTED_LAST,
+    PARTING,
     REQUEST_FIELDS,
-    SEGMENT,
     SESSION,
     SESSION_FIELDS,
     SINCE_PS,
@@ -50,41 +52,65 @@ def join(row: Any, rules: Any, sessions: Any, group: int, known_ps: int) -> int:
     if sessions[s + HOLDERS] > 1:
         there: int = sessions[s + LENGTH]
         return there
-    if is_held(sessions, group, known_ps):
-        there = sessions[s + SEGMENT]
-        row[HELD_BLOCKS] -= there
-        row[HELD_CACHED] -= there
-        forget(row, sessions, group)
-        return there
     return take(row, rules, sessions, group, sessions[s + LENGTH], known_ps)
 
 
-def is_held(sessions: Any, group: int, known_ps: int) -> bool:
-    """Whether the last holder has ended in an iteration of which scheduling does not know yet that it is over."""
-    s = group * SESSION_FIELDS
-    return bool(sessions[s + SEGMENT] > 0 and sessions[s + SINCE_PS] > known_ps)
-
-
-def blocks_there(sessions: Any, group: int, known_ps: int) -> int:
+def blocks_there(sessions: Any, group: int) -> int:
     """Blocks that a request of the group would share with others, so that it needs none for them."""
-    if group > 0 and (sessions[group * SESSION_FIELDS + HOLDERS] > 0 or is_held(sessions, group, known_ps)):
-        there: int = sessions[group * SESSION_FIELDS + LENGTH]
-        return there
-    return 0
+    s = group * SESSION_FIELDS
+    there: int = sessions[s + LENGTH] if group > 0 and sessions[s + HOLDERS] > 0 else 0
+    return there
 
 
 def part(row: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps: int) -> int:
     """Leave what a request has in memory, its own blocks before the shared ones; returns the blocks that get free."""
     at = place * REQUEST_FIELDS
-    session, group = requests[at + SESSION], requests[at + GROUP]
+    group = requests[at + GROUP]
+    own = leave_own(row, requests, sessions, place, tokens, now_ps)
     if group == 0:
-        leave(row, sessions, session, tokens // KV_BLOCK_TOKENS, now_ps)
-        return block_count(tokens)
+        return own
     s = group * SESSION_FIELDS
-    length = sessions[s + LENGTH]
-    leave(row, sessions, session, tokens // KV_BLOCK_TOKENS - length, now_ps)
     sessions[s + HOLDERS] -= 1
     if sessions[s + HOLDERS] > 0:
-        return block_count(tokens) - length
-    leave(row, sessions, group, min(tokens // KV_BLOCK_TOKENS, length), now_ps)
-    return block_count(tokens)
+        return own
+    shared = min(block_count(tokens), sessions[s + LENGTH])
+    leave(row, sessions, group, min(tokens // KV_BLOCK_TOKENS, shared), now_ps)
+    return own + shared
+
+
+def leave_own(row: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps: int) -> int:
+    """Leave the blocks that a request shares with nobody; returns how many get free."""
+    at = place * REQUEST_FIELDS
+    shared = sessions[requests[at + GROUP] * SESSION_FIELDS + LENGTH]
+    leave(row, sessions, requests[at + SESSION], tokens // KV_BLOCK_TOKENS - shared, now_ps)
+    own: int = max(block_count(tokens) - shared, 0)
+    return own
+
+
+def part_later(row: Any, sessions: Any, group: int, now_ps: int) -> None:
+    """A holder has ended: note it until scheduling learns of it."""
+    if group == 0:
+        return
+    s = group * SESSION_FIELDS
+    if sessions[s + PARTING] == 0:
+        sessions[s + NEWER] = 0
+        if row[PARTED] == 0:
+            row[PARTED] = group
+        else:
+            sessions[row[PARTED_LAST] * SESSION_FIELDS + NEWER] = group
+        row[PARTED_LAST] = group
+    sessions[s + PARTING] += 1
+    sessions[s + SINCE_PS] = now_ps
+
+
+def part_now(row: Any, sessions: Any) -> None:
+    """Scheduling learns of the holders that have ended; who was the last leaves the group's blocks as its segment."""
+    while row[PARTED] > 0:
+        group = row[PARTED]
+        s = group * SESSION_FIELDS
+        row[PARTED] = sessions[s + NEWER]
+        sessions[s + HOLDERS] -= sessions[s + PARTING]
+        sessions[s + PARTING] = 0
+        if sessions[s + HOLDERS] == 0:
+            row[FREE] += sessions[s + LENGTH]
+            leave(row, sessions, group, sessions[s + LENGTH], sessions[s + SINCE_PS])
