@@ -215,8 +215,11 @@ class Replica:
                 n += 1
         return n
 
-    def run(self, requests: list[Request]) -> None:
-        """Run all requests and those that follow them; the results are written into them."""
+    def run(self, requests: list[Request], until_ps: int | None = None) -> None:
+        """Run all requests and those that follow them; the results are written into them.
+
+        until_ps: what is in flight then never ends.
+        """
         coming = [(r.arrival_ps, i, r) for i, r in enumerate(requests)]
         heapq.heapify(coming)
         number = len(coming)
@@ -226,11 +229,13 @@ class Replica:
         def arrive() -> None:
             while coming and coming[0][0] <= now // self.unit:
                 r = heapq.heappop(coming)[2]
-                r.prompt = r.inputs
+                r.prompt, r.promised, r.computed = r.inputs + r.out, r.out, 0
                 self.waiting.append(r)
 
         while True:
             arrive()
+            if until_ps is not None and now // self.unit >= until_ps:
+                return
             it = queued if queued is not None else self.compose(now // self.unit)
             if queued is None and it.empty():
                 if not coming:
@@ -242,6 +247,8 @@ class Replica:
             began = now
             queued = self.compose(began // self.unit) if self.rules.lag else None
             now += self.ticks(*shape)
+            if until_ps is not None and now // self.unit > until_ps:
+                return
             ended = []
             for r in it.tokens:
                 r.out += 1

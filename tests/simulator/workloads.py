@@ -14,6 +14,7 @@ from naive import BLOCK, Replica, Request, Rules
 from ampacity.simulator import replica
 from ampacity.simulator.alone import kernel
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
+from ampacity.simulator.kill import kill
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     BINS,
@@ -49,7 +50,11 @@ from ampacity.simulator.step_table import TICKS, StepTable, iteration_ticks
 
 MS = PS_PER_S // 1000
 PLAIN = SimpleNamespace(
-    advance=replica.advance, push=replica.push, next_visible_ps=replica.next_visible_ps, collect=replica.collect
+    advance=replica.advance,
+    push=replica.push,
+    next_visible_ps=replica.next_visible_ps,
+    collect=replica.collect,
+    kill=kill,
 )
 
 
@@ -102,6 +107,8 @@ def drawn(seed: int, **fixed: Any) -> Workload:
         if max(i + o for _, i, _, o in longer) <= 16 * e.kv_blocks:
             chains.append(longer)
             group_of.append(group)
+    if not chains:
+        chains, group_of = [[(0, 5, 0, 3)]], [0]
     return Workload(e, table, chains, shared, tuple(group_of))
 
 
@@ -151,11 +158,20 @@ def _chains(rng: np.random.Generator, grid: int, blocks: int) -> list[list[tuple
 
 def by_naive(w: Workload) -> list[tuple[int, int]]:
     """First and last tokens by the naive stepper."""
-    e, flat = w.engine, [int(n) for n in w.table.flat()]
+    return [(r.first_ps, r.finish_ps) for r in naive_requests(w)]
+
+
+def rules_of(w: Workload) -> Rules:
+    """The engine's rules as the naive stepper has them."""
+    e = w.engine
     idle = FOREVER_PS if e.idle_s is None else round(e.idle_s * PS_PER_S)
-    rules = Rules(
-        e.kv_blocks, e.token_budget, e.max_seqs, int(e.watermark * e.kv_blocks), e.lag, e.mixed, e.prefix_cache, idle
-    )
+    watermark = int(e.watermark * e.kv_blocks)
+    return Rules(e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle)
+
+
+def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:
+    """All requests as the naive stepper leaves them, at the end or at an instant."""
+    flat = [int(n) for n in w.table.flat()]
     every: list[Request] = []
     heads = []
     for number, chain in enumerate(w.chains, 1):
@@ -166,65 +182,101 @@ def by_naive(w: Workload) -> list[tuple[int, int]]:
             one.follower, one.gap_ps = then, then.arrival_ps
         heads.append(steps[0])
         every += steps
-    Replica(rules, lambda b, k, p, a2: iteration_ticks(flat, b, k, p, a2), TICKS).run(heads)
-    return [(r.first_ps, r.finish_ps) for r in every]
+    Replica(rules_of(w), lambda b, k, p, a2: iteration_ticks(flat, b, k, p, a2), TICKS).run(heads, until_ps)
+    return every
 
 
-def by_engine(w: Workload, run: Any = None, plain: bool = False, pokes: int = 0) -> Met:
+def by_engine(w: Workload, plain: bool = False, pokes: int = 0) -> Met:
     """The same by the engine, woken only when something can be seen, and at `pokes` other instants too."""
-    run = PLAIN if plain else kernel()
-    make = (lambda a: a.tolist()) if plain else (lambda a: a)
-    total = sum(len(c) for c in w.chains)
-    requests, sessions = make(fresh_requests(total)), make(fresh_sessions(len(w.chains) + len(w.shared)))
-    for group, tokens in enumerate(w.shared, len(w.chains) + 1):
-        sessions[group * SESSION_FIELDS + LENGTH] = tokens // BLOCK
-    row, rules, table = make(fresh_replicas(w.engine, 1)[0]), make(w.engine.rules()), make(w.table.flat())
-    coming, follows, gaps = [], {}, {}
-    place = 0
-    for number, chain in enumerate(w.chains, 1):
-        for step, (at, i, c, o) in enumerate(chain):
-            place += 1
-            r = place * REQUEST_FIELDS
-            requests[r + INPUT], requests[r + CACHEABLE], requests[r + OUTPUT] = i, c, o
-            requests[r + SESSION] = number
-            requests[r + GROUP] = len(w.chains) + w.group_of[number - 1] if w.group_of[number - 1] else 0
-            if step == 0:
-                heapq.heappush(coming, (at, place, place))
-            else:
-                follows[place - 1], gaps[place - 1] = place, at
-    order = total
-    outstanding = []
-    woken = set()
-    poke = np.random.default_rng(total).integers(1, 50 * MS, pokes).tolist()
-    now = 0
-    while True:
-        nxt = min(run.next_visible_ps(row, requests), coming[0][0] if coming else FOREVER_PS)
-        if nxt >= FOREVER_PS:
-            break
-        while poke and now + poke[-1] < nxt:  # looking changes nothing
-            now += poke.pop()
-            run.advance(row, rules, table, requests, sessions, now)
-            assert run.collect(row, requests) == 0
-        now = nxt
-        woken.add(now)
-        run.advance(row, rules, table, requests, sessions, now)
-        while (ended := run.collect(row, requests)) > 0:
-            assert requests[ended * REQUEST_FIELDS + FINISH_PS] == now
-            if ended in follows:
-                order += 1
-                heapq.heappush(coming, (now + gaps[ended], order, follows[ended]))
-        while coming and coming[0][0] == now:
-            place = heapq.heappop(coming)[2]
-            requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now
-            outstanding.append((now, place, int(row[OUTSTANDING])))
-            assert run.push(row, rules, requests, place)
-    run.advance(row, rules, table, requests, sessions, FOREVER_PS)
-    at = np.array(requests).reshape(-1, REQUEST_FIELDS)[1:]
-    left = [int(row[f]) for f in (OUTSTANDING, OUTSTANDING_TOKENS, SEQS, B, K, HELD_BLOCKS, HELD_CACHED, PARTIAL)]
-    assert not any(left), left  # nothing is left behind
-    assert row[FREE] == w.engine.kv_blocks
-    assert not any(row[BINS_AT : BINS_AT + BINS])
-    assert row[CACHED] <= row[FREE]
-    assert set(at[:, FIRST_PS].tolist()) <= woken  # nobody has to look in between to see a token come out
-    times = [(int(first), int(finish)) for first, finish in at[:, [FIRST_PS, FINISH_PS]]]
-    return Met(times, int(row[STEPPED]), int(row[JUMPED]), int(at[:, PREEMPTED].sum()), outstanding)
+    one = One(w, plain, pokes)
+    one.run()
+    one.hold_that_nothing_is_left()
+    return one.met()
+
+
+class One:
+    """A replica of the engine, and who sends it a workload: plain source on lists, or compiled on arrays."""
+
+    def __init__(self, w: Workload, plain: bool = False, pokes: int = 0) -> None:
+        self.w = w
+        self.kernel: Any = PLAIN if plain else kernel()
+        make = (lambda a: a.tolist()) if plain else (lambda a: a)
+        total = sum(len(c) for c in w.chains)
+        self.row, self.rules, self.table = map(make, (fresh_replicas(w.engine, 1)[0], w.engine.rules(), w.table.flat()))
+        self.requests, self.sessions = make(fresh_requests(total)), make(fresh_sessions(len(w.chains) + len(w.shared)))
+        for group, tokens in enumerate(w.shared, len(w.chains) + 1):
+            self.sessions[group * SESSION_FIELDS + LENGTH] = tokens // BLOCK
+        self.coming: list[tuple[int, int, int]] = []
+        self.follows: dict[int, tuple[int, int]] = {}
+        self._write_requests()
+        self.order = total
+        self.outstanding: list[tuple[int, int, int]] = []
+        self.woken: set[int] = set()
+        self.pokes = np.random.default_rng(total).integers(1, 50 * MS, pokes).tolist()
+        self.now = 0
+
+    def _write_requests(self) -> None:
+        place, w = 0, self.w
+        for number, chain in enumerate(w.chains, 1):
+            for step, (at, i, c, o) in enumerate(chain):
+                place += 1
+                r = place * REQUEST_FIELDS
+                for field, value in ((INPUT, i), (CACHEABLE, c), (OUTPUT, o), (SESSION, number)):
+                    self.requests[r + field] = value
+                self.requests[r + GROUP] = len(w.chains) + w.group_of[number - 1] if w.group_of[number - 1] else 0
+                if step == 0:
+                    heapq.heappush(self.coming, (at, place, place))
+                else:
+                    self.follows[place - 1] = (place, at)
+
+    def advance(self, until_ps: int) -> None:
+        self.kernel.advance(self.row, self.rules, self.table, self.requests, self.sessions, until_ps)
+
+    def run(self, until_ps: int = FOREVER_PS) -> None:
+        """Send and collect until an instant; all that comes by then is sent."""
+        while True:
+            nxt = self.kernel.next_visible_ps(self.row, self.requests)
+            nxt = min(nxt, self.coming[0][0] if self.coming else FOREVER_PS)
+            if nxt >= FOREVER_PS or nxt > until_ps:
+                break
+            while self.pokes and self.now + self.pokes[-1] < nxt:  # looking changes nothing
+                self.now += self.pokes.pop()
+                self.advance(self.now)
+                assert self.kernel.collect(self.row, self.requests) == 0
+            self.now = nxt
+            self.woken.add(nxt)
+            self.advance(nxt)
+            self.collect()
+            while self.coming and self.coming[0][0] == nxt:
+                place = heapq.heappop(self.coming)[2]
+                self.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = nxt
+                self.outstanding.append((nxt, place, int(self.row[OUTSTANDING])))
+                assert self.kernel.push(self.row, self.rules, self.requests, place)
+        self.advance(until_ps)
+
+    def collect(self) -> list[int]:
+        """Those who have ended, each at this very instant; who follows them comes after a gap."""
+        ended = []
+        while (place := self.kernel.collect(self.row, self.requests)) > 0:
+            assert self.requests[place * REQUEST_FIELDS + FINISH_PS] in (self.now, 0)
+            if place in self.follows and self.requests[place * REQUEST_FIELDS + FINISH_PS]:
+                follower, gap = self.follows[place]
+                self.order += 1
+                heapq.heappush(self.coming, (self.now + gap, self.order, follower))
+            ended.append(place)
+        return ended
+
+    def hold_that_nothing_is_left(self) -> None:
+        row = self.row
+        left = [int(row[f]) for f in (OUTSTANDING, OUTSTANDING_TOKENS, SEQS, B, K, HELD_BLOCKS, HELD_CACHED, PARTIAL)]
+        assert not any(left), left
+        assert row[FREE] == self.w.engine.kv_blocks
+        assert not any(row[BINS_AT : BINS_AT + BINS])
+        assert row[CACHED] <= row[FREE]
+
+    def met(self) -> Met:
+        at = np.array(self.requests).reshape(-1, REQUEST_FIELDS)[1:]
+        times = [(int(first), int(finish)) for first, finish in at[:, [FIRST_PS, FINISH_PS]]]
+        assert {first for first, _ in times} <= self.woken  # nobody has to look in between to see a token come out
+        counts = int(self.row[STEPPED]), int(self.row[JUMPED]), int(at[:, PREEMPTED].sum())
+        return Met(times, *counts, self.outstanding)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ampacity.base.compiled import compiled
 from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
+from ampacity.simulator.kill import kill
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
@@ -64,7 +65,7 @@ def serve_all(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, un
 @cache
 def kernel() -> ModuleType:
     """What this room calls of one replica, compiled."""
-    return compiled(serve_all, advance, push, next_visible_ps, collect)
+    return compiled(serve_all, advance, push, next_visible_ps, collect, kill)
 
 
 def serve_alone(

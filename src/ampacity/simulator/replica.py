@@ -19,6 +19,7 @@ from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
     DECODES,
+    DONE,
     ENDED,
     EQUALS,
     FLIGHT_B,
@@ -50,7 +51,7 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
     """Send a request that comes now; False if its context can never fit and it is not taken.
 
     The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
-    than the input) and SESSION are read; the rest must be zero.
+    than the input), SESSION and GROUP are read, DONE if it has begun elsewhere; the rest must be zero.
     """
     at = place * REQUEST_FIELDS
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1) > rules[KV_BLOCKS]:
@@ -60,7 +61,7 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
         row[EQUALS] = 0
     append(row, requests, WAITING, place)
     row[OUTSTANDING] += 1
-    row[OUTSTANDING_TOKENS] += requests[at + INPUT] - requests[at + CACHEABLE]
+    row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
     return True
 
 

@@ -1,0 +1,95 @@
+"""A replica that stops at once: what ran or waited on it is handed back, and nothing is left in its memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.simulator.engine import KV_BLOCKS
+from ampacity.simulator.lists import PLACE_MASK, append, take_first
+from ampacity.simulator.prefix_cache import forget
+from ampacity.simulator.rows import (
+    BINS,
+    BINS_AT,
+    COMPUTED,
+    CORRECTION,
+    DECODES,
+    DONE,
+    ENDED,
+    EQUALS,
+    FLYING,
+    FREE,
+    GROUP,
+    HEAP_AT,
+    HELD_BLOCKS,
+    HELD_CACHED,
+    HELD_SEQS,
+    HOLDERS,
+    IDLE,
+    LANDING,
+    LAST_ROUND,
+    NOW_PS,
+    NOW_TICKS,
+    OLDEST,
+    OUTPUT,
+    OUTSTANDING,
+    OUTSTANDING_TOKENS,
+    PARTIAL,
+    PHASE,
+    REQUEST_FIELDS,
+    ROUND,
+    SEQS,
+    SESSION_FIELDS,
+    WAITING,
+    B,
+    K,
+)
+from ampacity.simulator.shared_prefix import part_now
+
+
+def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
+    """Stop a replica that has been advanced to `now_ps`; it is empty and can serve again from then on.
+
+    Its requests are collected like those that have ended, with FINISH_PS 0 and in DONE the tokens that came out of them;
+    sent elsewhere as they are, they compute their prompt and those tokens again and go on. What the iteration in flight
+    would have given is lost.
+    """
+    part_now(row, sessions)
+    while row[OLDEST] > 0:
+        forget(row, sessions, row[OLDEST])
+    lost = 1 if row[PHASE] == FLYING and row[DECODES] else 0
+    for i in range(row[B]):
+        place = row[HEAP_AT + i] & PLACE_MASK
+        at = place * REQUEST_FIELDS
+        requests[at + DONE] = requests[at + OUTPUT] - (requests[at + LAST_ROUND] - row[ROUND]) - lost
+        hand_back(row, requests, sessions, place)
+    if row[PARTIAL] > 0:
+        hand_back(row, requests, sessions, row[PARTIAL])
+    while row[LANDING] > 0:
+        hand_back(row, requests, sessions, take_first(row, requests, LANDING))
+    while row[WAITING] > 0:
+        hand_back(row, requests, sessions, take_first(row, requests, WAITING))
+    for i in range(BINS):
+        row[BINS_AT + i] = 0
+    row[B] = 0
+    row[K] = 0
+    row[SEQS] = 0
+    row[PARTIAL] = 0
+    row[EQUALS] = 0
+    row[CORRECTION] = 0
+    row[HELD_BLOCKS] = 0
+    row[HELD_SEQS] = 0
+    row[HELD_CACHED] = 0
+    row[OUTSTANDING] = 0
+    row[OUTSTANDING_TOKENS] = 0
+    row[FREE] = rules[KV_BLOCKS]
+    row[PHASE] = IDLE
+    row[NOW_PS] = now_ps
+    row[NOW_TICKS] = 0
+
+
+def hand_back(row: Any, requests: Any, sessions: Any, place: int) -> None:
+    """Let whoever sent a request collect it, unfinished."""
+    at = place * REQUEST_FIELDS
+    requests[at + COMPUTED] = 0
+    sessions[requests[at + GROUP] * SESSION_FIELDS + HOLDERS] = 0
+    append(row, requests, ENDED, place)
