@@ -38,6 +38,7 @@ class Request:
     session: int = 0
     group: int = 0  # counted from 1
     shared: int = 0  # whole blocks that the group shares
+    number: int = 0  # of several at one instant the least comes first
     gap_ps: int = 0
     follower: Request | None = None
     first_ps: int = 0
@@ -220,9 +221,8 @@ class Replica:
 
         until_ps: what is in flight then never ends.
         """
-        coming = [(r.arrival_ps, i, r) for i, r in enumerate(requests)]
+        coming = [(r.arrival_ps, r.number, r) for r in requests]
         heapq.heapify(coming)
-        number = len(coming)
         now = 0  # in units
         queued: Iteration | None = None
 
@@ -260,8 +260,7 @@ class Replica:
                     ended.append(r)
                     if r.follower is not None:
                         r.follower.arrival_ps = r.finish_ps + r.gap_ps
-                        heapq.heappush(coming, (r.follower.arrival_ps, number, r.follower))
-                        number += 1
+                        heapq.heappush(coming, (r.follower.arrival_ps, r.follower.number, r.follower))
             for group in dict.fromkeys(r.group for r in ended if r.group):
                 if not any(x.group == group for x in self.running):
                     shared = next(r.shared for r in ended if r.group == group)

@@ -177,7 +177,7 @@ def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:
     for number, chain in enumerate(w.chains, 1):
         group = w.group_of[number - 1]
         shared = w.shared[group - 1] // BLOCK if group else 0
-        steps = [Request(at, i, c, o, number, group, shared) for at, i, c, o in chain]
+        steps = [Request(at, i, c, o, number, group, shared, len(every) + n) for n, (at, i, c, o) in enumerate(chain)]
         for one, then in pairwise(steps):
             one.follower, one.gap_ps = then, then.arrival_ps
         heads.append(steps[0])
@@ -209,7 +209,6 @@ class One:
         self.coming: list[tuple[int, int, int]] = []
         self.follows: dict[int, tuple[int, int]] = {}
         self._write_requests()
-        self.order = total
         self.outstanding: list[tuple[int, int, int]] = []
         self.woken: set[int] = set()
         self.pokes = np.random.default_rng(total).integers(1, 50 * MS, pokes).tolist()
@@ -261,8 +260,7 @@ class One:
             assert self.requests[place * REQUEST_FIELDS + FINISH_PS] in (self.now, 0)
             if place in self.follows and self.requests[place * REQUEST_FIELDS + FINISH_PS]:
                 follower, gap = self.follows[place]
-                self.order += 1
-                heapq.heappush(self.coming, (self.now + gap, self.order, follower))
+                heapq.heappush(self.coming, (self.now + gap, follower, follower))
             ended.append(place)
         return ended
 
