@@ -25,6 +25,9 @@ class Rules:
     mixed: bool
     prefix_cache: bool
     idle_ps: int
+    drafts: int = 0
+    over: int = 1  # tokens that come out of `under` decoding iterations
+    under: int = 1
 
 
 @dataclass(eq=False)
@@ -61,14 +64,16 @@ class Iteration:
 
     decode: list[tuple[Request, int]] = field(default_factory=list)
     chunks: list[tuple[int, int]] = field(default_factory=list)  # (before, chunk)
-    tokens: list[Request] = field(default_factory=list)
+    tokens: list[tuple[Request, int]] = field(default_factory=list)
+    drafts: int = 0
 
     def empty(self) -> bool:
         return not self.decode and not self.chunks
 
     def shape(self) -> tuple[int, int, int, int]:
-        a2 = sum(chunk * (2 * before + chunk) for before, chunk in self.chunks)
-        return len(self.decode), sum(c for _, c in self.decode), sum(c for _, c in self.chunks), a2
+        chunks = self.chunks + [(context, self.drafts) for _, context in self.decode]
+        a2 = sum(chunk * (2 * before + chunk) for before, chunk in chunks)
+        return len(self.decode), sum(c for _, c in self.decode), sum(c for _, c in chunks), a2
 
 
 class Replica:
@@ -80,6 +85,7 @@ class Replica:
         self.waiting: list[Request] = []
         self.cache: list[tuple[int, int]] = []  # (session, number of the block), next to be evicted first
         self.left_at: dict[int, int] = {}
+        self.rounds = 0
         self.iterations: list[tuple[int, int, int, int]] = []
 
     def free(self) -> int:
@@ -135,7 +141,7 @@ class Replica:
 
     def compose(self, now_ps: int) -> Iteration:
         """The next iteration from what is known at this instant."""
-        it = Iteration()
+        it = Iteration(drafts=self.rules.drafts)
         preempted = False
         room = self.rules.token_budget
         going = [r for r in self.running if r.promised < r.outputs]
@@ -143,7 +149,7 @@ class Replica:
         partial = [r for r in going if r.computed < r.prompt]
         if self.rules.mixed:
             preempted = self.decode(it, decoding, now_ps)
-            room -= len(it.decode)
+            room -= len(it.decode) * (1 + self.rules.drafts)
         for r in partial:
             if r in self.running:
                 chunk = min(room, r.prompt - r.computed)
@@ -160,17 +166,20 @@ class Replica:
 
     def decode(self, it: Iteration, decoding: list[Request], now_ps: int) -> bool:
         preempted = False
+        n, over, under = self.rounds, self.rules.over, self.rules.under
+        gain = (n + 1) * over // under - n * over // under
         for r in decoding:
             if r not in self.running:
                 continue
-            fits, gone = self.room_for(r, 1, now_ps)
+            fits, gone = self.room_for(r, gain, now_ps)
             preempted = preempted or gone
             if fits:
-                r.computed += 1
-                r.promised += 1
+                it.decode.append((r, r.computed + 1))
+                r.computed += gain
+                r.promised += gain
                 self.evict()
-                it.decode.append((r, r.computed))
-                it.tokens.append(r)
+                it.tokens.append((r, gain))
+        self.rounds += bool(it.decode)
         return preempted
 
     def chunk(self, it: Iteration, r: Request, chunk: int) -> None:
@@ -179,7 +188,7 @@ class Replica:
         self.evict()
         if r.computed == r.prompt:
             r.promised += 1
-            it.tokens.append(r)
+            it.tokens.append((r, 1))
 
     def admit(self, it: Iteration, room: int, now_ps: int) -> None:
         while room > 0 and self.waiting and len(self.running) < self.rules.max_seqs:
@@ -250,13 +259,13 @@ class Replica:
             if until_ps is not None and now // self.unit > until_ps:
                 return
             ended = []
-            for r in it.tokens:
-                r.out += 1
+            for r, gain in it.tokens:
+                r.out = min(r.out + gain, r.outputs)
                 r.first_ps = r.first_ps or now // self.unit
                 if r.out == r.outputs:
                     r.finish_ps = now // self.unit
                     self.running.remove(r)
-                    self.leave_own(r, r.computed, r.finish_ps)
+                    self.leave_own(r, r.inputs + r.outputs - 1, r.finish_ps)
                     ended.append(r)
                     if r.follower is not None:
                         r.follower.arrival_ps = r.finish_ps + r.gap_ps

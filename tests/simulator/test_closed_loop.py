@@ -50,9 +50,7 @@ def test_wakes_come_in_the_order_of_instant_and_number(events: list[tuple[int, i
 
 def test_every_mistake_in_a_chain_is_named_at_once() -> None:
     with pytest.raises(ValueError) as met:
-        serve_closed_loop(
-            Engine(4), StepTable(per_iteration=TICKS), [[(0, 9, 9, 1)], [(0, 5, 0, 0), (-1, 99, 0, 9)]]
-        )
+        serve_closed_loop(Engine(4), StepTable(per_iteration=TICKS), [[(0, 9, 9, 1)], [(0, 5, 0, 0), (-1, 99, 0, 9)]])
     assert str(met.value) == (
         "step 2 has a gap below 0 (1 such); step 1 has no input or no output (1 such); "
         "step 0 has more cacheable than input, or all of it (1 such); "

@@ -74,7 +74,9 @@ def test_looking_at_a_replica_changes_nothing(seed: int) -> None:
 def test_all_comes_later_by_what_it_starts_later(seed: int) -> None:
     w = drawn(seed)
     shift = 40 * 86400 * PS_PER_S
-    later = Workload(w.engine, w.table, [[(c[0][0] + shift, *c[0][1:]), *c[1:]] for c in w.chains], w.shared, w.group_of)
+    later = Workload(
+        w.engine, w.table, [[(c[0][0] + shift, *c[0][1:]), *c[1:]] for c in w.chains], w.shared, w.group_of
+    )
     assert by_engine(later).times == [(a + shift, b + shift) for a, b in by_engine(w).times]
 
 

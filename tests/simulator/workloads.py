@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -86,10 +87,13 @@ def drawn(seed: int, **fixed: Any) -> Workload:
     grid = int(rng.choice([1, MS, 10 * MS]))
     blocks = int(rng.choice([12, 20, 60, 1000]))
     budget = int(rng.choice([16, 40, 256]))
+    drafts = int(rng.choice([0, 0, 0, 1, 3]))
     e = Engine(
         kv_blocks=blocks,
         token_budget=budget,
-        max_seqs=int(rng.integers(1, min(budget, 12) + 1)),
+        drafts=drafts,
+        tokens_per_round=1 + drafts * Fraction(int(rng.integers(0, 6)), 5),
+        max_seqs=int(rng.integers(1, min(budget // (1 + drafts), 12) + 1)),
         watermark=float(rng.choice([0.0, 0.1])),
         lag=int(rng.integers(2)),
         mixed=bool(rng.integers(2)),
@@ -104,7 +108,7 @@ def drawn(seed: int, **fixed: Any) -> Workload:
         group = int(rng.choice(groups))
         same = shared[group - 1] if group else 0
         longer = [(at, i + same, c + same if c else 0, o) for at, i, c, o in chain]
-        if max(i + o for _, i, _, o in longer) <= 16 * e.kv_blocks:
+        if max(i + o for _, i, _, o in longer) + e.drafts <= 16 * e.kv_blocks:
             chains.append(longer)
             group_of.append(group)
     if not chains:
@@ -166,7 +170,10 @@ def rules_of(w: Workload) -> Rules:
     e = w.engine
     idle = FOREVER_PS if e.idle_s is None else round(e.idle_s * PS_PER_S)
     watermark = int(e.watermark * e.kv_blocks)
-    return Rules(e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle)
+    rate = e.tokens_per_round.numerator, e.tokens_per_round.denominator
+    return Rules(
+        e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle, e.drafts, *rate
+    )
 
 
 def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:

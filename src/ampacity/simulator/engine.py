@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,11 @@ FOREVER_PS = 1 << 62
     MIXED,
     PREFIX_CACHE,
     IDLE_PS,
+    DRAFTS,
+    GAIN_OVER,
+    GAIN_UNDER,
     RULE_FIELDS,
-) = range(9)
+) = range(12)
 SEQS_MOST = 4096
 
 
@@ -37,7 +41,8 @@ class Engine:
     while anything runs [0 to 1). lag: iterations that scheduling runs ahead [0 or 1]. mixed: prompts share iterations
     with decoding; else they have their own, which come first. prefix_cache: what ended stays in memory until it is
     evicted, and a request's cached tokens are looked up there; else they are taken as found. idle_s: for how long an
-    unused prefix can be found; None: until it is evicted.
+    unused prefix can be found; None: until it is evicted. drafts: tokens that are guessed ahead of every sequence in a
+    decoding iteration [>= 0], of which all are computed; tokens_per_round: that come out of it [1 to 1 + drafts].
 
     Raises ValueError that lists everything that is impossible.
     """
@@ -50,14 +55,22 @@ class Engine:
     mixed: bool = True
     prefix_cache: bool = True
     idle_s: float | None = None
+    drafts: int = 0
+    tokens_per_round: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         wrong = [
             (self.kv_blocks < 1, f"{self.kv_blocks} blocks of context: at least 1"),
             (self.token_budget < 1, f"a token budget of {self.token_budget}: at least 1"),
             (
-                not 1 <= self.max_seqs <= min(self.token_budget, SEQS_MOST),
-                f"{self.max_seqs} sequences at once: 1 to the token budget ({self.token_budget}), at most {SEQS_MOST}",
+                not 1 <= self.max_seqs <= SEQS_MOST or self.max_seqs * (1 + self.drafts) > self.token_budget,
+                f"{self.max_seqs} sequences at once: 1 to {SEQS_MOST}, and with {self.drafts} drafts each at most the "
+                f"token budget ({self.token_budget})",
+            ),
+            (self.drafts < 0, f"{self.drafts} drafts: at least 0"),
+            (
+                not 1 <= self.tokens_per_round <= 1 + max(self.drafts, 0),
+                f"{self.tokens_per_round} tokens a round: from 1 to 1 + {self.drafts}",
             ),
             (not 0 <= self.watermark < 1, f"a watermark of {self.watermark:g}: from 0 to under 1"),
             (self.lag not in (0, 1), f"a lag of {self.lag}: 0 or 1"),
@@ -80,6 +93,9 @@ class Engine:
                 self.mixed,
                 self.prefix_cache,
                 idle_ps,
+                self.drafts,
+                self.tokens_per_round.numerator,
+                self.tokens_per_round.denominator,
             ],
             np.int64,
         )
@@ -102,6 +118,14 @@ def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024) -> En
     sequences with the least output first.
     """
     return Engine(kv_blocks, token_budget, max_seqs, mixed=False)
+
+
+def tokens_per_round(drafts: int, acceptance: float) -> Fraction:
+    """Tokens that come out of a round with so many guesses, each right with a chance where those before it were.
+
+    1 + acceptance + ... + acceptance^drafts, to the nearest fraction of 16ths or less.
+    """
+    return min(Fraction(sum(acceptance**i for i in range(drafts + 1))).limit_denominator(16), Fraction(1 + drafts))
 
 
 def block_count(tokens: int) -> int:

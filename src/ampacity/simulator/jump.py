@@ -14,6 +14,7 @@ from ampacity.simulator.prefix_cache import evict
 from ampacity.simulator.rows import (
     EQUALS,
     FREE,
+    GAIN,
     JUMPED,
     NOW_PS,
     NOW_TICKS,
@@ -24,26 +25,27 @@ from ampacity.simulator.rows import (
     B,
     K,
 )
-from ampacity.simulator.step_table import PER_CONTEXT, TICK_BITS, TICKS, piece_ends_at, piece_of
+from ampacity.simulator.step_table import PER_CONTEXT, PREFILL_A2, TICK_BITS, TICKS, piece_ends_at, piece_of
 
 SUM_MOST = 1 << 61
 """Ticks that a jump stays below: nine minutes."""
 ROUNDS_MOST = 1 << 24
 
 
-def foresee(row: Any, table: Any) -> None:
+def foresee(row: Any, table: Any, drafts: int) -> None:
     """How many iterations after the one in flight are like it, and by how much each is longer.
 
     It only decodes, and nobody can be admitted before somebody ends or comes. The last of them is the first in which a
     sequence ends, or the last before decode attention bends or blocks run out.
     """
     piece = piece_of(table, row[B], row[K])
-    row[SLOPE] = table[piece + PER_CONTEXT] * row[B]
-    rounds = min(first_end(row) - row[ROUND], ROUNDS_MOST)
-    rounds = min(rounds, (piece_ends_at(table, piece, row[B]) - 1 - row[K]) // row[B])
+    longer = row[B] * row[GAIN]
+    row[SLOPE] = (table[piece + PER_CONTEXT] + 2 * drafts * table[PREFILL_A2]) * longer
+    rounds = min((first_end(row) - row[ROUND] + row[GAIN] - 1) // row[GAIN], ROUNDS_MOST)
+    rounds = min(rounds, (piece_ends_at(table, piece, row[B]) - 1 - row[K]) // longer)
     while rounds * (row[TICKS_LAST] + row[SLOPE] * (0.5 * rounds)) > 1e18:
         rounds //= 2
-    row[EQUALS] = rounds_that_fit(row, rounds)
+    row[EQUALS] = rounds_that_fit(row, rounds * row[GAIN]) // row[GAIN]
 
 
 def ticks_of(row: Any, n: int) -> int:
@@ -74,9 +76,9 @@ def jump(row: Any, sessions: Any, until_ps: int) -> None:
     row[START_PS] = row[NOW_PS]
     row[TICKS_LAST] += row[SLOPE] * n
     move_clock(row, row[TICKS_LAST])
-    row[FREE] -= blocks_taken(row, n)
-    row[ROUND] += n
-    row[K] += row[B] * n
+    row[FREE] -= blocks_taken(row, n * row[GAIN])
+    row[ROUND] += n * row[GAIN]
+    row[K] += row[B] * n * row[GAIN]
     row[EQUALS] -= n
     row[JUMPED] += n
     evict(row, sessions)

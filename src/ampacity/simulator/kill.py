@@ -18,6 +18,7 @@ from ampacity.simulator.rows import (
     EQUALS,
     FLYING,
     FREE,
+    GAIN,
     GROUP,
     HEAP_AT,
     HELD_BLOCKS,
@@ -56,7 +57,7 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     part_now(row, sessions)
     while row[OLDEST] > 0:
         forget(row, sessions, row[OLDEST])
-    lost = 1 if row[PHASE] == FLYING and row[DECODES] else 0
+    lost = row[GAIN] if row[PHASE] == FLYING and row[DECODES] else 0
     for i in range(row[B]):
         place = row[HEAP_AT + i] & PLACE_MASK
         at = place * REQUEST_FIELDS

@@ -19,6 +19,7 @@ from ampacity.simulator.rows import (
     FIRST_PS,
     FLIGHT_P,
     FREE,
+    GAIN,
     GROUP,
     HELD_BLOCKS,
     HELD_CACHED,
@@ -47,14 +48,16 @@ def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
     row[OUTSTANDING_TOKENS] += row[CORRECTION] - row[FLIGHT_P]
     row[CORRECTION] = 0
     if row[DECODES]:
-        while row[B] > 0 and first_end(row) == row[ROUND]:
+        while row[B] > 0 and first_end(row) <= row[ROUND]:
             place = heap_take(row, 0)
             at = place * REQUEST_FIELDS
             context = requests[at + INPUT] + requests[at + OUTPUT] - 1
-            row[K] -= context
-            row[BINS_AT + (context - row[ROUND] & BIN_MASK)] -= 1
+            beyond = row[ROUND] - requests[at + LAST_ROUND]
+            row[K] -= context + beyond - row[GAIN] + 1
+            row[BINS_AT + (context + beyond - row[ROUND] & BIN_MASK)] -= 1
+            row[HELD_BLOCKS] += block_count(context + beyond) - block_count(context)
             file_in(row, requests, ENDING, place)
-        row[K] += row[B]
+        row[K] += row[B] * row[GAIN]
     while row[ENDING] > 0:
         end(row, rules, requests, sessions, take_first(row, requests, ENDING))
     while row[LANDING] > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.blocks import begin_a_block
+from ampacity.simulator.blocks import blocks_taken
 from ampacity.simulator.engine import PREFIX_CACHE, block_count
 from ampacity.simulator.lists import PLACE_MASK, heap_take, prepend
 from ampacity.simulator.prefix_cache import evict
@@ -16,6 +16,7 @@ from ampacity.simulator.rows import (
     COMPUTED,
     DONE,
     FREE,
+    GAIN,
     HEAP_AT,
     INPUT,
     LAST_ROUND,
@@ -36,19 +37,19 @@ from ampacity.simulator.shared_prefix import part
 
 
 def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> int:
-    """Take the blocks of the next decoding round; returns how many sequences had to go for it.
+    """Take the blocks of the next decoding iteration; returns how many sequences had to go for it.
 
     An engine goes through its sequences in the order of admission and takes the last one's blocks whenever the next has
     none. Those that stay are the same as when the last goes as long as all that stay are too many.
     """
     gone = 0
-    while begin_a_block(row, 1) > row[FREE]:
+    while blocks_taken(row, row[GAIN]) > row[FREE]:
         if row[PARTIAL] > 0:
             preempt_partial(row, rules, requests, sessions, now_ps)
         else:
             preempt_decoding(row, rules, requests, sessions, now_ps)
         gone += 1
-    row[FREE] -= begin_a_block(row, 1)
+    row[FREE] -= blocks_taken(row, row[GAIN])
     evict(row, sessions)
     return gone
 

@@ -10,7 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.simulator.admit import compute_prompts
-from ampacity.simulator.engine import FOREVER_PS, KV_BLOCKS, LAG, MIXED, TOKEN_BUDGET, block_count
+from ampacity.simulator.engine import (
+    DRAFTS,
+    FOREVER_PS,
+    GAIN_OVER,
+    GAIN_UNDER,
+    KV_BLOCKS,
+    LAG,
+    MIXED,
+    TOKEN_BUDGET,
+    block_count,
+)
 from ampacity.simulator.jump import foresee, jump, move_clock, ticks_of
 from ampacity.simulator.land import land, release
 from ampacity.simulator.lists import append, take_first
@@ -25,6 +35,7 @@ from ampacity.simulator.rows import (
     FLIGHT_B,
     FLIGHT_P,
     FLYING,
+    GAIN,
     IDLE,
     INPUT,
     NOW_PS,
@@ -36,6 +47,7 @@ from ampacity.simulator.rows import (
     READY,
     REQUEST_FIELDS,
     ROUND,
+    ROUND_PART,
     START_PS,
     STEADY,
     STEPPED,
@@ -54,7 +66,8 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
     than the input), SESSION and GROUP are read, DONE if it has begun elsewhere; the rest must be zero.
     """
     at = place * REQUEST_FIELDS
-    if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1) > rules[KV_BLOCKS]:
+    beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
+    if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
         return False
     if row[WAITING] == 0:
         row[STEADY] = 0
@@ -131,11 +144,12 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
     """Compose an iteration from what is known and begin it; False if there is nothing to do."""
     row[FLIGHT_P] = 0
     row[EQUALS] = 0
-    b = row[B]
+    row[GAIN] = gain(rules, row[ROUND_PART])
+    each = 1 + rules[DRAFTS]
     if rules[MIXED]:
         gone = make_room(row, rules, requests, sessions, known_ps)
         b = row[B]
-        a2 = compute_prompts(row, rules, requests, sessions, rules[TOKEN_BUDGET] - b, known_ps, gone == 0)
+        a2 = compute_prompts(row, rules, requests, sessions, rules[TOKEN_BUDGET] - b * each, known_ps, gone == 0)
     else:
         a2 = compute_prompts(row, rules, requests, sessions, rules[TOKEN_BUDGET], known_ps, True)
         b = 0
@@ -145,14 +159,34 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
             b = row[B]
     if b + row[FLIGHT_P] == 0:
         return False
+    take_off(row, rules, table, b, a2)
+    if row[STEADY] and row[FLIGHT_P] == 0 and rules[GAIN_UNDER] == 1:
+        foresee(row, table, rules[DRAFTS])
+    return True
+
+
+def take_off(row: Any, rules: Any, table: Any, b: int, a2: int) -> None:
+    """Put an iteration of `b` decoding sequences and FLIGHT_P prompt tokens in flight.
+
+    Guessed tokens are computed like a prompt's behind the contexts of their sequences.
+    """
     row[PHASE] = FLYING
     row[START_PS] = row[NOW_PS]
     row[FLIGHT_B] = b
-    row[DECODES] = b > 0
-    row[ROUND] += row[DECODES]
     row[STEPPED] += 1
-    row[TICKS_LAST] = iteration_ticks(table, b, row[K] if b > 0 else 0, row[FLIGHT_P], a2)
+    row[DECODES] = b > 0
+    k = 0
+    if b > 0:
+        k = row[K]
+        row[ROUND] += row[GAIN]
+        row[ROUND_PART] = (row[ROUND_PART] + 1) % rules[GAIN_UNDER]
+    guessed = b * rules[DRAFTS]
+    a2 += rules[DRAFTS] * (2 * k + guessed)
+    row[TICKS_LAST] = iteration_ticks(table, b, k, row[FLIGHT_P] + guessed, a2)
     move_clock(row, row[TICKS_LAST])
-    if row[STEADY] and row[FLIGHT_P] == 0:
-        foresee(row, table)
-    return True
+
+
+def gain(rules: Any, part: int) -> int:
+    """Tokens that come out of the iteration `part` of a circle of GAIN_UNDER, which together give GAIN_OVER."""
+    tokens: int = (part + 1) * rules[GAIN_OVER] // rules[GAIN_UNDER] - part * rules[GAIN_OVER] // rules[GAIN_UNDER]
+    return tokens

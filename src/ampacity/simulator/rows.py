@@ -32,7 +32,9 @@ IDLE, READY, FLYING = range(3)
     EQUALS,  # so many iterations after it are like it but for a longer context
     SLOPE,  # by which each of them takes longer than the one before [1 / 4,096 ps]
     DECODES,  # whether its decoding sequences get a token
-    ROUND,  # decoding iterations so far
+    ROUND,  # tokens that came out of a sequence that decoded from the beginning: iterations, without guesses
+    GAIN,  # tokens that come out of every sequence in the iteration in flight
+    ROUND_PART,  # iterations since the gain came full circle
     B,  # decoding sequences
     K,  # their context in the next decoding iteration
     SEQS,  # sequences that hold a place among max_seqs
@@ -65,9 +67,11 @@ IDLE, READY, FLYING = range(3)
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     BINS_AT,
-) = range(43)
+) = range(45)
 HEAP_AT = BINS_AT + BINS
-"""Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below."""
+"""Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below.
+
+A round is a token of a sequence: rounds and iterations are the same thing as long as nothing is guessed ahead."""
 
 # of a request
 (

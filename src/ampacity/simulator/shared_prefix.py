@@ -27,9 +27,7 @@ from ampacity.simulator.rows import (
 )
 
 
-def tokens_found(
-    row: Any, rules: Any, requests: Any, sessions: Any, place: int, most: int, known_ps: int
-) -> int:
+def tokens_found(row: Any, rules: Any, requests: Any, sessions: Any, place: int, most: int, known_ps: int) -> int:
     """Tokens that a request finds of its group's and its session's context, in whole blocks; they are its own now.
 
     most: tokens that its session can have had.
