@@ -1,0 +1,356 @@
+"""A cell of a fleet: pools of replicas behind one router, and the agents who ask them; opened, run, read.
+
+Cells know nothing of each other, so a fleet is any number of them, in any order, on any machine. What happens from
+event to event is `cell_loop.py`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+
+from ampacity.base.compiled import compiled
+from ampacity.base.streams import bits
+from ampacity.demand.reactions import RETRIES, Reactions
+from ampacity.policy.book import HELD_FIELDS, STATE_FIELDS, Book
+from ampacity.policy.routing import (
+    PACE_MOST_NS,
+    R_BACKLOG,
+    R_REQUESTS,
+    REPLICA_FIELDS,
+    WHOLE_SHARE,
+    replica_rows,
+)
+from ampacity.policy.rows import SCALE
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
+from ampacity.simulator.cell_rows import Desk, Engines, Found, People, Windows
+from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
+from ampacity.simulator.histograms import BUCKETS, quantile_s
+from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
+from ampacity.simulator.rows import (
+    HIT_TOKENS,
+    JUMPED,
+    LENGTH,
+    NEXT,
+    PREEMPTIONS,
+    PROMPT_TOKENS,
+    REQUEST_FIELDS,
+    SESSION_FIELDS,
+    STEPPED,
+    Ints,
+    fresh_replicas,
+    fresh_requests,
+    fresh_sessions,
+)
+from ampacity.simulator.scripts import Scripts
+from ampacity.simulator.step_table import TICK_BITS, StepTable, iteration_ticks
+from ampacity.simulator.visible import fresh_visible, set_visible
+from ampacity.simulator.wakes import fresh_wakes
+
+RULES = {
+    "random": BY_CHANCE,
+    "round-robin": BY_TURN,
+    "two-choices": BY_TWO,
+    "least": BY_LEAST,
+    "affinity": BY_HOME,
+    "soonest": BY_SOONEST,
+}
+LOADS = {"requests": R_REQUESTS, "tokens": R_BACKLOG}
+ROWS_AT_FIRST = 64
+"""Rows of requests for every replica; more are made when they are needed."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Replicas that are alike: the rules of their engine, the time of their iterations, how many there are."""
+
+    engine: Engine
+    step: StepTable
+    replicas: int
+
+    @property
+    def pace_ns(self) -> int:
+        """How long an uncached prompt token takes when prompts fill an iteration, without attention; at least 1. [ns]"""
+        flat = [int(n) for n in self.step.flat()]
+        ticks = iteration_ticks(flat, 0, 0, self.engine.token_budget, 0)
+        return min(max((ticks >> TICK_BITS) // self.engine.token_budget // 1000, 1), PACE_MOST_NS)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """How a cell chooses a replica.
+
+    rule: random, round-robin, two-choices, least, affinity (a session's home under bounded load) or soonest (least wait
+    + uncached prefill). by: what is least, `requests` or `tokens` (outstanding, uncached). percent: of the mean that a
+    home may carry. room: requests that a replica takes; the others wait in the cell's queue, first come first served
+    (late binding). None: any number, as soon as they come. Raises ValueError with every mistake.
+    """
+
+    rule: str = "least"
+    by: str = "tokens"
+    percent: int = 125
+    room: int | None = None
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.rule not in RULES:
+            wrong.append(f"rule {self.rule!r}: one of {', '.join(RULES)}")
+        if self.by not in LOADS:
+            wrong.append(f"by {self.by!r}: requests or tokens")
+        if not 100 < self.percent <= 1024:
+            wrong.append(f"{self.percent} % of the mean: above 100, at most 1024")
+        if self.room is not None and self.room < 1:
+            wrong.append(f"room for {self.room} requests: at least 1, or None for any number")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+
+NO_REACTIONS = Reactions(1.0, 0.0, 0.0, 0.0, patience_ms=float(1 << 40))
+"""Everybody waits until the window admits."""
+
+
+@dataclass(frozen=True)
+class CellTier:
+    """What a tier's requests are counted by, and what happens at a limit.
+
+    limit, family, product: of the book; limit None: no windows. output_most: tokens that a request allows itself.
+    writes: whether computed prompt tokens count as cache writes. retries: of the client, by itself. told_s: the longest
+    wait that the client obeys if the answer tells it; 0: it is not told. [s]
+    """
+
+    name: str
+    limit: str | None = None
+    family: str = ""
+    product: str = ""
+    output_most: int = 32_000
+    writes: bool = True
+    retries: int = RETRIES
+    told_s: float = 0.0
+    reactions: Reactions = NO_REACTIONS
+
+    def row(self, book: Book | None) -> list[int]:
+        """As the kernels read it. Raises LimitError if the book has no such limit, ValueError without a book."""
+        if self.limit is not None and book is None:
+            raise ValueError(f"tier {self.name!r} has the limit {self.limit!r}, and there is no book of limits")
+        r = self.reactions
+        has = self.limit is not None and book is not None
+        limit = book.limit(str(self.limit)) if has and book else 0
+        plan = book.plan(str(self.limit), self.family, self.product) if has and book else 0
+        shares = [round(x * SCALE) for x in (r.wait, r.later, r.switch, r.buy)]
+        told_ms, patience_ms, delay_ms = (round(x) for x in (self.told_s * 1000, r.patience_ms, r.delay_ms))
+        return [
+            limit, plan, self.output_most, self.writes, self.retries, told_ms, *shares, patience_ms, delay_ms,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What the requests of a cell have met so far.
+
+    counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
+    step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
+    answered. stepped, jumped: iterations. prompt_tokens, hit_tokens: computed and found, preempted ones again.
+    """
+
+    tiers: tuple[str, ...]
+    counts: Ints
+    histograms: Ints
+    met: Ints | None
+    stepped: int
+    jumped: int
+    preemptions: int
+    prompt_tokens: int
+    hit_tokens: int
+    in_flight: int
+    events: int
+
+    def count(self, what: int, tier: str | None = None) -> int:
+        """A count of `cell_rows`, of one tier or of all."""
+        rows = self.counts if tier is None else self.counts[[self.tiers.index(tier)]]
+        return int(rows[:, what].sum())
+
+    def quantile_s(self, metric: int, share: float, tier: str | None = None) -> float:
+        """A quantile of TTFT, TPOT, LATENCY, QUEUED or HELD_BACK, of one tier or of all. [s]"""
+        rows = self.histograms if tier is None else self.histograms[[self.tiers.index(tier)]]
+        return quantile_s(rows[:, metric].sum(axis=0), share)
+
+    @property
+    def hit_share(self) -> float:
+        """Share of the prompt tokens of answered requests that were found. [0 to 1]"""
+        return self.count(at.HIT) / max(self.count(at.INPUT_TOKENS), 1)
+
+
+@dataclass
+class Cell:
+    """A cell under way: rows that the kernel writes. Made by `open_cell`."""
+
+    tiers: tuple[str, ...]
+    engines: Engines
+    desk: Desk
+    people: People
+    windows: Windows
+    found: Found
+    now_ps: int = 0
+    kernel: object = field(default=None, repr=False)
+
+    def run(self, until_ps: int = FOREVER_PS) -> None:
+        """Let happen all that happens before an instant; any cuts give the same bytes as none. [ps]"""
+        step = run_cell if self.kernel is None else self.kernel.run_cell  # type: ignore[attr-defined]
+        while step(self.engines, self.desk, self.people, self.windows, self.found, until_ps) == NEEDS_ROWS:
+            self._grow()
+        self.now_ps = until_ps
+
+    def _grow(self) -> None:
+        """Twice as many rows of requests."""
+        requests = self.engines.requests
+        have = len(requests) // REQUEST_FIELDS - 1
+        more = np.concatenate([requests, fresh_requests(have - 1)])
+        _chain_free(more, have + 1, 2 * have)
+        self.desk.cell[at.FREE_ROW] = have + 1
+        notes = np.concatenate([self.desk.notes, np.zeros(have * at.NOTE_FIELDS, np.int64)])
+        held = self.windows.held
+        if len(held) > HELD_FIELDS:
+            held = np.concatenate([held, np.zeros(have * HELD_FIELDS, np.int64)])
+        self.engines = self.engines._replace(requests=more)
+        self.desk = self.desk._replace(notes=notes)
+        self.windows = self.windows._replace(held=held)
+
+    def result(self) -> CellResult:
+        """What has been met so far."""
+        rows = np.asarray(self.engines.rows)
+        counts = np.asarray(self.found.counts).reshape(len(self.tiers), at.COUNT_FIELDS).copy()
+        return CellResult(
+            tiers=self.tiers,
+            counts=counts,
+            histograms=np.asarray(self.found.histograms).reshape(len(self.tiers), at.METRICS, BUCKETS).copy(),
+            met=np.asarray(self.found.met).reshape(-1, at.MET_FIELDS).copy() if self.desk.cell[at.KEEPS] else None,
+            stepped=int(rows[:, STEPPED].sum()),
+            jumped=int(rows[:, JUMPED].sum()),
+            preemptions=int(rows[:, PREEMPTIONS].sum()),
+            prompt_tokens=int(rows[:, PROMPT_TOKENS].sum()),
+            hit_tokens=int(rows[:, HIT_TOKENS].sum()),
+            in_flight=int(counts[:, at.SENT].sum() - counts[:, at.ANSWERED].sum()),
+            events=int(self.desk.cell[at.EVENTS]),
+        )
+
+
+@cache
+def kernel() -> ModuleType:
+    """`run_cell`, compiled."""
+    return compiled(run_cell)
+
+
+def open_cell(
+    pools: tuple[Pool, ...],
+    scripts: Scripts,
+    routing: Routing,
+    tiers: tuple[CellTier, ...] = (CellTier("all"),),
+    book: Book | None = None,
+    epoch_ms: int = 1,
+    seed: int = 1,
+    number: int = 0,
+    keep: bool = False,
+) -> Cell:
+    """A cell before anything has happened.
+
+    epoch_ms: its instant 0 by the clock of limits, >= 1. number: of the cell among all of a seed. keep: what every step
+    met. Raises ValueError that lists what can never be served.
+    """
+    _check(pools, scripts, tiers)
+    rules, tables = _laid_out(pools)
+    replicas = sum(p.replicas for p in pools)
+    rows = np.zeros((replicas, max(fresh_replicas(p.engine, 1).shape[1] for p in pools)), np.int64)
+    begin = 0
+    for p in pools:
+        fresh = fresh_replicas(p.engine, p.replicas)
+        rows[begin : begin + p.replicas, : fresh.shape[1]] = fresh
+        begin += p.replicas
+    requests = fresh_requests(ROWS_AT_FIRST * replicas)
+    _chain_free(requests, 1, ROWS_AT_FIRST * replicas)
+    known = len(fresh_sessions(scripts.contexts + len(scripts.shared_tokens)))
+    sessions = np.zeros((replicas, known), np.int64)
+    for group, tokens in enumerate(scripts.shared_tokens, scripts.contexts + 1):
+        sessions[:, group * SESSION_FIELDS + LENGTH] = tokens // 16
+    cell = _cell_row(pools, routing, epoch_ms, bits(seed, "cell", number) >> 4, keep)
+    notes = np.zeros((ROWS_AT_FIRST * replicas + 1) * at.NOTE_FIELDS, np.int64)
+    most = int(scripts.agents[:, at.SUBSCRIBER].max(initial=0))
+    states = np.zeros((most + 1) * STATE_FIELDS, np.int64)
+    held = np.zeros((ROWS_AT_FIRST * replicas + 1 if book else 1) * HELD_FIELDS, np.int64)
+    flat = np.array(book.flat if book else (0,), np.int64)
+    lines = np.array([tier.row(book) for tier in tiers], np.int64)
+    return Cell(
+        tiers=tuple(tier.name for tier in tiers),
+        engines=Engines(rows, rules, tables, requests, sessions),
+        desk=Desk(cell, fresh_visible(replicas), notes),
+        people=People(
+            scripts.starts.reshape(-1).copy(),
+            scripts.agents.reshape(-1).copy(),
+            scripts.steps.reshape(-1).copy(),
+            fresh_wakes(len(scripts.agents)),
+        ),
+        windows=Windows(lines.reshape(-1), flat, states, held),
+        found=Found(
+            np.zeros(len(tiers) * at.COUNT_FIELDS, np.int64),
+            np.zeros(len(tiers) * at.METRICS * BUCKETS, np.int64),
+            np.zeros((len(scripts) if keep else 1) * at.MET_FIELDS, np.int64),
+        ),
+        kernel=kernel(),
+    )
+
+
+def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:
+    """Rules and step tables, a row a pool."""
+    rules = np.stack([p.engine.rules() for p in pools])
+    flats = [p.step.flat() for p in pools]
+    tables = np.zeros((len(pools), max(len(f) for f in flats)), np.int64)
+    for line, flat in zip(tables, flats, strict=True):
+        line[: len(flat)] = flat
+    return rules, tables
+
+
+def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: int, keep: bool) -> Ints:
+    replicas = sum(p.replicas for p in pools)
+    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS), np.int64)
+    row[at.REPLICAS] = replicas
+    row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
+    row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed
+    row[at.KEEPS] = keep
+    i = 0
+    placed = at.CELL_FIELDS + replicas * REPLICA_FIELDS
+    for number, p in enumerate(pools):
+        names = range(i, i + p.replicas)
+        begin = at.CELL_FIELDS + i * REPLICA_FIELDS
+        row[begin : begin + p.replicas * REPLICA_FIELDS] = replica_rows(names, p.pace_ns)
+        for replica in names:
+            row[placed + replica * at.PLACED_FIELDS + at.POOL] = number
+            row[placed + replica * at.PLACED_FIELDS + at.SHARE] = WHOLE_SHARE
+        i += p.replicas
+    return row
+
+
+def _chain_free(requests: Ints, first: int, last: int) -> None:
+    """Let the free rows from `first` to `last` name each other."""
+    rows = requests.reshape(-1, REQUEST_FIELDS)
+    rows[first:last, NEXT] = np.arange(first + 1, last + 1)
+    rows[last, NEXT] = 0
+
+
+def _check(pools: tuple[Pool, ...], scripts: Scripts, tiers: tuple[CellTier, ...]) -> None:
+    steps = scripts.steps
+    longest = (steps[:, at.ASK_INPUT] + steps[:, at.ASK_OUTPUT] - 1).max(initial=0)
+    wrong = []
+    for i, p in enumerate(pools):
+        if p.replicas < 1:
+            wrong.append(f"pool {i} has {p.replicas} replicas: at least 1")
+        if block_count(int(longest)) > p.engine.kv_blocks:
+            wrong.append(f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks")
+    if not pools:
+        wrong.append("no pool of replicas: at least one")
+    if (highest := int(scripts.agents[:, at.TIER].max(initial=0))) >= len(tiers):
+        wrong.append(f"an agent is of tier {highest}; there are {len(tiers)}, from 0")
+    if wrong:
+        raise ValueError("; ".join(wrong))

@@ -1,0 +1,148 @@
+"""The layout of what a cell's loop reads and writes: its own row, agents, their steps, requests in flight, tiers, counts.
+
+Rows are int64 and lie in one piece. An agent is named by its place from 1 on; place 0 is nobody. A step is named by its
+position among the steps of all agents, whose steps lie side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+# of a cell
+(
+    CELL_PS,  # the instant of what happened last
+    REPLICAS,
+    ROUTE,
+    ROUTE_BY,  # field of a replica by which it is chosen: R_REQUESTS or R_BACKLOG
+    PERCENT,  # of the mean that a home may carry under bounded load
+    TURNS,
+    BEGUN,  # agents of the starting list that have begun
+    FREE_ROW,  # first of a list: rows of requests that are free
+    QUEUE,  # first of a list: requests that wait for a replica with room
+    QUEUE_LAST,
+    FREED,  # whether a replica may have got room since the queue was looked at
+    ROOM,  # requests that a replica takes under late binding; 0: any number, as soon as they come
+    EPOCH_MS,  # instant 0 of the cell by the clock of limits
+    SEED,
+    ALIVE,  # agents that have begun and not ended
+    EVENTS,  # times that a replica was looked at because something could be seen
+    KEEPS,  # whether what every step met is kept
+    CELL_FIELDS,
+) = range(18)
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS."""
+
+# of a replica, as placed
+POOL, SHARE, PLACED_FIELDS = range(3)
+
+# of an agent
+(
+    STEP,  # the step it asks next, or waits for
+    LAST,  # the one behind its last
+    TIER,
+    SUBSCRIBER,  # 0: of nobody, or outside all windows
+    CONTEXT,  # session, as replicas know it; 0: nothing of it is kept
+    SHARES,  # group of sessions that share a beginning; 0: none
+    SEEN_AT,  # replica that had its last request, from 1; 0: none yet
+    CHILD,  # the first agent that it starts and has not started
+    SIBLING,  # the next agent that its parent starts
+    AFTER,  # step of its parent whose answer starts it
+    TRIES,  # how often its client has tried this step again
+    WAITS_PS,  # since when a window keeps it from this step; 0: it does not
+    AGENT_FIELDS,
+) = range(13)
+
+# of a step
+ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)
+
+# of a request in flight, beside the engine's row
+BY_AGENT, AT_REPLICA, ASKED_PS, HAS_HELD, NOTE_FIELDS = range(5)
+
+# of a tier
+(
+    T_LIMIT,  # where its limit stands in the book; 0: none
+    T_PLAN,
+    T_OUTPUT_MOST,  # output tokens that its requests allow themselves
+    T_WRITES,  # whether what is computed of a prompt is written to a cache that is paid for
+    T_RETRIES,
+    T_TOLD_MS,  # the longest wait that its clients obey when they are told; 0: they are not told
+    T_WAIT,  # of 1,000 who are stopped, those who wait for the window; those who come back later; ...
+    T_LATER,
+    T_SWITCH,
+    T_BUY,
+    T_PATIENCE_MS,
+    T_DELAY_MS,
+    TIER_FIELDS,
+) = range(13)
+
+# counted by tier
+(
+    ASKED,  # steps that were asked, however often
+    SENT,  # requests that went to a replica or into the queue
+    ANSWERED,
+    REFUSALS,  # attempts that a window refused
+    RETRIES_MADE,
+    WAITED,  # people who waited for the window; who came back later; ...
+    CAME_LATER,
+    SWITCHED_AWAY,
+    BOUGHT,
+    LEFT,
+    STEPS_LOST,  # of those who switched, left, or could never ask
+    INPUT_TOKENS,
+    HIT,  # prompt tokens that were found
+    OUTPUT_TOKENS,
+    TIMES_PREEMPTED,
+    MOVES,  # requests that went elsewhere than the one before of their agent
+    BY_WINDOW,  # refused attempts, by the place of the first window that refused
+) = range(17)
+WINDOWS_COUNTED = 8
+COUNT_FIELDS = BY_WINDOW + WINDOWS_COUNTED
+
+# measured by tier: a histogram each
+TTFT, TPOT, LATENCY, QUEUED, HELD_BACK, METRICS = range(6)
+
+# of a step, if all are kept
+MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_REPLICA, MET_HITS, MET_FIELDS = range(6)
+
+
+class Engines(NamedTuple):
+    """The replicas: a row each, rules and step table of each pool, requests, and sessions as each replica knows them."""
+
+    rows: Any
+    rules: Any
+    tables: Any
+    requests: Any
+    sessions: Any
+
+
+class Desk(NamedTuple):
+    """The cell's own row with what the router knows, the tournament of replicas, notes beside requests."""
+
+    cell: Any
+    tree: Any
+    notes: Any
+
+
+class People(NamedTuple):
+    """Who asks: pairs of instant and agent in rising order, agents, their steps, and a heap of who goes on when."""
+
+    starts: Any
+    agents: Any
+    steps: Any
+    wakes: Any
+
+
+class Windows(NamedTuple):
+    """Tiers, the book of their limits, a row of each subscriber, and a row of each request in flight."""
+
+    tiers: Any
+    book: Any
+    states: Any
+    held: Any
+
+
+class Found(NamedTuple):
+    """What comes out: counts and histograms by tier, and what every step met if all are kept."""
+
+    counts: Any
+    histograms: Any
+    met: Any

@@ -1,0 +1,140 @@
+"""Which replica of a cell gets a request, by the rule of the cell; the rules themselves are `policy/`'s.
+
+What a router knows of a replica is what came out of it by now: nothing of the iteration in flight. A replica that has
+as many requests as it may take is none to choose from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.policy.homes import home_within
+from ampacity.policy.mixing import mixed
+from ampacity.policy.routing import (
+    NOBODY,
+    R_BACKLOG,
+    R_REQUESTS,
+    R_SHARE,
+    REPLICA_FIELDS,
+    STALL_MOST_NS,
+    at_random,
+    better_of_two,
+    in_turn,
+    late_bound,
+    least,
+)
+from ampacity.simulator.cell_rows import (
+    AGENT_FIELDS,
+    ASK_FIELDS,
+    ASK_INPUT,
+    ASK_REUSABLE,
+    CELL_FIELDS,
+    CONTEXT,
+    PERCENT,
+    PLACED_FIELDS,
+    REPLICAS,
+    ROOM,
+    ROUTE,
+    ROUTE_BY,
+    SEED,
+    SEEN_AT,
+    SHARE,
+    SHARES,
+    STEP,
+    TURNS,
+)
+from ampacity.simulator.engine import IDLE_PS
+from ampacity.simulator.rows import (
+    HOLDERS,
+    LENGTH,
+    OUTSTANDING,
+    OUTSTANDING_TOKENS,
+    SEGMENT,
+    SESSION_FIELDS,
+    SINCE_PS,
+)
+
+BY_CHANCE, BY_TURN, BY_TWO, BY_LEAST, BY_HOME, BY_SOONEST = range(6)
+
+
+def note_load(cell: Any, row: Any, replica: int) -> None:
+    """Let the router know what a replica has to do."""
+    r = CELL_FIELDS + replica * REPLICA_FIELDS
+    cell[r + R_REQUESTS] = row[OUTSTANDING]
+    cell[r + R_BACKLOG] = row[OUTSTANDING_TOKENS]
+    if cell[ROOM] > 0:
+        placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS
+        cell[r + R_SHARE] = cell[placed + SHARE] if row[OUTSTANDING] < cell[ROOM] else 0
+
+
+def choose(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
+    """The replica that the next request of an agent goes to; NOBODY if none has room.
+
+    If the rule is BY_SOONEST, the replica that the agent comes from must have been advanced to `now_ps`.
+    """
+    count = cell[REPLICAS]
+    route = cell[ROUTE]
+    if route == BY_TURN:
+        turn = in_turn(cell, CELL_FIELDS, count, 0, cell[TURNS])
+        cell[TURNS] = turn + 1
+        return turn % count if turn != NOBODY else NOBODY
+    if route == BY_HOME:
+        return home_within(
+            cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0
+        )
+    cell[TURNS] += 1
+    if route == BY_SOONEST:
+        return choose_soonest(cell, rules, sessions, agents, agent, steps, now_ps)
+    if route == BY_LEAST:
+        return least(cell, CELL_FIELDS, count, cell[ROUTE_BY], 0, cell[TURNS])
+    draw = mixed(cell[SEED] + cell[TURNS])
+    if route == BY_TWO:
+        return better_of_two(cell, CELL_FIELDS, count, cell[ROUTE_BY], 0, draw)
+    return at_random(cell, CELL_FIELDS, count, 0, draw)
+
+
+def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
+    """Where wait + uncached prefill is least; away from home only what everybody shares is expected in memory."""
+    a = agent * AGENT_FIELDS
+    s = agents[a + STEP] * ASK_FIELDS
+    home = agents[a + SEEN_AT] - 1
+    at_home = 0
+    elsewhere = 0
+    if home != NOBODY:
+        there = sessions[home]
+        idle_ps = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS], IDLE_PS]
+        most = steps[s + ASK_REUSABLE] // KV_BLOCK_TOKENS
+        at_home = blocks_at(there, agents[a + CONTEXT], agents[a + SHARES], most, idle_ps, now_ps) * KV_BLOCK_TOKENS
+        elsewhere = min(there[agents[a + SHARES] * SESSION_FIELDS + LENGTH] * KV_BLOCK_TOKENS, at_home)
+    return late_bound(
+        cell,
+        CELL_FIELDS,
+        cell[REPLICAS],
+        home,
+        at_home,
+        elsewhere,
+        STALL_MOST_NS,
+        steps[s + ASK_INPUT],
+        0,
+        cell[TURNS],
+    )
+
+
+def blocks_at(there: Any, context: int, shares: int, most: int, idle_ps: int, now_ps: int) -> int:
+    """Blocks of a prompt that a replica, advanced to now, has for a session of a group; `most` is what can be used."""
+    own = blocks_left(there, context, idle_ps, now_ps)
+    if shares == 0:
+        return min(own, most)
+    s = shares * SESSION_FIELDS
+    common = there[s + LENGTH]
+    if there[s + HOLDERS] == 0 and blocks_left(there, shares, idle_ps, now_ps) < common:
+        return min(blocks_left(there, shares, idle_ps, now_ps), most)
+    return min(common + own, most)
+
+
+def blocks_left(there: Any, session: int, idle_ps: int, now_ps: int) -> int:
+    """Blocks of the segment of a session or group that can be found now."""
+    s = session * SESSION_FIELDS
+    blocks: int = there[s + SEGMENT] if now_ps - there[s + SINCE_PS] <= idle_ps else 0
+    return blocks
