@@ -1,8 +1,8 @@
-"""What simulating replicas costs, in requests per CPU second. Of the fleet there is the engine alone, no limits or failures.
+"""What simulating replicas costs, in requests per CPU second: the engine alone, without limits, routing and failures.
 
 Open loop: 1,024 tokens in and 128 out, Poisson 6 a second a replica, round robin; Qwen3 32B at fp8 on one H200 as vLLM
-runs it. Coding agents: sessions that read 100,000 tokens again and again in a closed loop, each on its own replica, with
-the prefix cache; Qwen3 Coder 480B at fp8 on eight H200. Rows of requests are used again when a request has ended.
+runs it. Coding agents: sessions that read 100,000 tokens again and again in a closed loop, each on one replica, with
+its prefix cache; Qwen3 Coder 480B at fp8 on eight H200. Rows of requests are used again when a request has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ampacity.simulator.closed_loop import (
     STEP_INPUT,
     STEP_OUTPUT,
 )
-from ampacity.simulator.closed_loop import kernel as closed_loop_kernel
+from ampacity.simulator.compile import kernel
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, vllm
 from ampacity.simulator.replica import advance, collect, push
 from ampacity.simulator.rows import (
@@ -113,7 +113,6 @@ def agents(replicas: int, sessions: int, steps_each: int) -> dict[str, Any]:
     steps = np.zeros((*shape, STEP_FIELDS), np.int64)
     steps[..., GAP_PS], steps[..., STEP_INPUT], steps[..., STEP_OUTPUT] = gaps, context, outputs
     steps[:, :, 1:, STEP_CACHEABLE] = context[:, :, :-1] + outputs[:, :, :-1] - 1
-    kernel = closed_loop_kernel()
     took = stepped = jumped = 0.0
     for r in range(-1, replicas):  # once more before, to compile
         row, wakes = fresh_replicas(engine, 1)[0], fresh_wakes(sessions)
@@ -123,7 +122,7 @@ def agents(replicas: int, sessions: int, steps_each: int) -> dict[str, Any]:
             wake_at(wakes, int(gaps[max(r, 0), s - 1, 0]), s)
         given = fresh_requests(sessions), fresh_sessions(sessions), steps[max(r, 0)].reshape(-1), ends, at, wakes
         began = time.process_time()
-        kernel.serve_sessions(row, engine.rules(), step.flat(), *given)
+        kernel().serve_sessions(row, engine.rules(), step.flat(), *given)
         if r >= 0:
             took += time.process_time() - began
             stepped, jumped = stepped + int(row[STEPPED]), jumped + int(row[JUMPED])
@@ -146,13 +145,11 @@ def measured(replicas: int, count: int) -> dict[str, Any]:
     totals = np.zeros(TOTAL_FIELDS, np.int64)
     rows = fresh_replicas(engine, replicas)
     requests, sessions = fresh_requests(replicas * IN_FLIGHT_MOST), fresh_sessions(0)
-    kernel = compiled(round_robin)
+    one_after_another = compiled(round_robin).round_robin
     given = engine.rules(), step.flat(), requests, sessions
-    kernel.round_robin(
-        fresh_replicas(engine, 1), *given, arrivals[:9], tokens, np.zeros_like(totals)
-    )  # compiled before
+    one_after_another(fresh_replicas(engine, 1), *given, arrivals[:9], tokens, np.zeros_like(totals))  # compiled before
     began = time.process_time()
-    kernel.round_robin(rows, *given, arrivals, tokens, totals)
+    one_after_another(rows, *given, arrivals, tokens, totals)
     took = time.process_time() - began
     assert totals[ENDED_COUNT] == count
     stepped, jumped = int(rows[:, STEPPED].sum()), int(rows[:, JUMPED].sum())

@@ -42,6 +42,7 @@ class Request:
     group: int = 0  # counted from 1
     shared: int = 0  # whole blocks that the group shares
     number: int = 0  # of several at one instant the least comes first
+    priority: int = 0  # 0 goes first and gives way last
     gap_ps: int = 0
     follower: Request | None = None
     first_ps: int = 0
@@ -85,6 +86,7 @@ class Replica:
         self.waiting: list[Request] = []
         self.cache: list[tuple[int, int]] = []  # (session, number of the block), next to be evicted first
         self.left_at: dict[int, int] = {}
+        self.going: list[Request] = []
         self.rounds = 0
         self.iterations: list[tuple[int, int, int, int]] = []
 
@@ -128,36 +130,35 @@ class Replica:
         r.preempted += 1
         self.waiting.insert(0, r)
 
-    def room_for(self, r: Request, chunk: int, now_ps: int) -> tuple[bool, bool]:
-        """Whether the running r gets blocks for so many tokens, and whether anybody was preempted for it."""
-        any_preempted = False
-        while blocks(r.computed + chunk) - blocks(r.computed) > self.free():
-            last = [x for x in self.running if x.promised < x.outputs][-1]
-            self.preempt(last, now_ps)
-            any_preempted = True
-            if last is r:
-                return False, True
-        return True, any_preempted
+    def has_room(self, r: Request, chunk: int) -> bool:
+        return blocks(r.computed + chunk) - blocks(r.computed) <= self.free()
+
+    def last_in_line(self) -> Request:
+        """Of those who went on before this iteration and have the worst class, the one admitted last."""
+        going = [r for r in self.running if r in self.going]
+        worst = max(r.priority for r in going)
+        return [r for r in going if r.priority == worst][-1]
 
     def compose(self, now_ps: int) -> Iteration:
         """The next iteration from what is known at this instant."""
         it = Iteration(drafts=self.rules.drafts)
         preempted = False
         room = self.rules.token_budget
-        going = [r for r in self.running if r.promised < r.outputs]
-        decoding = [r for r in going if r.computed >= r.prompt]
-        partial = [r for r in going if r.computed < r.prompt]
+        self.going = [r for r in self.running if r.promised < r.outputs]
+        decoding = [r for r in self.going if r.computed >= r.prompt]
+        partial = [r for r in self.going if r.computed < r.prompt]
         if self.rules.mixed:
             preempted = self.decode(it, decoding, now_ps)
             room -= len(it.decode) * (1 + self.rules.drafts)
         for r in partial:
             if r in self.running:
                 chunk = min(room, r.prompt - r.computed)
-                fits, gone = self.room_for(r, chunk, now_ps)
-                preempted = preempted or gone
-                if fits:
+                if self.has_room(r, chunk):
                     self.chunk(it, r, chunk)
                     room -= chunk
+                else:
+                    self.preempt(r, now_ps)
+                    preempted = True
         if not preempted:
             self.admit(it, room, now_ps)
         if not self.rules.mixed and not it.chunks:
@@ -168,17 +169,23 @@ class Replica:
         preempted = False
         n, over, under = self.rounds, self.rules.over, self.rules.under
         gain = (n + 1) * over // under - n * over // under
+        taken: dict[Request, int] = {}  # who has a place in the iteration so far, with its context
         for r in decoding:
-            if r not in self.running:
-                continue
-            fits, gone = self.room_for(r, gain, now_ps)
-            preempted = preempted or gone
-            if fits:
-                it.decode.append((r, r.computed + 1))
+            while r in self.running and not self.has_room(r, gain):
+                last = self.last_in_line()
+                if last in taken:  # it had its blocks already
+                    del taken[last]
+                    last.computed -= gain
+                    last.promised -= gain
+                self.preempt(last, now_ps)
+                preempted = True
+            if r in self.running:
+                taken[r] = r.computed + 1
                 r.computed += gain
                 r.promised += gain
                 self.evict()
-                it.tokens.append((r, gain))
+        it.decode = list(taken.items())
+        it.tokens += [(r, gain) for r in taken]
         self.rounds += bool(it.decode)
         return preempted
 
@@ -192,12 +199,12 @@ class Replica:
 
     def admit(self, it: Iteration, room: int, now_ps: int) -> None:
         while room > 0 and self.waiting and len(self.running) < self.rules.max_seqs:
-            r = self.waiting[0]
+            r = min(self.waiting, key=lambda r: r.priority)  # the first of them
             spare = self.rules.watermark_blocks if self.running else 0
             there = r.shared if any(x.group == r.group for x in self.running if r.group) else 0
             if blocks(r.prompt) - there > self.free() - spare:
                 return
-            self.waiting.pop(0)
+            self.waiting.remove(r)
             r.computed = self.found(r, now_ps)
             self.running.append(r)
             chunk = min(room, r.prompt - r.computed)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from workloads import by_naive, drawn
 
 from ampacity.simulator.closed_loop import serve_closed_loop
 from ampacity.simulator.engine import PS_PER_S, Engine, vllm
 from ampacity.simulator.step_table import TICKS, StepTable
 from ampacity.simulator.wakes import FOREVER_PS, fresh_wakes, next_wake_ps, take_wake, wake_at
-from workloads import Workload, by_naive, drawn
 
 
 @settings(max_examples=200)
 @given(st.integers(0, 2**32))
 def test_sessions_in_a_closed_loop_meet_what_the_naive_stepper_says(seed: int) -> None:
-    drawn_one = drawn(seed)
-    w = Workload(drawn_one.engine, drawn_one.table, drawn_one.chains, (), (0,) * len(drawn_one.chains))
+    w = drawn(seed)
+    nothing = (0,) * len(w.chains)
+    w = replace(w, shared=(), group_of=nothing, class_of=nothing)
     found = serve_closed_loop(w.engine, w.table, w.chains)
     assert list(zip(found.first_ps.tolist(), found.finish_ps.tolist(), strict=True)) == by_naive(w)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workloads import MS, Workload, by_engine, by_naive, drawn
+from workloads import MS, by_engine, by_naive, drawn
 
 from ampacity.simulator.engine import PS_PER_S
 
@@ -16,15 +16,15 @@ SEEDS = st.integers(0, 2**32)
 
 def test_thousands_of_workloads_end_at_the_same_picoseconds() -> None:
     requests = preempted = jumped = 0
-    for seed in range(2000):
+    for seed in range(1000):
         w = drawn(seed)
         found = by_engine(w)
         assert found.times == by_naive(w), f"seed {seed}: {w.engine}"
         requests, preempted = requests + len(found.times), preempted + found.preempted
         jumped += found.jumped
-    assert requests > 25_000
-    assert preempted > 1_000
-    assert jumped > 300_000
+    assert requests > 12_000
+    assert preempted > 400
+    assert jumped > 80_000
 
 
 @settings(max_examples=150)
@@ -74,9 +74,7 @@ def test_looking_at_a_replica_changes_nothing(seed: int) -> None:
 def test_all_comes_later_by_what_it_starts_later(seed: int) -> None:
     w = drawn(seed)
     shift = 40 * 86400 * PS_PER_S
-    later = Workload(
-        w.engine, w.table, [[(c[0][0] + shift, *c[0][1:]), *c[1:]] for c in w.chains], w.shared, w.group_of
-    )
+    later = replace(w, chains=[[(c[0][0] + shift, *c[0][1:]), *c[1:]] for c in w.chains])
     assert by_engine(later).times == [(a + shift, b + shift) for a, b in by_engine(w).times]
 
 

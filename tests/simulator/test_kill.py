@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import Replica
+from workloads import One, by_naive, drawn, naive_requests, rules_of
 
 from ampacity.simulator.rows import ARRIVAL_PS, DONE, FINISH_PS, FIRST_PS, NOW_PS, REQUEST_FIELDS, fresh_replicas
 from ampacity.simulator.step_table import TICKS, iteration_ticks
-from naive import Replica
-from workloads import One, by_naive, drawn, naive_requests, rules_of
 
 
 @settings(max_examples=200)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ampacity.simulator.alone import serve_alone
 from ampacity.simulator.engine import PS_PER_S, Engine
+from ampacity.simulator.open_loop import serve_open_loop
 from ampacity.simulator.step_table import TICKS, StepTable
 
 MS = PS_PER_S // 1000
@@ -37,7 +37,7 @@ def test_one_sequence_at_a_time_waits_as_pollaczek_and_khinchine_say(law: str) -
     rate = 0.7 / service_s.mean()
     at = poisson(rng, rate, count)
     e = Engine(kv_blocks=1000, max_seqs=1, lag=0, prefix_cache=False)
-    found = serve_alone(e, STEP, at, 16, outputs)
+    found = serve_open_loop(e, STEP, at, 16, outputs)
     waited, error = interval((found.first_ps - at) / PS_PER_S - 0.001)
     expected = rate * np.mean(service_s**2) / (2 * (1 - rate * service_s.mean()))
     assert error < 0.08 * expected
@@ -51,7 +51,7 @@ def test_equal_iterations_without_bound_are_a_server_for_everybody() -> None:
     outputs = rng.geometric(1 / 80, count)
     at = poisson(rng, 300.0, count)
     e = Engine(kv_blocks=1 << 20, token_budget=1 << 16, max_seqs=4096, lag=0, prefix_cache=False)
-    found = serve_alone(e, STEP, at, 1, outputs)
+    found = serve_open_loop(e, STEP, at, 1, outputs)
     assert ((found.finish_ps - found.first_ps) == (outputs - 1) * MS).all()
     waits = (found.first_ps - at) / MS
     assert waits.mean() == pytest.approx(1.5, abs=0.01)  # the rest of one iteration, and the own

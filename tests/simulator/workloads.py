@@ -13,7 +13,7 @@ import numpy as np
 from naive import BLOCK, Replica, Request, Rules
 
 from ampacity.simulator import replica
-from ampacity.simulator.alone import kernel
+from ampacity.simulator.compile import kernel
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
 from ampacity.simulator.kill import kill
 from ampacity.simulator.rows import (
@@ -22,6 +22,7 @@ from ampacity.simulator.rows import (
     BINS_AT,
     CACHEABLE,
     CACHED,
+    CLASS,
     FINISH_PS,
     FIRST_PS,
     FREE,
@@ -29,8 +30,8 @@ from ampacity.simulator.rows import (
     HELD_BLOCKS,
     HELD_CACHED,
     INPUT,
-    LENGTH,
     JUMPED,
+    LENGTH,
     OUTPUT,
     OUTSTANDING,
     OUTSTANDING_TOKENS,
@@ -61,13 +62,14 @@ PLAIN = SimpleNamespace(
 
 @dataclass
 class Workload:
-    """An engine, its iterations, and chains of requests: (arrival or gap, input, cacheable, output), session by session."""
+    """An engine, its iterations, and sessions as chains of requests: (arrival or gap, input, cacheable, output)."""
 
     engine: Engine
     table: StepTable
     chains: list[list[tuple[int, int, int, int]]]
     shared: tuple[int, ...] = ()  # tokens that the sessions of each group share
     group_of: tuple[int, ...] = ()  # of each chain, counted from 1; 0: none
+    class_of: tuple[int, ...] = ()  # of each chain
 
 
 @dataclass
@@ -113,7 +115,8 @@ def drawn(seed: int, **fixed: Any) -> Workload:
             group_of.append(group)
     if not chains:
         chains, group_of = [[(0, 5, 0, 3)]], [0]
-    return Workload(e, table, chains, shared, tuple(group_of))
+    classes = int(rng.choice([1, 1, 4]))
+    return Workload(e, table, chains, shared, tuple(group_of), tuple(rng.integers(0, classes, len(chains)).tolist()))
 
 
 def _table(rng: np.random.Generator, grid: int) -> StepTable:
@@ -184,7 +187,10 @@ def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:
     for number, chain in enumerate(w.chains, 1):
         group = w.group_of[number - 1]
         shared = w.shared[group - 1] // BLOCK if group else 0
-        steps = [Request(at, i, c, o, number, group, shared, len(every) + n) for n, (at, i, c, o) in enumerate(chain)]
+        steps = [
+            Request(at, i, c, o, number, group, shared, len(every) + n, w.class_of[number - 1])
+            for n, (at, i, c, o) in enumerate(chain)
+        ]
         for one, then in pairwise(steps):
             one.follower, one.gap_ps = then, then.arrival_ps
         heads.append(steps[0])
@@ -227,7 +233,8 @@ class One:
             for step, (at, i, c, o) in enumerate(chain):
                 place += 1
                 r = place * REQUEST_FIELDS
-                for field, value in ((INPUT, i), (CACHEABLE, c), (OUTPUT, o), (SESSION, number)):
+                given = {INPUT: i, CACHEABLE: c, OUTPUT: o, SESSION: number, CLASS: w.class_of[number - 1]}
+                for field, value in given.items():
                     self.requests[r + field] = value
                 self.requests[r + GROUP] = len(w.chains) + w.group_of[number - 1] if w.group_of[number - 1] else 0
                 if step == 0:

@@ -1,17 +1,16 @@
-"""Prompts: the one that is partly computed goes on, then those who wait come in, first come first served."""
+"""Prompts: the one that is partly computed goes on, then those who wait come in, by class and as they came."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
-from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.lists import append, are_known, next_in_line, take_first
 from ampacity.simulator.preempt import preempt_partial
 from ampacity.simulator.prefix_cache import evict
 from ampacity.simulator.rows import (
     ADMISSION,
     ADMISSIONS,
-    ARRIVAL_PS,
     CACHEABLE,
     COMPUTED,
     CORRECTION,
@@ -29,7 +28,6 @@ from ampacity.simulator.rows import (
     REQUEST_FIELDS,
     SEQS,
     STEADY,
-    WAITING,
 )
 from ampacity.simulator.shared_prefix import blocks_there, tokens_found
 
@@ -51,16 +49,14 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
     if not admits:
         return a2
     while room > 0 and row[PARTIAL] == 0:
-        place = row[WAITING]
-        if place == 0:
-            row[STEADY] = 1
+        line = next_in_line(row, requests, known_ps)
+        if line == 0:
+            row[STEADY] = are_known(row, requests, known_ps)
             return a2
-        if requests[place * REQUEST_FIELDS + ARRIVAL_PS] > known_ps:
+        if not fits(row, rules, requests, sessions, row[line]):
+            row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
             return a2
-        if not fits(row, rules, requests, sessions, place):
-            row[STEADY] = row[HELD_SEQS] == 0
-            return a2
-        begin(row, rules, requests, sessions, known_ps)
+        begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
         chunk = next_chunk(row, requests, room)
         a2 += compute(row, requests, sessions, chunk)
         room -= chunk
@@ -77,9 +73,8 @@ def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool
     return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
 
 
-def begin(row: Any, rules: Any, requests: Any, sessions: Any, known_ps: int) -> None:
-    """Admit the first who waits, with what the cache holds of its prompt; the last token is always computed."""
-    place = take_first(row, requests, WAITING)
+def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:
+    """Admit a request that has waited, with what the cache holds of its prompt; the last token is always computed."""
     at = place * REQUEST_FIELDS
     found = min(requests[at + CACHEABLE], requests[at + INPUT] + requests[at + DONE] - 1)
     if rules[PREFIX_CACHE]:

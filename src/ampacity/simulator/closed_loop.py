@@ -1,19 +1,16 @@
 """One replica under sessions: the next request of a session comes a gap after the answer to the one before.
 
-The smallest whole of what a fleet does: wake whoever is first, advance what it touches, collect, send. Every session has
-one row of requests, used again for each of its steps, so memory grows with sessions and not with requests.
+The smallest whole of what a fleet does: wake whoever is first, advance what it touches, collect, send. Every session
+has one row of requests, used again for each of its steps, so memory grows with sessions and not with requests.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ampacity.base.compiled import compiled
 from ampacity.simulator.engine import FOREVER_PS, Engine
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
 from ampacity.simulator.rows import (
@@ -106,12 +103,6 @@ def note(requests: Any, steps: Any, place: int, step: int) -> None:
     steps[s + MET_HITS] = requests[r + HITS]
 
 
-@cache
-def kernel() -> ModuleType:
-    """`serve_sessions`, compiled."""
-    return compiled(serve_sessions)
-
-
 def serve_closed_loop(engine: Engine, step: StepTable, chains: list[list[tuple[int, int, int, int]]]) -> Steps:
     """Run sessions on one replica; a chain is its steps as (gap in ps, input, cacheable and output tokens).
 
@@ -129,9 +120,13 @@ def serve_closed_loop(engine: Engine, step: StepTable, chains: list[list[tuple[i
     row = fresh_replicas(engine, 1)[0]
     requests, sessions = fresh_requests(len(chains)), fresh_sessions(len(chains))
     given = engine.rules(), step.flat(), requests, sessions, steps.reshape(-1), ends, at, wakes
+    from ampacity.simulator.compile import kernel  # which imports this file
+
     kernel().serve_sessions(row, *given)
-    met = (steps[:, field].copy() for field in (MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_HITS))
-    return Steps(*met, int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS]))
+    arrival, first, finish, hits = (
+        steps[:, field].copy() for field in (MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_HITS)
+    )
+    return Steps(arrival, first, finish, hits, int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS]))
 
 
 def _check(engine: Engine, steps: Ints) -> None:

@@ -10,6 +10,7 @@ from ampacity.simulator.prefix_cache import forget
 from ampacity.simulator.rows import (
     BINS,
     BINS_AT,
+    CLASSES,
     COMPUTED,
     CORRECTION,
     DECODES,
@@ -38,6 +39,7 @@ from ampacity.simulator.rows import (
     PHASE,
     REQUEST_FIELDS,
     ROUND,
+    ROUND_PART,
     SEQS,
     SESSION_FIELDS,
     WAITING,
@@ -50,9 +52,9 @@ from ampacity.simulator.shared_prefix import part_now
 def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
     """Stop a replica that has been advanced to `now_ps`; it is empty and can serve again from then on.
 
-    Its requests are collected like those that have ended, with FINISH_PS 0 and in DONE the tokens that came out of them;
-    sent elsewhere as they are, they compute their prompt and those tokens again and go on. What the iteration in flight
-    would have given is lost.
+    Its requests are collected like those that have ended, with FINISH_PS 0 and in DONE the tokens that came out of
+    them; sent elsewhere as they are, they compute their prompt and those tokens again and go on. What the iteration in
+    flight would have given is lost.
     """
     part_now(row, sessions)
     while row[OLDEST] > 0:
@@ -67,8 +69,9 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
         hand_back(row, requests, sessions, row[PARTIAL])
     while row[LANDING] > 0:
         hand_back(row, requests, sessions, take_first(row, requests, LANDING))
-    while row[WAITING] > 0:
-        hand_back(row, requests, sessions, take_first(row, requests, WAITING))
+    for c in range(CLASSES):
+        while row[WAITING + 2 * c] > 0:
+            hand_back(row, requests, sessions, take_first(row, requests, WAITING + 2 * c))
     for i in range(BINS):
         row[BINS_AT + i] = 0
     row[B] = 0
@@ -86,6 +89,7 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     row[PHASE] = IDLE
     row[NOW_PS] = now_ps
     row[NOW_TICKS] = 0
+    row[ROUND_PART] = 0
 
 
 def hand_back(row: Any, requests: Any, sessions: Any, place: int) -> None:

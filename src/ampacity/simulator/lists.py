@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.rows import ADMISSION, HEAP_AT, NEXT, REQUEST_FIELDS, B
+from ampacity.simulator.engine import FOREVER_PS
+from ampacity.simulator.rows import ADMISSION, ARRIVAL_PS, CLASSES, HEAP_AT, NEXT, REQUEST_FIELDS, WAITING, B
 
 PLACE_BITS = 32
 PLACE_MASK = (1 << PLACE_BITS) - 1
@@ -59,6 +60,34 @@ def take_first(row: Any, requests: Any, first: int) -> int:
         if row[first] == 0:
             row[first + 1] = 0
     return place
+
+
+def next_in_line(row: Any, requests: Any, known_ps: int) -> int:
+    """The list whose first request is next, of those who had come by `known_ps`; 0 if there is none."""
+    for c in range(CLASSES):
+        place = row[WAITING + 2 * c]
+        if place > 0 and requests[place * REQUEST_FIELDS + ARRIVAL_PS] <= known_ps:
+            return WAITING + 2 * c
+    return 0
+
+
+def first_arrival_ps(row: Any, requests: Any) -> int:
+    """When the first of those who wait came; FOREVER_PS if nobody waits."""
+    first: int = FOREVER_PS
+    for c in range(CLASSES):
+        place = row[WAITING + 2 * c]
+        if place > 0:
+            first = min(first, requests[place * REQUEST_FIELDS + ARRIVAL_PS])
+    return first
+
+
+def are_known(row: Any, requests: Any, known_ps: int) -> bool:
+    """Whether the first of every class that waits had come by `known_ps`."""
+    for c in range(CLASSES):
+        place = row[WAITING + 2 * c]
+        if place > 0 and requests[place * REQUEST_FIELDS + ARRIVAL_PS] > known_ps:
+            return False
+    return True
 
 
 def heap_push(row: Any, last_round: int, place: int) -> None:

@@ -1,4 +1,4 @@
-"""Room for decoding: when blocks run out, the sequence that was admitted last gives its own back and waits again."""
+"""Room for decoding: when blocks run out, the last in line gives its own back and waits again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 from ampacity.simulator.blocks import blocks_taken
 from ampacity.simulator.engine import PREFIX_CACHE, block_count
-from ampacity.simulator.lists import PLACE_MASK, heap_take, prepend
+from ampacity.simulator.lists import PLACE_BITS, PLACE_MASK, heap_take, prepend
 from ampacity.simulator.prefix_cache import evict
 from ampacity.simulator.rows import (
     ADMISSION,
     BIN_MASK,
     BINS_AT,
     CACHEABLE,
+    CLASS,
     COMPUTED,
     DONE,
     FREE,
@@ -39,19 +40,39 @@ from ampacity.simulator.shared_prefix import part
 def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> int:
     """Take the blocks of the next decoding iteration; returns how many sequences had to go for it.
 
-    An engine goes through its sequences in the order of admission and takes the last one's blocks whenever the next has
-    none. Those that stay are the same as when the last goes as long as all that stay are too many.
+    An engine goes through its sequences in the order of admission and takes the blocks of the last in line whenever the
+    next has none. Those that stay are the same as when the last goes as long as all that stay are too many.
     """
     gone = 0
     while blocks_taken(row, row[GAIN]) > row[FREE]:
-        if row[PARTIAL] > 0:
+        last = last_in_line(row, requests)
+        if last < 0:
             preempt_partial(row, rules, requests, sessions, now_ps)
         else:
-            preempt_decoding(row, rules, requests, sessions, now_ps)
+            preempt_decoding(row, rules, requests, sessions, last, now_ps)
         gone += 1
     row[FREE] -= blocks_taken(row, row[GAIN])
     evict(row, sessions)
     return gone
+
+
+def last_in_line(row: Any, requests: Any) -> int:
+    """Who gives way: of the worst class the last admitted, as a position in the heap; -1 for PARTIAL."""
+    found = -1
+    rank = rank_of(requests, row[PARTIAL])
+    for i in range(row[B]):
+        other = rank_of(requests, row[HEAP_AT + i] & PLACE_MASK)
+        if other > rank:
+            rank = other
+            found = i
+    return found
+
+
+def rank_of(requests: Any, place: int) -> int:
+    """Class and admission as one number; less than any other for nobody."""
+    at = place * REQUEST_FIELDS
+    rank: int = (requests[at + CLASS] << PLACE_BITS) + requests[at + ADMISSION] if place > 0 else -1
+    return rank
 
 
 def preempt_partial(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
@@ -63,14 +84,9 @@ def preempt_partial(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: 
     give_back(row, rules, requests, sessions, place, requests[at + COMPUTED], now_ps)
 
 
-def preempt_decoding(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
-    """The decoding sequence that was admitted last gives its blocks back and keeps the tokens that it had."""
-    last = 0
-    for i in range(1, row[B]):
-        at = (row[HEAP_AT + i] & PLACE_MASK) * REQUEST_FIELDS
-        if requests[at + ADMISSION] > requests[(row[HEAP_AT + last] & PLACE_MASK) * REQUEST_FIELDS + ADMISSION]:
-            last = i
-    place = heap_take(row, last)
+def preempt_decoding(row: Any, rules: Any, requests: Any, sessions: Any, i: int, now_ps: int) -> None:
+    """The decoding sequence at position `i` of the heap gives its blocks back and keeps the tokens that it had."""
+    place = heap_take(row, i)
     at = place * REQUEST_FIELDS
     requests[at + DONE] = requests[at + OUTPUT] - (requests[at + LAST_ROUND] - row[ROUND])
     context = requests[at + INPUT] + requests[at + DONE]
@@ -93,4 +109,4 @@ def give_back(row: Any, rules: Any, requests: Any, sessions: Any, place: int, to
     else:
         row[FREE] += block_count(tokens)
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
-    prepend(row, requests, WAITING, place)
+    prepend(row, requests, WAITING + 2 * requests[at + CLASS], place)

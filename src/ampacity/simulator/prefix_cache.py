@@ -1,9 +1,9 @@
 """What remains in memory of a context when its request ends, and what the next one of its session finds of it.
 
-Every session has one segment: whole blocks that no sequence uses, from the beginning of its context or, if it belongs to
-a group, from the end of what the group shares. Segments stand in the order in which they were left; when other blocks
-run out, the oldest loses blocks from its end. A request that is scheduled takes what it shares with its session's
-segment; the rest of that segment is forgotten.
+Every session has one segment: whole blocks that no sequence uses, from the beginning of its context or, if it belongs
+to a group, from the end of what the group shares. Segments stand in the order in which they were left; when other
+blocks run out, the oldest loses blocks from its end. A request that is scheduled takes what it shares with its
+session's segment; the rest of that segment is forgotten. A session's requests follow one another.
 """
 
 from __future__ import annotations

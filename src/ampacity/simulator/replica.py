@@ -23,11 +23,11 @@ from ampacity.simulator.engine import (
 )
 from ampacity.simulator.jump import foresee, jump, move_clock, ticks_of
 from ampacity.simulator.land import land, release
-from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
 from ampacity.simulator.rows import (
-    ARRIVAL_PS,
     CACHEABLE,
+    CLASS,
     DECODES,
     DONE,
     ENDED,
@@ -63,16 +63,17 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
     """Send a request that comes now; False if its context can never fit and it is not taken.
 
     The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
-    than the input), SESSION and GROUP are read, DONE if it has begun elsewhere; the rest must be zero.
+    than the input), SESSION, GROUP and CLASS are read, DONE if it has begun elsewhere; the rest must be zero.
     """
     at = place * REQUEST_FIELDS
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
         return False
-    if row[WAITING] == 0:
+    line = WAITING + 2 * requests[at + CLASS]
+    if row[line] == 0:
         row[STEADY] = 0
         row[EQUALS] = 0
-    append(row, requests, WAITING, place)
+    append(row, requests, line, place)
     row[OUTSTANDING] += 1
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
     return True
@@ -92,10 +93,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
                 return
             follow(row, rules, table, requests, sessions)
         else:
-            place = row[WAITING]
-            if place == 0:
-                return
-            start = max(row[NOW_PS], requests[place * REQUEST_FIELDS + ARRIVAL_PS])
+            start = max(row[NOW_PS], first_arrival_ps(row, requests))
             if start >= until_ps:
                 return
             row[NOW_PS] = start
@@ -113,11 +111,7 @@ def next_visible_ps(row: Any, requests: Any) -> int:
         return now
     if row[PHASE] == READY:
         return now + 1 if row[OUTSTANDING] > 0 else FOREVER_PS
-    place = row[WAITING]
-    if place == 0:
-        return FOREVER_PS
-    now = max(now, requests[place * REQUEST_FIELDS + ARRIVAL_PS])
-    return now + 1
+    return min(max(now, first_arrival_ps(row, requests)) + 1, FOREVER_PS)
 
 
 def collect(row: Any, requests: Any) -> int:

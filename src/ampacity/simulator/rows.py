@@ -47,8 +47,6 @@ IDLE, READY, FLYING = range(3)
     LANDING_LAST,
     ENDING,  # first of a list: sequences that have their last token with the iteration that ends
     ENDING_LAST,
-    WAITING,  # first of a list: requests that wait for admission
-    WAITING_LAST,
     ENDED,  # first of a list: requests that have ended and that nobody has collected
     ENDED_LAST,
     ADMISSIONS,
@@ -67,8 +65,11 @@ IDLE, READY, FLYING = range(3)
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     BINS_AT,
-) = range(45)
-HEAP_AT = BINS_AT + BINS
+) = range(43)
+CLASSES = 4
+WAITING = BINS_AT + BINS
+"""Requests that wait for admission: a list of each priority class, first and last, side by side; the best first."""
+HEAP_AT = WAITING + 2 * CLASSES
 """Decoding sequences by the round of their last token: a heap of `B` keys, the round above, the place below.
 
 A round is a token of a sequence: rounds and iterations are the same thing as long as nothing is guessed ahead."""
@@ -81,7 +82,7 @@ A round is a token of a sequence: rounds and iterations are the same thing as lo
     OUTPUT,
     SESSION,
     GROUP,  # of sessions that share the beginning of their prompts; 0: of none
-    SPARE,
+    CLASS,  # of priority, 0 to 3; 0 goes first and gives way last
     FIRST_PS,  # of its first token; 0 before
     FINISH_PS,  # of its last token; 0 before
     DONE,  # tokens it had when its prompt was last begun: 0, or more after a preemption

@@ -36,7 +36,8 @@ def tokens_found(row: Any, rules: Any, requests: Any, sessions: Any, place: int,
     session, group = requests[at + SESSION], requests[at + GROUP]
     own_most = most // KV_BLOCK_TOKENS
     if group == 0:
-        return take(row, rules, sessions, session, own_most, known_ps) * KV_BLOCK_TOKENS
+        found: int = take(row, rules, sessions, session, own_most, known_ps)
+        return found * KV_BLOCK_TOKENS
     length = sessions[group * SESSION_FIELDS + LENGTH]
     shared = join(row, rules, sessions, group, known_ps)
     own = take(row, rules, sessions, session, own_most - length if shared == length else 0, known_ps)
@@ -64,14 +65,14 @@ def part(row: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps
     """Leave what a request has in memory, its own blocks before the shared ones; returns the blocks that get free."""
     at = place * REQUEST_FIELDS
     group = requests[at + GROUP]
-    own = leave_own(row, requests, sessions, place, tokens, now_ps)
+    own: int = leave_own(row, requests, sessions, place, tokens, now_ps)
     if group == 0:
         return own
     s = group * SESSION_FIELDS
     sessions[s + HOLDERS] -= 1
     if sessions[s + HOLDERS] > 0:
         return own
-    shared = min(block_count(tokens), sessions[s + LENGTH])
+    shared: int = min(block_count(tokens), sessions[s + LENGTH])
     leave(row, sessions, group, min(tokens // KV_BLOCK_TOKENS, shared), now_ps)
     return own + shared
 

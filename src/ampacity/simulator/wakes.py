@@ -1,4 +1,4 @@
-"""A heap of instants and whom to wake at them, in a flat array that is given: pairs of instant and number behind a count.
+"""A heap of instants and whom to wake at them, in an array that is given: pairs of instant and number behind a count.
 
 Of several at one instant the least number comes first, so the order does not depend on how they came in.
 """

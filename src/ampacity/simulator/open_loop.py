@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ampacity.base.compiled import compiled
 from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
-from ampacity.simulator.kill import kill
-from ampacity.simulator.replica import advance, collect, next_visible_ps, push
+from ampacity.simulator.replica import advance, push
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
@@ -62,13 +58,7 @@ def serve_all(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, un
     advance(row, rules, table, requests, sessions, until_ps)
 
 
-@cache
-def kernel() -> ModuleType:
-    """What this room calls of one replica, compiled."""
-    return compiled(serve_all, advance, push, next_visible_ps, collect, kill)
-
-
-def serve_alone(
+def serve_open_loop(
     engine: Engine,
     step: StepTable,
     arrival_ps: ArrayLike,
@@ -93,6 +83,8 @@ def serve_alone(
     rows = requests.reshape(-1, REQUEST_FIELDS)
     for field, column in zip((ARRIVAL_PS, INPUT, CACHEABLE, OUTPUT, SESSION), columns, strict=True):
         rows[1:, field] = column
+    from ampacity.simulator.compile import kernel  # which imports this file
+
     row = fresh_replicas(engine, 1)[0]
     kernel().serve_all(row, engine.rules(), step.flat(), requests, sessions, FOREVER_PS)
     return Served(
