@@ -938,3 +938,19 @@ def test_any_bytes_are_a_scenario_or_mistakes(tmp_path: Path, content: str | byt
 @given(st.lists(st.builds("{}={}".format, st.lists(KEYS | st.just("0"), max_size=5).map(".".join), WORDS), max_size=3))
 def test_any_set_is_a_scenario_or_mistakes(tmp_path: Path, sets: list[str]) -> None:
     accepts_only_a_scenario_or_mistakes(tmp_path / "x.yaml", "extends: laptop\n", sets=sets)
+
+
+UNITS = {"fp8_dense": "PFLOP/s", "hbm_size": "GB", "hbm_bandwidth": "TB/s", "scaleup_bandwidth": "GB/s", "speed": None}
+
+
+@pytest.mark.parametrize("figure", UNITS)
+@pytest.mark.parametrize("ranged", [False, True])
+def test_a_chip_that_would_never_end_an_iteration_is_refused(
+    write: Callable[[str], Path], figure: str, ranged: bool
+) -> None:
+    unit = UNITS[figure]
+    text = f"0 {unit or ''}" if not ranged else "{value: 1, low: 0, high: 2" + (f", unit: {unit}" if unit else "") + "}"
+    (mistake,) = mistakes(write(f"extends: laptop\naccelerators: {{h100-sxm: {{{figure}: {text}}}}}\n"))
+    assert mistake.key == f"accelerators.h100-sxm.{figure}"
+    assert mistake.line == 2
+    assert "more than zero" in mistake.message

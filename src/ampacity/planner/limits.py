@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ampacity.demand.hourly import HourlyDemand, hourly
 from ampacity.demand.window_use import people_hit_share, refused_share, window_use
-from ampacity.inference.operating_point import Drafts, Mix, OperatingPoint, mix_of, operating_point
+from ampacity.inference.drafts import Drafts
+from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of, operating_point
 from ampacity.planner.active_load import largest
 from ampacity.planner.question import Question, limit_of, question
 from ampacity.scenario.scenario import Scenario
