@@ -228,9 +228,21 @@ def _notes(s: Scenario) -> tuple[str, ...]:
             notes.append(
                 f'contract "{c.name}": {c.fee.index} is not known for all of its accelerators; those cost nothing here'
             )
+    notes += _requests_counted(s)
     unpowered = [a.name for a in s.accelerators if a.tdp_w is None and a.server_w is None]
     notes += [f"{name}: its power is not known; it draws nothing here and never runs short" for name in unpowered]
     return (*notes, *_given_short(s))
+
+
+def _requests_counted(s: Scenario) -> list[str]:
+    """Windows that no plan sees."""
+    met = {t.limit for t in s.tiers}
+    return [
+        f'limit "{limit.name}", {w.name}: counts requests; it is enforced, but no plan follows from it'
+        for limit in s.limits
+        for w in limit.windows
+        if limit.name in met and w.requests is not None
+    ]
 
 
 def unused_rights(s: Scenario, contract: Contract) -> list[str]:

@@ -15,7 +15,13 @@ from ampacity.base.calendar import local_intervals_ms, weekly_instants_ms
 from ampacity.scenario.limit import Anchor, Limit, Window
 
 AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, IN_FLIGHT = range(5)
-REFILL = {"at-first-use": AT_FIRST_USE, "at-instants": AT_INSTANTS, "evenly": EVENLY, "never": NEVER}
+REFILL = {
+    "at-first-use": AT_FIRST_USE,
+    "at-instants": AT_INSTANTS,
+    "evenly": EVENLY,
+    "never": NEVER,
+    "in-flight": IN_FLIGHT,
+}
 SCALE = 1000
 
 UNLIMITED = (1 << 62) - 1  # size of a window without bound
@@ -120,16 +126,17 @@ def _longest(even: bool) -> int:
 def compile_limit(
     limit: Limit, start_s: int, end_s: int, found: dict[str, float] | None = None
 ) -> tuple[WindowRule, ...]:
-    """Whole numbers for the windows of a limit; `found` gives the tokens of windows that state none.
+    """Whole numbers for the windows of a limit; `found` gives the tokens of windows that state no size.
 
     A window with neither is without bound. Sizes are rounded down to whole thousandths. Tables of instants cover
     [start, end) and one reset after it. Raises LimitError with every window that whole numbers cannot hold.
     """
     rules = []
     for w in limit.windows:
-        tokens = w.tokens.value if w.tokens is not None else (found or {}).get(w.name)
+        stated = w.tokens or w.requests
+        holds = stated.value if stated is not None else (found or {}).get(w.name)
         bound = EVENLY_MOST if w.refill == "evenly" else UNLIMITED
-        size = bound if tokens is None else min(int(tokens * SCALE), bound)
+        size = bound if holds is None else min(int(holds * SCALE), bound)
         rules.append(
             WindowRule(
                 name=w.name,
@@ -138,6 +145,9 @@ def compile_limit(
                 length_ms=round(w.length_s * 1000),
                 price=_price(w, start_s, end_s),
                 families=None if w.models == "all" else w.models,
+                products=None if w.products == "all" else w.products,
+                overflow=round(w.overflow * SCALE),
+                passing=round(w.passing * SCALE),
                 instants_ms=_instants(w, start_s, end_s),
             )
         )
@@ -157,6 +167,8 @@ def _instants(w: Window, start_s: int, end_s: int) -> tuple[int, ...]:
 
 
 def _price(w: Window, start_s: int, end_s: int) -> Price:
+    if w.requests is not None:
+        return ONE_IN_FLIGHT if w.refill == "in-flight" else ONE_REQUEST
     weights = (w.weights.uncached_input, w.weights.cache_write, w.weights.cache_read, w.weights.output)
     uncached, write, read, output = (round(x * SCALE) for x in weights)
     if w.peak is None:
