@@ -82,9 +82,10 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     if not folder.is_dir():
         raise Mistakes([Mistake("--out", 0, str(folder), "", "no such folder; the tables are written into one")])
     files = published_calibration(lambda text: typer.echo(f"  {text}", err=True) if progress else None)
+    view = published_view(files)  # before writing: the folder may be the package's own
     for name, text in files.items():
         write_whole(folder / name, text)
-    return published_view(files)
+    return view
 
 
 def kernel_opinion(given: list[str], layout: str | None, engine: str, precision: str, kv_precision: str | None) -> View:
