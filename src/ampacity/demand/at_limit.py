@@ -66,10 +66,9 @@ class Kinds:
     output: float
 
     def weighted(self, rule: WindowRule) -> float:
-        """Weighted tokens of a window per second, off peak: what an agent reads anew is written to the cache."""
+        """Weighted tokens of a window per second, off peak."""
         p = rule.price
-        fresh = max(p.uncached, p.write)
-        return (fresh * self.uncached + p.read * self.cached + p.output * self.output) / SCALE
+        return (p.fresh * self.uncached + p.read * self.cached + p.output * self.output) / SCALE
 
 
 def kinds_of(b: Behaviour) -> Kinds:
