@@ -8,6 +8,7 @@ and named in `left_out`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import ModuleType
@@ -155,23 +156,28 @@ def kernel() -> ModuleType:
     return compiled(run)
 
 
-def under(h: Habits, kinds: Kinds, scheme: Scheme, r: Reactions, seed: int, name: str = "", parallel: int = 20) -> Met:
-    """What the people of a tier meet under a scheme; drawn and run in portions, which changes no number.
+def under_each(
+    h: Habits, kinds: Kinds, cases: Sequence[tuple[Scheme, Reactions]], seed: int, name: str = "", parallel: int = 20
+) -> list[Met]:
+    """What the people of a tier, at least one, meet in each case: the same wishes under a scheme, with reactions to it.
 
-    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
+    Wishes are drawn once, in portions that every case meets before the next is drawn: that changes no number, and no
+    more than a portion is ever in memory. parallel: as in `met`.
     """
-    parts = (
-        met(h, stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people)), kinds, scheme, r, parallel)
-        for begin in range(0, h.people, PEOPLE_AT_ONCE)
-    )
-    total = next(parts)
-    for part in parts:
-        total = total + part
-    return total
+    totals: list[Met] = []
+    for begin in range(0, h.people, PEOPLE_AT_ONCE):
+        wanted = stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people))
+        part = [met(h, wanted, kinds, scheme, r, parallel) for scheme, r in cases]
+        totals = [a + b for a, b in zip(totals, part, strict=True)] if begin else part
+    return totals
 
 
 def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions, parallel: int = 20) -> Met:
-    """What becomes of these stretches under a scheme. Raises LimitError where whole numbers cannot hold it."""
+    """What becomes of these stretches under a scheme.
+
+    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
+    Raises LimitError where whole numbers cannot hold it.
+    """
     rules = scheme.windows
     book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
     limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1

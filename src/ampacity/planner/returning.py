@@ -37,9 +37,10 @@ def deferrals(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: in
             clock = hours_of_week(utc_s(s.start, zone_of(s, tier)), HOURS, zone)
             b = tier.behaviour
             each = b.uncached_per_s.value + b.cached_per_s.value + b.output_per_s.value
-            for scheme, m in tier_under(s, two, name, drawn[name], deferring(share), found, seed, 0):
+            (by_label,) = tier_under(s, two, name, drawn[name], (deferring(share),), found, seed, 0)
+            for label, m in by_label.items():
                 scale = tier.people.value / m.people * each
-                volume[scheme.label] += np.array([m.served, busiest_hour(m, clock)]) * scale
+                volume[label] += np.array([m.served, busiest_hour(m, clock)]) * scale
         a, b_ = (volume[scheme.label] for scheme in two.schemes)
         rows.append(Deferral(share, ratio(b_[0], a[0]), ratio(b_[1], a[1])))
     return tuple(rows)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ampacity.base.calendar import hours_of_week, utc_s
 from ampacity.base.streams import uniform
-from ampacity.demand.at_limit import Met, Scheme, active_at_once, busiest_hour, kinds_of, met
+from ampacity.demand.at_limit import Met, Scheme, active_at_once, busiest_hour, kinds_of, under_each
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
-from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
+from ampacity.demand.stretches import Habits, habits, swings_of
 from ampacity.planner.needed import needed
-from ampacity.planner.schemes import Comparison, LaidOver
+from ampacity.planner.schemes import Comparison
 from ampacity.policy.rows import compile_limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
@@ -64,8 +64,9 @@ def world_of(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: int
     reactions = stated(seed, world)
     results: dict[str, dict[str, Met]] = {scheme.label: {} for scheme in c.schemes}
     for name in c.tiers:
-        for scheme, m in tier_under(s, c, name, drawn[name], reactions, found, seed, world):
-            results[scheme.label][name] = m
+        (by_label,) = tier_under(s, c, name, drawn[name], (reactions,), found, seed, world)
+        for label, m in by_label.items():
+            results[label][name] = m
     machines = needed(s, c.tiers)
     figures = {
         label: _figures(s, by_tier, machines.per_session if machines else None) for label, by_tier in results.items()
@@ -106,34 +107,28 @@ def tier_under(
     c: Comparison,
     name: str,
     people: int,
-    reactions: Reactions,
+    reactions: Sequence[Reactions],
     found: TokensFound,
     seed: int,
     world: int,
-) -> list[tuple[LaidOver, Met]]:
-    """One tier's people under every scheme, each scheme once."""
-    h, wanted = _wanted(s, s.tier(name), people, seed)
-    parallel = round(s.tier(name).behaviour.parallel.value)
-    known: dict[str | None, Met] = {}
-    for scheme in c.schemes:
-        limit = scheme.limits[name]
-        if limit not in known:
-            known[limit] = met(
-                h,
-                wanted,
-                kinds_of(s.tier(name).behaviour),
-                _scheme(s, limit, h, found, seed, world),
-                reactions,
-                parallel,
-            )
-    return [(scheme, known[scheme.limits[name]]) for scheme in c.schemes]
+) -> list[dict[str, Met]]:
+    """One tier's people, their wishes drawn once, under every scheme by label; one entry for each of `reactions`."""
+    tier = s.tier(name)
+    h = _habits(s, tier, people, seed)
+    limits = tuple(dict.fromkeys(scheme.limits[name] for scheme in c.schemes))
+    schemes = [_scheme(s, limit, h, found, seed, world) for limit in limits]
+    cases = [(scheme, r) for r in reactions for scheme in schemes]
+    results = iter(
+        under_each(h, kinds_of(tier.behaviour), cases, seed, name, parallel=round(tier.behaviour.parallel.value))
+    )
+    by_limit = [{limit: next(results) for limit in limits} for _ in reactions]
+    return [{scheme.label: known[scheme.limits[name]] for scheme in c.schemes} for known in by_limit]
 
 
-def _wanted(s: Scenario, tier: Tier, people: int, seed: int) -> tuple[Habits, Stretches]:
+def _habits(s: Scenario, tier: Tier, people: int, seed: int) -> Habits:
     zone = zone_of(s, tier)
-    start = utc_s(s.start, zone)
-    h = habits(tier, people, start, HOURS, zone, swings_of(seed, tier.behaviour.common_swing.value, HOURS))
-    return h, stretches(h, seed, tier.name)
+    swings = swings_of(seed, tier.behaviour.common_swing.value, HOURS)
+    return habits(tier, people, utc_s(s.start, zone), HOURS, zone, swings)
 
 
 def _scheme(s: Scenario, limit: str | None, h: Habits, found: TokensFound, seed: int, world: int) -> Scheme:
