@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from ampacity.base.compiled import compiled
-from ampacity.demand.at_limit import Kinds, Met, Scheme, busiest_hour, met, under_each
+from ampacity.demand.at_limit import Kinds, Met, Scheme, met, under_each, working_day
 from ampacity.demand.population import activity
 from ampacity.demand.reactions import NOBODY_RETURNS, Reactions, deferring
 from ampacity.demand.stretches import Habits, Stretches, stretches
@@ -203,10 +203,14 @@ def test_no_more_than_a_portion_of_the_people_is_drawn_at_once(monkeypatch: pyte
     assert {label: m.people for label, m in met_by.items()} == {"2026-03-26": 250, "2026-05-06": 250}
 
 
-def test_the_busiest_hour_is_of_a_mean_working_day() -> None:
+def test_a_working_day_is_the_mean_of_the_days_on_which_people_work() -> None:
     m = met(habit(1), wishes((10.0, 1.0, 1.0), (34.0, 1.0, 1.0), (130.0, 1.0, 9.0)), ONE, Scheme(()), NOBODY_RETURNS)
     hours = tuple(h % 168 for h in range(672))
-    assert busiest_hour(m, hours) == pytest.approx(2 * HOUR / 20)  # two of twenty working days; Saturday's is left out
+    day = working_day(m, hours, START // 1000)
+    assert day[10] == pytest.approx(2 * HOUR / 20)  # two of twenty working days; Saturday's is left out
+    assert day.sum() == day[10]
+    begins_at_seven = working_day(m, hours, START // 1000 + 7 * 3600)
+    assert begins_at_seven[17] == day[10]  # their ten o'clock is UTC's seventeen
 
 
 # what people want

@@ -243,18 +243,19 @@ def _cumulative(r: Reactions) -> Floats:
     return row
 
 
-def busiest_hour(m: Met, hour_of_week: tuple[int, ...]) -> float:
-    """Work in the busiest hour of an ordinary working day, the mean over all of them. [ms at the mean pace]
+def working_day(m: Met, hour_of_week: tuple[int, ...], start_s: int) -> Floats:
+    """Work in each UTC hour of an ordinary working day, the mean over all of them: 24 entries. [ms at the mean pace]
 
-    hour_of_week: local hour of each hour served. The mean day is taken because the largest of single hours of a sample
-    says more of the sample than of the hour.
+    hour_of_week: hour on these people's clock of each hour served, which tells their working days; start_s: the first
+    instant. UTC, so that days of people in different zones add up. The mean day is taken because the largest of single
+    hours of a sample says more of the sample than of the hour.
     """
-    which = np.array(hour_of_week)
-    workday = which < 5 * 24
-    total = np.bincount(which[workday] % 24, weights=m.served_ms[workday], minlength=24)
-    return float((total / np.maximum(np.bincount(which[workday] % 24, minlength=24), 1)).max())
+    workday = np.array(hour_of_week) < 5 * 24
+    utc = ((start_s // 3600 + np.arange(len(workday))) % 24)[workday]
+    total = np.bincount(utc, weights=m.served_ms[workday], minlength=24)
+    return np.asarray(total / np.maximum(np.bincount(utc, minlength=24), 1))
 
 
-def active_at_once(work_ms: float) -> float:
+def active_at_once(work_ms: Floats) -> Floats:
     """Sessions active at once, at the mean pace, that do so much work in an hour."""
     return work_ms / HOUR

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.base.calendar import hours_of_week, utc_s
 from ampacity.base.streams import uniform
-from ampacity.demand.at_limit import Met, Scheme, active_at_once, busiest_hour, kinds_of, under_each
+from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
 from ampacity.demand.stretches import Habits, habits, swings_of
@@ -154,19 +155,17 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
     people = {name: s.tier(name).people.value for name in by_tier}
     everyone = sum(people.values())
     f: Figures = {}
-    peak, weekly = np.zeros(3), np.zeros(3)
-    machines, lost_h, delayed_h, stops, bound = 0.0, 0.0, 0.0, 0.0, dict[str, float]()
+    day, machines, weekly = np.zeros((24, 3)), np.zeros(24), np.zeros(3)
+    lost_h, delayed_h, stops, bound = 0.0, 0.0, 0.0, dict[str, float]()
     for name, m in by_tier.items():
         tier, scale = s.tier(name), people[name] / m.people
-        zone = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
-        clock = hours_of_week(utc_s(s.start, zone_of(s, tier)), HOURS, zone)
         b = tier.behaviour
         kinds = np.array([b.uncached_per_s.value, b.cached_per_s.value, b.output_per_s.value]) * scale / 1000.0
-        busiest = busiest_hour(m, clock)
-        peak += busiest * kinds
+        own_day = own_working_day(s, tier, m)
+        day += own_day[:, None] * kinds
         weekly += m.served / m.weeks * kinds
         if per_session is not None:
-            machines += active_at_once(busiest) * scale * per_session[name]
+            machines += active_at_once(own_day) * scale * per_session[name]
         lost_h += m.lost_ms / m.weeks / HOUR_MS * scale
         delayed_h += m.delayed_ms / m.weeks / HOUR_MS * scale
         stops += float(m.refused.sum()) * scale
@@ -179,15 +178,22 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
     f["share_hit_per_week"] = sum(f[f"share_hit_per_week/{name}"] * people[name] for name in by_tier) / everyone
     for window, n in bound.items():
         f[f"binding_window_share/{window}"] = n / stops if stops else 0.0
-    for what, of in (("peak_hour_tokens", peak), ("weekly_tokens", weekly)):
+    for what, of in (("peak_hour_tokens", day[day.sum(axis=1).argmax()]), ("weekly_tokens", weekly)):
         f |= {f"{what}/{kind}": float(v) for kind, v in zip(KINDS, of, strict=True)}
         f[f"{what}/all"] = float(of.sum())
     if per_session is not None:
-        f["accelerators"] = machines
+        f["accelerators"] = float(machines.max())
     f["hours_lost_per_week"] = lost_h
     f["hours_delayed_per_week"] = delayed_h
     f["hours_lost_per_person_hit"] = lost_h / (everyone * f["share_hit_per_week"]) if f["share_hit_per_week"] else 0.0
     return f
+
+
+def own_working_day(s: Scenario, tier: Tier, m: Met) -> NDArray[np.float64]:
+    """Work of a tier's drawn people in each UTC hour of a mean day on which they work. [ms at the mean pace]"""
+    start_s = utc_s(s.start, zone_of(s, tier))
+    clock = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
+    return working_day(m, hours_of_week(start_s, HOURS, clock), start_s)
 
 
 def _hit(s: Scenario, by_tier: dict[str, Met], word: str) -> float:
