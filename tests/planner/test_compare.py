@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ampacity.planner.compare import Compared, compare
 from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import comparison
+from ampacity.scenario.load import rebuild
 from ampacity.scenario.worlds import draw
 
 A, B = "2026-03-26", "2026-05-06"
@@ -68,6 +70,24 @@ def test_what_a_world_serves_is_what_its_people_want_at_most() -> None:
     wanted = hours * 3600 * b.output_per_s.value  # tiers draw their own output; one order is enough
     for label in (A, B):
         assert 0.3 < w.schemes[label]["weekly_tokens/output"] / wanted < 3
+
+
+def test_the_busiest_hour_is_one_hour_of_the_day_for_people_of_every_clock() -> None:
+    c = comparison(A, B)
+    drawn = people_drawn(c, 600)
+
+    def peaks(tiers: tuple[str, ...], zone_of_pro: str) -> list[float]:
+        s = rebuild(c.scenario, {"tiers.pro.time_zone": zone_of_pro})
+        f = world_of(replace(c, scenario=s, tiers=tiers), drawn, {}, 1, 0).schemes[B]
+        return [f["peak_hour_tokens/all"], f["accelerators"]]
+
+    here, there = "America/Los_Angeles", "Asia/Tokyo"  # 16 hours apart: one works while the other sleeps
+    rest = tuple(n for n in c.tiers if n != "pro")
+    for alone, others, together, apart in zip(
+        peaks(("pro",), there), peaks(rest, here), peaks(c.tiers, here), peaks(c.tiers, there), strict=True
+    ):
+        assert max(alone, others) < apart < 0.9 * (alone + others)
+        assert 0.9 * (alone + others) < together
 
 
 def test_the_calibration_tells_whether_seven_per_cent_are_predicted(compared: Compared) -> None:

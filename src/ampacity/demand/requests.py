@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,20 @@ _RENAMED = {
 }
 
 
-def read_requests(path: Path) -> pl.DataFrame:
-    """Requests of a trace in any format that knows sessions, as COLUMNS and, where it has them, `t_s` and `server_s`.
+COUNTED = ("input_tokens", "cached_tokens", "output_tokens")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests of the sessions whose every request is counted. frame: COLUMNS and, where known, `t_s` and `server_s`.
+    left_out: sessions of which some request's input, cached part or output is not known."""
+
+    frame: pl.DataFrame
+    left_out: int = 0
+
+
+def read_requests(path: Path) -> Requests:
+    """Requests of a trace in any format that knows sessions.
 
     Raises Mistakes, and OSError.
     """
@@ -40,20 +53,24 @@ def read_requests(path: Path) -> pl.DataFrame:
     return requests(raw, str(path))
 
 
-def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
-    """A frame in one of the two layouts as COLUMNS, sorted by session, agent, step."""
+def requests(raw: pl.DataFrame, where: str = "the frame") -> Requests:
+    """A frame in one of the two layouts as COLUMNS, sorted by session, agent, step. Raises Mistakes."""
     frame = _from_flattened_traces(raw) if "in_tokens" in raw.columns else raw
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise Mistakes([Mistake(where, 0, name, "", "no such column") for name in missing])
     if len(frame) == 0:
         raise _mistake(where, "rows", "none", "a trace of sessions has requests")
-    if frame["cached_tokens"].null_count() == len(frame):
-        raise _mistake(
-            where, "cached_tokens", "nothing", "what a cache held of each input is needed, and not known here"
-        )
     frame = frame.filter(pl.col("session").is_not_null())
-    whole = [pl.col(n).cast(pl.Int64) for n in ("input_tokens", "cached_tokens", "output_tokens", "step", "agent")]
+    # a session with a gap in its counts would be told as one that is cached less, or shorter
+    counted = pl.all_horizontal(pl.col(name).is_not_null() for name in COUNTED).all().over("session")
+    whole_sessions = frame.filter(counted)
+    if len(whole_sessions) == 0:
+        message = "sessions are needed in which what a cache held of each input is told; it is not known here"
+        raise _mistake(where, "cached_tokens", "nothing, or not of every request", message)
+    left_out = frame["session"].n_unique() - whole_sessions["session"].n_unique()
+    frame = whole_sessions
+    whole = [pl.col(n).cast(pl.Int64) for n in (*COUNTED, "step", "agent")]
     extra = [pl.col(n).cast(pl.Float64) for n in ("t_s", "server_s") if n in frame.columns]
     frame = frame.select(
         pl.col("session"),
@@ -77,7 +94,7 @@ def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
         raise _mistake(
             where, "rows", first, "counts and gaps are 0 or more, and no more is cached than the whole input"
         )
-    return _possible_gaps(frame.sort("session", "agent", "step"))
+    return Requests(_possible_gaps(frame.sort("session", "agent", "step")), left_out)
 
 
 def _mistake(where: str, key: str, found: str, message: str) -> Mistakes:

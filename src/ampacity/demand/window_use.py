@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 from ampacity.base.calendar import WEEK_H, WEEKDAYS
 from ampacity.demand.hourly import week_shape
+from ampacity.policy.rows import fresh_weight
 from ampacity.scenario.limit import PeakHours, Window
 from ampacity.scenario.tier import Behaviour
 
@@ -42,10 +43,10 @@ class WindowUse:
 def weighted_per_s(behaviour: Behaviour, window: Window) -> float:
     """Weighted tokens of an active person, as the window counts them, averaged over peak and other hours. [token/s]
 
-    Uncached input of an agent is written to the cache as it is read, so the dearer of the two weights counts.
+    Uncached input counts by `fresh_weight`.
     """
     w = window.weights
-    uncached = max(w.uncached_input, w.cache_write)
+    uncached = fresh_weight(w.uncached_input, w.cache_write)
     b = behaviour
     plain = uncached * b.uncached_per_s.value + w.cache_read * b.cached_per_s.value + w.output * b.output_per_s.value
     if window.peak is None:

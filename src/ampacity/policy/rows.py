@@ -8,8 +8,9 @@ hours) is a table of instants made here, once, ahead of time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 from ampacity.base.calendar import local_intervals_ms, weekly_instants_ms
 from ampacity.scenario.limit import Anchor, Limit, Window
@@ -32,6 +33,7 @@ WEIGHT_MOST = 1 << 20  # a token counts at most 1048 times
 PEAK_MOST = 1 << 16  # in peak hours 65 times as much
 COST_MOST = 1 << 46  # what one request can cost
 WEEK_S = 7 * 86400
+Number = TypeVar("Number", int, float)
 
 
 class LimitError(ValueError):
@@ -60,6 +62,25 @@ class Price:
     in_flight: int = 0
     peak_times: int = SCALE
     peaks_ms: tuple[int, ...] = ()
+
+    @property
+    def fresh(self) -> int:
+        """Weight of a token that an agent reads anew."""
+        return fresh_weight(self.uncached, self.write)
+
+    @property
+    def of_agents(self) -> Price:
+        """The same price for whom both kinds of new input are one."""
+        return replace(self, uncached=self.fresh, write=self.fresh)
+
+
+def fresh_weight(uncached: Number, write: Number) -> Number:
+    """What a token counts that an agent reads anew: it is written to the cache as it is read, the dearer counts.
+
+    uncached, write: weights of the two, both >= 0. For logs and behaviours, which do not tell the two kinds apart; a
+    service that is told settles each at its own weight.
+    """
+    return max(uncached, write)
 
 
 ONE_REQUEST = Price(0, 0, 0, 0, request=SCALE)

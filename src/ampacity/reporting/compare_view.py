@@ -113,7 +113,7 @@ def _volume_rows(c: Compared) -> list[tuple[str, ...]]:
     rows = []
     for name, words in (("peak_hour_tokens", "busiest hour"), ("weekly_tokens", "week")):
         rows += [_row(c, f"{words}, {KIND_WORDS[kind]}", f"{name}/{kind}", tokens) for kind in (*KINDS, "all")]
-    rows.append(_row(c, f"{c.accelerator or 'accelerators'} at the busiest hour", "accelerators", rounded))
+    rows.append(_row(c, f"{c.accelerator or 'accelerators'} in the hour that needs most", "accelerators", rounded))
     rows.append(_row(c, "active hours lost in a week", "hours_lost_per_week", rounded))
     rows.append(_row(c, "of them, per person who is stopped", "hours_lost_per_person_hit", digits))
     rows.append(_row(c, "hours waited by work that returns", "hours_delayed_per_week", rounded))
