@@ -34,11 +34,11 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
 def _first(s: Scenario) -> str:
     """The first sentence, from the stated values alone."""
     from ampacity.planner.announced import after, changes
-    from ampacity.planner.answer import answer
+    from ampacity.planner.answer import carried
     from ampacity.reporting.verdict_words import first_condition
     from ampacity.reporting.words import first_sentence
 
-    a = answer(after(s), guarantee=False)
+    a = carried(after(s), guarantee=False)
     if changes(s) and s.about == "public":
         return first_condition(s, a.models[0])
     return first_sentence(a, s.service_level.hours.value)

@@ -18,6 +18,7 @@ from ampacity.planner.hazard import has_hazards, struck
 from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
+from ampacity.planner.whom import binding_window, served_share
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.pool import counted
@@ -48,8 +49,9 @@ class PlannedWindow:
     """One window of one tier, over all worlds.
 
     tokens: weighted tokens it can hold. guaranteed: the same if every active person used it up, at the stated values.
-    binding: in most worlds; binding_share: in which share of them. stated: whether the scenario gave the tokens.
-    refused_share, people_hit_share: medians over worlds, for use as it is today [0 to 1].
+    stated: whether the scenario gave the tokens. On today's use: binding: in most worlds; binding_share: in which share
+    of them; people_hit_share: of people, in a week; unserved_share: of the tokens that the tier wants, under all its
+    windows [0 to 1]. A window that shapes seconds is not seen by weeks of sessions: nothing is known of whom it hits.
     """
 
     tier: str
@@ -61,8 +63,8 @@ class PlannedWindow:
     stated: bool
     binding: bool
     binding_share: float
-    refused_share: float
-    people_hit_share: float
+    people_hit_share: Interval | None
+    unserved_share: Interval
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,10 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
     supplier = largest_supplier(s)
     for world in range(count):
         worlds.append(struck(draw(s, seed, world), seed, world))
-        answers.append(answer(after(worlds[-1]), guarantee=world == 0))
+        answers.append(answer(after(worlds[-1]), guarantee=world == 0, seed=seed, world=world))
         if changes(s):
-            judged.append(judge(worlds[-1], changed_load(worlds[-1], answers[-1].models), supplier))
+            load = changed_load(worlds[-1], answers[-1].models)
+            judged.append(judge(worlds[-1], load, supplier, answers[-1].met, seed, world))
         if progress is not None:
             progress(world + 1, count)
     central = answers[0]
@@ -163,9 +166,11 @@ def _windows(s: Scenario, answers: list[Answer]) -> tuple[PlannedWindow, ...]:
     for i, load in enumerate(answers[0].models):
         for j, central in enumerate(load.limits):
             rows = [a.models[i].limits[j] for a in answers]
+            met = [a.met[central.tier] for a in answers]
             tier = s.tier(central.tier)
             window = next(w for w in s.limit(str(tier.limit)).windows if w.name == central.window)
-            share = float(np.mean([r.binding for r in rows]))
+            share = float(np.mean([binding_window(m) == central.window for m in met]))
+            seen = central.window in met[0].windows
             found.append(
                 PlannedWindow(
                     tier=tier.name,
@@ -177,8 +182,8 @@ def _windows(s: Scenario, answers: list[Answer]) -> tuple[PlannedWindow, ...]:
                     stated=central.stated,
                     binding=share > 0.5,
                     binding_share=share,
-                    refused_share=float(np.median([r.refused_share for r in rows])),
-                    people_hit_share=float(np.median([r.people_hit_share for r in rows])),
+                    people_hit_share=_interval([m.hit_by(central.window) for m in met]) if seen else None,
+                    unserved_share=_interval([1.0 - served_share(m) for m in met]),
                 )
             )
     return tuple(found)

@@ -69,8 +69,8 @@ def _limits(p: Plan) -> dict[str, dict[str, dict[str, Any]]]:
             "stated": w.stated,
             "length_s": w.length_s,
             "model": w.model,
-            "refused_share": w.refused_share,
-            "people_hit_share_per_week": w.people_hit_share,
+            "people_hit_share_per_week": asdict(w.people_hit_share) if w.people_hit_share else None,
+            "unserved_share": asdict(w.unserved_share),
         }
     return found
 
