@@ -105,8 +105,22 @@ def test_a_missing_file_hides_no_other_mistake(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("stated", ["..", "/", "a\0b", "x" * 5000])
-def test_a_path_that_leads_to_no_file_is_a_mistake(tmp_path: Path, stated: str) -> None:
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("..", "a folder; expected a YAML file"),
+        ("/", "a folder; expected a YAML file"),
+        ("a\0b", "no such file; `ampacity calibrate serving` writes such a file"),
+        ("x" * 5000, "no such file; `ampacity calibrate serving` writes such a file"),
+        ("lab.yaml/ours.yaml", "no such file; `ampacity calibrate serving` writes such a file"),
+    ],
+    ids=lambda text: ascii(text)[:20],
+)
+def test_a_path_that_leads_to_no_file_is_a_mistake_of_who_states_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "lab.yaml").write_text("scenario: lab\nextends: laptop\n")
-    with pytest.raises(Mistakes, match="no such file"):
-        load(tmp_path / "lab.yaml", sets=[f"placements.code.calibration={stated}"])
+    with pytest.raises(Mistakes) as told:
+        load("lab.yaml", sets=[f"placements.code.calibration={stated}"])
+    assert told.value.mistakes == (Mistake("--set", 0, "placements.code.calibration", stated[:60], message),)
