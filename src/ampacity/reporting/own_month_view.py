@@ -9,6 +9,7 @@ from typing import Any
 from ampacity.demand.own_month import Month, Stop
 from ampacity.demand.traces.trace import Trace
 from ampacity.planner.own_limits import ENDS, OwnLimit, OwnMonth, own_month
+from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.compare_view import as_text
 from ampacity.reporting.compare_words import rough
@@ -25,12 +26,10 @@ SHOWN_STOPS = 8
 
 
 @dataclass(frozen=True)
-class OwnMonthView:
+class OwnMonthView(View):
     """The same as text, data, and for the page: sentences and tables."""
 
     title: str
-    text: str
-    data: dict[str, Any]
     said: tuple[str, ...]
     tables: tuple[Table, ...]
     version: str
@@ -48,7 +47,7 @@ def own_month_view(a: str, b: str, trace: Trace, *, on: str | None = None, plan:
     lines = [title, "", *(f"  {s}" for s in said)]
     for t in tables:
         lines += ["", *as_text(t)]
-    return OwnMonthView(title, "\n".join(lines), _data(m, said), said, tables, version("ampacity"))
+    return OwnMonthView("\n".join(lines), _data(m, said), title, said, tables, version("ampacity"))
 
 
 def own_month_page(v: OwnMonthView) -> Report:

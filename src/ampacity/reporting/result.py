@@ -51,7 +51,7 @@ def result(p: Plan) -> dict[str, Any]:
         "lessor": lessor_of(p.scenario),
         "sensitivity": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
-        **({"orbit": orbit_view(p)} if orbital_sites(p.scenario) else {}),
+        **({"orbit": orbit_view(p).data} if orbital_sites(p.scenario) else {}),
     }
 
 
