@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ampacity.planner.compare import Compared, compare
+from ampacity.planner.compare import Calibration, Compared, compare
 from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import comparison
+from ampacity.reporting.compare_view import compared_data
+from ampacity.reporting.compare_words import sentences
 from ampacity.scenario.load import rebuild
 from ampacity.scenario.worlds import draw
 
@@ -92,10 +94,24 @@ def test_the_busiest_hour_is_one_hour_of_the_day_for_people_of_every_clock() -> 
 
 def test_the_calibration_tells_whether_seven_per_cent_are_predicted(compared: Compared) -> None:
     k = compared.calibration
-    assert k is not None
-    assert k.hit_2025.high < HIT_AT_MOST
+    assert k is not None and k.predicted is not None
+    assert k.predicted.hit_2025.high < HIT_AT_MOST
     assert 0 < k.kept <= k.worlds == 30
-    assert k.holds == (k.newly_hit.low <= 0.07 <= k.newly_hit.high)
+    assert k.predicted.holds == (k.predicted.newly_hit.low <= 0.07 <= k.predicted.newly_hit.high)
+
+
+def test_where_no_world_agrees_it_is_said_and_nothing_is_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = compare(A, B, worlds=2, people=150)
+    monkeypatch.setattr("ampacity.planner.compare.HIT_AT_MOST", 0.0)
+    c = compare(A, B, worlds=2, people=150)
+    assert c.calibration == Calibration(2, 0, None)
+    assert c.figures == usual.figures  # both worlds agreed: the intervals are of all worlds in either case
+    said = " ".join(sentences(c))
+    assert "none of 2 worlds agrees" in said
+    assert "newly hit about" not in said
+    data = compared_data(c)["calibration"]
+    assert (data["worlds"], data["kept"]) == (2, 0)
+    assert {v for k, v in data.items() if k not in ("worlds", "kept")} == {None}
 
 
 def test_own_limits_are_not_calibrated_on_public_statements() -> None:
