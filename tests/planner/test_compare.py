@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ampacity.planner.compare import Calibration, Compared, compare
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import LaidOver, comparison
 from ampacity.reporting.compare_view import compared_data

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import numpy as np
-
 from ampacity.base.record import Record
 from ampacity.planner.answer import answer
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval, interval
 from ampacity.planner.returning import Deferral, deferrals
 from ampacity.planner.scheme_figures import (
     CALIBRATED_BY,
@@ -157,15 +155,13 @@ def _intervals(central: Figures, told: list[Figures]) -> dict[str, Interval]:
     found = {}
     for key, value in central.items():
         numbers = [f[key] for f in told if key in f and math.isfinite(f[key])]
-        low, high = np.quantile(numbers, (0.05, 0.95)) if numbers else (value, value)
-        found[key] = Interval(value, float(low), float(high))
+        found[key] = interval(numbers or [value], value)
     return {k: v for k, v in found.items() if math.isfinite(v.value)}
 
 
 def _calibration(outcomes: list[World], kept: list[World]) -> Calibration:
     def over(figure: Callable[[World], float]) -> Interval:
-        low, high = np.quantile([figure(o) for o in kept], (0.05, 0.95))
-        return Interval(figure(outcomes[0]), float(low), float(high))
+        return interval([figure(o) for o in kept], figure(outcomes[0]))
 
     if not kept:
         return Calibration(len(outcomes), 0, None)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ampacity.planner.compare import Calibration, Compared
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import KINDS
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Table

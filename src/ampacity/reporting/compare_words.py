@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ampacity.planner.compare import Compared
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import HIT_AT_MOST, NEWLY_HIT
 from ampacity.reporting.verdict_words import DISCLAIMER
 from ampacity.reporting.words import digits, share
