@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count, islice
 
 import numpy as np
 import pytest
 
 from ampacity.planner.compare import Calibration, Compared, compare
-from ampacity.planner.interval import Interval
+from ampacity.planner.interval import Interval, interval
 from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import LaidOver, comparison
 from ampacity.reporting.compare_view import compared_data
@@ -145,20 +146,16 @@ def test_own_limits_are_not_calibrated_on_public_statements() -> None:
     assert any("state no tokens" in note for note in c.notes)
 
 
-def test_intervals_of_90_per_cent_hold_the_truth_of_200_other_worlds_in_85_to_95_per_cent() -> None:
-    """Truths have people, wishes and draws of their own; of them, too, only those count that agree with August 2025."""
+@pytest.mark.slow
+def test_intervals_of_90_per_cent_hold_the_truth_of_400_other_worlds_in_85_to_95_per_cent() -> None:
+    """Of each figure by itself. A truth has a seed of its own, so people, wishes, swings and draws of its own; of them,
+    too, only those count that agree with August 2025. A share of 400 against quantiles of 400 is known to 2 points."""
     c = comparison(A, B, None, (CALIBRATED_BY, PREDICTED))
-    drawn = people_drawn(c, 500)
+    drawn = people_drawn(c, 150)
 
-    def agreeing(seed: int, count: int) -> list[World]:
-        found: list[World] = []
-        world = 0
-        while len(found) < count:
-            world += 1
-            w = world_of(c, drawn, {}, seed, world)
-            if w.hit_2025 < HIT_AT_MOST:
-                found.append(w)
-        return found
+    def agreeing(of: Iterator[tuple[int, int]]) -> list[World]:
+        worlds = (world_of(c, drawn, {}, seed, world) for seed, world in of)
+        return list(islice((w for w in worlds if w.hit_2025 < HIT_AT_MOST), 400))
 
     def figures(w: World) -> dict[str, float]:
         return {
@@ -169,12 +166,10 @@ def test_intervals_of_90_per_cent_hold_the_truth_of_200_other_worlds_in_85_to_95
             "newly hit": w.newly_hit,
         }
 
-    known, truths = ([figures(w) for w in agreeing(seed, count)] for seed, count in ((1, 150), (2, 200)))
+    known = [figures(w) for w in agreeing((1, world) for world in count(1))]
+    truths = [figures(w) for w in agreeing((seed, 1) for seed in count(2))]
     covered = {}
     for name in known[0]:
-        low, high = np.quantile([f[name] for f in known], (0.05, 0.95))
-        assert math.isfinite(low)
-        covered[name] = float(np.mean([low <= f[name] <= high for f in truths]))
-    assert 0.85 <= np.mean(list(covered.values())) <= 0.95, covered
-    # one figure of 200 worlds, against quantiles of 150, has a standard deviation of 3 points
-    assert all(0.82 <= share <= 0.98 for share in covered.values()), covered
+        found = interval([f[name] for f in known])
+        covered[name] = float(np.mean([found.low <= f[name] <= found.high for f in truths]))
+    assert all(0.85 <= share <= 0.95 for share in covered.values()), covered

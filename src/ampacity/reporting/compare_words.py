@@ -97,7 +97,7 @@ def _volume(c: Compared) -> list[str]:
     if c.accelerator is not None and "accelerators" in c.figures[a]:
         need = {s: c.figures[s]["accelerators"] for s in (a, b)}
         said.append(
-            f"In the hour that needs most they take {interval(need[b], rounded)} {c.accelerator}, against "
+            f"In the hour that needs most that takes {interval(need[b], rounded)} {c.accelerator}, against "
             f"{interval(need[a], rounded)}, at the operating point of the first pool that serves them."
         )
     return said
