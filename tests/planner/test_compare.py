@@ -9,8 +9,10 @@ from itertools import count, islice
 import numpy as np
 import pytest
 
+from ampacity.demand.stretches import Habits, Stretches, stretches
 from ampacity.planner.compare import Calibration, Compared, compare
 from ampacity.planner.interval import Interval, interval
+from ampacity.planner.returning import deferrals
 from ampacity.planner.scheme_figures import CALIBRATED_BY, HIT_AT_MOST, PREDICTED, World, people_drawn, world_of
 from ampacity.planner.schemes import LaidOver, comparison
 from ampacity.reporting.compare_view import compared_data
@@ -45,6 +47,19 @@ def test_the_peak_grows_at_least_as_the_week_does_where_all_returns(compared: Co
     assert weekly == sorted(weekly, reverse=True)
     assert abs(weekly[-1] - 1) < 0.02 < weekly[0] - 1
     assert compared.deferrals[-1].peak_hour_tokens > weekly[-1]
+
+
+def test_what_people_want_is_drawn_once_for_all_shares_that_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def noted(h: Habits, seed: int, name: str, begin: int, end: int) -> Stretches:
+        drawn.append(name)
+        return stretches(h, seed, name, begin, end)
+
+    monkeypatch.setattr("ampacity.demand.at_limit.stretches", noted)
+    c = comparison(A, B)
+    assert len(deferrals(c, people_drawn(c, 150), {}, 1)) == 5
+    assert drawn == list(c.tiers)
 
 
 def test_a_scheme_against_itself_changes_nothing() -> None:

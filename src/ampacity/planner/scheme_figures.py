@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ampacity.base.calendar import hours_of_week, utc_s
 from ampacity.base.streams import bits, uniform
 from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
+from ampacity.demand.hourly import clock_of
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
 from ampacity.demand.stretches import Habits, habits, swings_of
@@ -197,9 +198,9 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
 
 def own_working_day(s: Scenario, tier: Tier, m: Met) -> NDArray[np.float64]:
     """Work of a tier's drawn people in each UTC hour of a mean day on which they work. [ms at the mean pace]"""
-    start_s = utc_s(s.start, zone_of(s, tier))
-    clock = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
-    return working_day(m, hours_of_week(start_s, HOURS, clock), start_s)
+    zone = zone_of(s, tier)
+    start_s = utc_s(s.start, zone)
+    return working_day(m, hours_of_week(start_s, HOURS, clock_of(tier.behaviour.shape, zone)), start_s)
 
 
 def _hit(s: Scenario, by_tier: dict[str, Met], word: str) -> float:
