@@ -1,4 +1,4 @@
-"""Reading requests of sessions: two layouts, gaps that can be, and mistakes that say what is wrong."""
+"""Reading requests of sessions: one layout, gaps that can be, and mistakes that say what is wrong."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from ampacity.demand.requests import read_requests, requests
+from ampacity.demand.traces import read
 from ampacity.demand.traces.reuse import hit_share
 from ampacity.scenario.mistakes import Mistakes
 
@@ -80,6 +81,21 @@ def test_sessions_in_which_any_count_is_missing_are_left_out_and_counted() -> No
     assert requests(rows.filter(pl.col("session") != 2)).left_out == 0
     with pytest.raises(Mistakes, match="not known here"):
         requests(rows.filter(pl.col("session") == 2))
+
+
+def test_the_user_begins_a_step_if_the_one_before_ended_its_turn_and_nobody_knows_where_that_is_not_told(
+    tmp_path: Path,
+) -> None:
+    table = {"session": [7] * 5, "agent": [0] * 5, "turn": range(5), "t": [0.0, 10.0, 30.0, 40.0, 50.0]}
+    table |= {"in_tokens": [100] * 5, "out_tokens": [10] * 5, "cached_session": [0] * 5}
+    told = {"stop": ["tool_use", "end_turn", "", "end_turn", ""], "think_s": [0.0, 4.0, None, 3.0, 2.0]}
+    path = tmp_path / "flattened.parquet"
+    pl.DataFrame({**table, **told}).write_parquet(path)
+    for found in (read.read(path).frame, read_requests(path).frame):
+        assert found["user_started"].to_list() == [True, False, True, None, True]
+    assert read.read(path).frame["gap_s"].to_list() == [None, 4.0, 20.0, 3.0, 2.0]
+    pl.DataFrame(table).write_parquet(path)
+    assert read.read(path).frame["user_started"].to_list() == [True, None, None, None, None]
 
 
 def test_what_is_no_table_is_refused_in_words(tmp_path: Path) -> None:

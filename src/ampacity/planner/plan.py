@@ -15,6 +15,7 @@ from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.planner.hazard import has_hazards, struck
+from ampacity.planner.interval import Interval, interval
 from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
@@ -31,17 +32,6 @@ from ampacity.supply.options import exercised, rights
 
 if TYPE_CHECKING:
     import polars as pl
-
-INTERVAL = (0.05, 0.95)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number at the stated values of all ranges, and the ends of its 90 % interval over all worlds."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         curves=curves(central),
         carried_share={m.model: m.carried_share for m in central.models},
         unlimited_share={
-            m.model: _interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
+            m.model: interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
         movers=movers(s, worlds, _moved(answers, judged)),
@@ -177,27 +167,21 @@ def _windows(s: Scenario, answers: list[Answer]) -> tuple[PlannedWindow, ...]:
                     model=load.model,
                     window=window.name,
                     length_s=window.length_s,
-                    tokens=_interval([r.tokens for r in rows]),
+                    tokens=interval([r.tokens for r in rows]),
                     guaranteed=central.guaranteed,
                     stated=central.stated,
                     binding=share > 0.5,
                     binding_share=share,
-                    people_hit_share=_interval([m.hit_by(central.window) for m in met]) if seen else None,
-                    unserved_share=_interval([1.0 - served_share(m) for m in met]),
+                    people_hit_share=interval([m.hit_by(central.window) for m in met]) if seen else None,
+                    unserved_share=interval([1.0 - served_share(m) for m in met]),
                 )
             )
     return tuple(found)
 
 
-def _interval(numbers: list[float]) -> Interval:
-    """The first world is the one at the stated values."""
-    low, high = np.quantile(np.array(numbers), INTERVAL)
-    return Interval(numbers[0], float(low), float(high))
-
-
 def _interval_or_none(numbers: list[float | None]) -> Interval | None:
     known = [n for n in numbers if n is not None]
-    return _interval(known) if len(known) == len(numbers) else None
+    return interval(known) if len(known) == len(numbers) else None
 
 
 def _moved(answers: list[Answer], judged: list[Judgement]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -24,22 +24,23 @@ class Deferral:
 
 
 def deferrals(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: int) -> tuple[Deferral, ...]:
-    """B over A at the stated values, by the share of stopped work that returns."""
+    """B over A at the stated values, by the share of stopped work that returns; what people want is drawn once."""
     s = draw(c.scenario, seed, 0)
-    two, rows = replace(c, schemes=c.schemes[:2]), []
-    for share in DEFERRED:
-        weekly = {scheme.label: 0.0 for scheme in two.schemes}
-        day = {scheme.label: np.zeros(24) for scheme in two.schemes}
-        for name in c.tiers:
-            tier = s.tier(name)
-            b = tier.behaviour
-            each = b.uncached_per_s.value + b.cached_per_s.value + b.output_per_s.value
-            (by_label,) = tier_under(s, two, name, drawn[name], (deferring(share),), found, seed, 0)
+    two = replace(c, schemes=c.schemes[:2])
+    reactions = [deferring(share) for share in DEFERRED]
+    weekly = [dict.fromkeys((scheme.label for scheme in two.schemes), 0.0) for _ in DEFERRED]
+    day = [{scheme.label: np.zeros(24) for scheme in two.schemes} for _ in DEFERRED]
+    for name in c.tiers:
+        tier = s.tier(name)
+        b = tier.behaviour
+        each = b.uncached_per_s.value + b.cached_per_s.value + b.output_per_s.value
+        for i, by_label in enumerate(tier_under(s, two, name, drawn[name], reactions, found, seed, 0)):
             for label, m in by_label.items():
                 scale = tier.people.value / m.people * each
-                weekly[label] += m.served * scale
-                day[label] += own_working_day(s, tier, m) * scale
-        first, second = (scheme.label for scheme in two.schemes)
-        peak = ratio(float(day[second].max()), float(day[first].max()))
-        rows.append(Deferral(share, ratio(weekly[second], weekly[first]), peak))
-    return tuple(rows)
+                weekly[i][label] += m.served * scale
+                day[i][label] += own_working_day(s, tier, m) * scale
+    first, second = (scheme.label for scheme in two.schemes)
+    return tuple(
+        Deferral(share, ratio(of[second], of[first]), ratio(float(peak[second].max()), float(peak[first].max())))
+        for share, of, peak in zip(DEFERRED, weekly, day, strict=True)
+    )

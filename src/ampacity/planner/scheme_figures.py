@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.base.calendar import hours_of_week, utc_s
-from ampacity.base.streams import uniform
+from ampacity.base.streams import bits, uniform
 from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
+from ampacity.demand.hourly import clock_of
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
 from ampacity.demand.stretches import Habits, habits, swings_of
@@ -99,6 +100,12 @@ def people_drawn(c: Comparison, people: int) -> dict[str, int]:
     return {name: max(round(people * r / sum(roots.values())), 50) for name, r in roots.items()}
 
 
+def people_seed(seed: int, world: int) -> int:
+    """What a world's people are drawn by. Each world has people and a shared swing of its own, which all its schemes
+    meet: one sample of people in all worlds would be a common error that no interval shows."""
+    return bits(seed, "people", world) if world else seed
+
+
 def zone_of(s: Scenario, tier: Tier) -> str:
     return tier.time_zone or s.sites[0].time_zone
 
@@ -114,13 +121,13 @@ def tier_under(
     world: int,
 ) -> list[dict[str, Met]]:
     """One tier's people, their wishes drawn once, under every scheme by label; one entry for each of `reactions`."""
-    tier = s.tier(name)
-    h = _habits(s, tier, people, seed)
+    tier, own = s.tier(name), people_seed(seed, world)
+    h = _habits(s, tier, people, own)
     limits = tuple(dict.fromkeys(scheme.limits[name] for scheme in c.schemes))
     schemes = [_scheme(s, limit, h, found, seed, world) for limit in limits]
     cases = [(scheme, r) for r in reactions for scheme in schemes]
     results = iter(
-        under_each(h, kinds_of(tier.behaviour), cases, seed, name, parallel=round(tier.behaviour.parallel.value))
+        under_each(h, kinds_of(tier.behaviour), cases, own, name, parallel=round(tier.behaviour.parallel.value))
     )
     by_limit = [{limit: next(results) for limit in limits} for _ in reactions]
     return [{scheme.label: known[scheme.limits[name]] for scheme in c.schemes} for known in by_limit]
@@ -191,9 +198,9 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
 
 def own_working_day(s: Scenario, tier: Tier, m: Met) -> NDArray[np.float64]:
     """Work of a tier's drawn people in each UTC hour of a mean day on which they work. [ms at the mean pace]"""
-    start_s = utc_s(s.start, zone_of(s, tier))
-    clock = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
-    return working_day(m, hours_of_week(start_s, HOURS, clock), start_s)
+    zone = zone_of(s, tier)
+    start_s = utc_s(s.start, zone)
+    return working_day(m, hours_of_week(start_s, HOURS, clock_of(tier.behaviour.shape, zone)), start_s)
 
 
 def _hit(s: Scenario, by_tier: dict[str, Met], word: str) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ampacity.planner.compare import Compared
-from ampacity.planner.plan import Interval
+from ampacity.planner.compare import Calibration, Compared
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import KINDS
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Table
@@ -48,13 +48,26 @@ def compared_data(c: Compared) -> dict[str, Any]:
         "schemes": {s: _scheme(c, s) for s in dict.fromkeys((a, b))},
         "change": {k: asdict(v) for k, v in c.change.items()},
         "deferred": [asdict(d) for d in c.deferrals],
-        "calibration": None
-        if c.calibration is None
-        else {**asdict(c.calibration), "holds": c.calibration.holds, "holds_in_four": c.calibration.holds_in_four},
+        "calibration": _calibration(c.calibration),
         "answer": sentences(c),
         "people_drawn": c.drawn,
         "record": c.record.as_dict(),
         "notes": list(c.notes),
+    }
+
+
+def _calibration(k: Calibration | None) -> dict[str, Any] | None:
+    """The same keys whether or not a world agrees: what hangs on that is null where none does."""
+    if k is None:
+        return None
+    p = k.predicted
+    names = ("hit_2025", "newly_hit", "newly_hit_in_four")
+    return {
+        "worlds": k.worlds,
+        "kept": k.kept,
+        **{name: asdict(getattr(p, name)) if p else None for name in names},
+        "holds": p.holds if p else None,
+        "holds_in_four": p.holds_in_four if p else None,
     }
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from ampacity.base.calendar import day_of
 from ampacity.physics.eclipse import Geometry, fleet_floor
+from ampacity.planner.interval import interval
 from ampacity.planner.movers import movers
-from ampacity.planner.plan import INTERVAL, Plan
+from ampacity.planner.plan import Plan
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.orbit_words import rows, sentences
 from ampacity.scenario.mistakes import Mistake, Mistakes
@@ -194,8 +195,7 @@ def _interval(numbers: list[float | None]) -> dict[str, float] | None:
     known = [n for n in numbers if n is not None]
     if not known or len(known) < len(numbers):
         return None
-    low, high = np.quantile(np.array(known, dtype=np.float64), INTERVAL)
-    return {"value": float(known[0]), "low": float(low), "high": float(high)}
+    return asdict(interval(known))
 
 
 def _day(instant_s: float) -> date:

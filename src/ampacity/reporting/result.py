@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.interval import Interval
+from ampacity.planner.plan import Plan
 from ampacity.reporting.air_view import emissions
 from ampacity.reporting.concentration_view import concentration_of
 from ampacity.reporting.contract_view import contracts_of

@@ -6,8 +6,9 @@ import math
 
 from ampacity.inference.operating_point import OperatingPoint
 from ampacity.planner.answer import Answer, Carried
+from ampacity.planner.interval import Interval
 from ampacity.planner.limits import ModelLoad
-from ampacity.planner.plan import Interval, Plan, PlannedWindow
+from ampacity.planner.plan import Plan, PlannedWindow
 from ampacity.reporting.calibrated import calibrations
 from ampacity.reporting.what_fits import none_fits, what_would_fit
 from ampacity.scenario.pool import counted
