@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.base.calendar import hours_of_week, utc_s
-from ampacity.base.streams import bits, uniform
+from ampacity.base.streams import uniform
 from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
 from ampacity.demand.hourly import clock_of
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
-from ampacity.demand.stretches import Habits, habits, swings_of
+from ampacity.demand.stretches import Habits
 from ampacity.planner.needed import needed
+from ampacity.planner.people import HOURS, habits_of, people_seed, zone_of
 from ampacity.planner.schemes import Comparison
 from ampacity.policy.rows import compile_limit
 from ampacity.scenario.scenario import Scenario
@@ -24,7 +25,6 @@ from ampacity.scenario.tier import Tier
 from ampacity.scenario.value import Value
 from ampacity.scenario.worlds import at, draw
 
-HOURS = 4 * 168
 HOUR_MS = 3_600_000.0
 KINDS = ("uncached_input", "cached_input", "output")
 
@@ -100,16 +100,6 @@ def people_drawn(c: Comparison, people: int) -> dict[str, int]:
     return {name: max(round(people * r / sum(roots.values())), 50) for name, r in roots.items()}
 
 
-def people_seed(seed: int, world: int) -> int:
-    """What a world's people are drawn by. Each world has people and a shared swing of its own, which all its schemes
-    meet: one sample of people in all worlds would be a common error that no interval shows."""
-    return bits(seed, "people", world) if world else seed
-
-
-def zone_of(s: Scenario, tier: Tier) -> str:
-    return tier.time_zone or s.sites[0].time_zone
-
-
 def tier_under(
     s: Scenario,
     c: Comparison,
@@ -122,7 +112,7 @@ def tier_under(
 ) -> list[dict[str, Met]]:
     """One tier's people, their wishes drawn once, under every scheme by label; one entry for each of `reactions`."""
     tier, own = s.tier(name), people_seed(seed, world)
-    h = _habits(s, tier, people, own)
+    h = habits_of(s, tier, people, own)
     limits = tuple(dict.fromkeys(scheme.limits[name] for scheme in c.schemes))
     schemes = [_scheme(s, limit, h, found, seed, world) for limit in limits]
     cases = [(scheme, r) for r in reactions for scheme in schemes]
@@ -131,12 +121,6 @@ def tier_under(
     )
     by_limit = [{limit: next(results) for limit in limits} for _ in reactions]
     return [{scheme.label: known[scheme.limits[name]] for scheme in c.schemes} for known in by_limit]
-
-
-def _habits(s: Scenario, tier: Tier, people: int, seed: int) -> Habits:
-    zone = zone_of(s, tier)
-    swings = swings_of(seed, tier.behaviour.common_swing.value, HOURS)
-    return habits(tier, people, utc_s(s.start, zone), HOURS, zone, swings)
 
 
 def _scheme(s: Scenario, limit: str | None, h: Habits, found: TokensFound, seed: int, world: int) -> Scheme:

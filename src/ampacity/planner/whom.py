@@ -2,8 +2,7 @@
 
 Four weeks of drawn people meet all windows at once and react to them (`demand/at_limit.py`), where the sizes of the
 windows are those that a plan found or the scenario states. A tier uses one model in a plan, so every window of its
-limit counts all that it does. The same people are drawn in every world, so that worlds differ by what their ranges
-say and not by chance.
+limit counts all that it does.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ampacity.base.calendar import utc_s
 from ampacity.demand.at_limit import Met, Scheme, kinds_of, under_each
 from ampacity.demand.reactions import stated
-from ampacity.demand.stretches import habits, swings_of
+from ampacity.planner.people import habits_of, people_seed
 from ampacity.planner.question import limit_of
 from ampacity.policy.rows import LimitError, compile_limit
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 
-HOURS = 4 * 168
 PEOPLE = 1000
 """People drawn of a tier: of one in twenty hit, the share is known to half a percentage point (one standard error)."""
 BINDS_ABOVE = 1e-3
@@ -36,17 +33,15 @@ def whom(s: Scenario, tier: Tier, tokens: Mapping[str, float], seed: int = 1, wo
     limit = limit_of(s, tier)
     if limit is None:
         return None
-    zone = tier.time_zone or s.sites[0].time_zone
-    start = utc_s(s.start, zone)
-    swings = swings_of(seed, tier.behaviour.common_swing.value, HOURS)
-    h = habits(tier, PEOPLE, start, HOURS, zone, swings)
+    own = people_seed(seed, world)
+    h = habits_of(s, tier, PEOPLE, own)
     try:
         rules = compile_limit(limit, h.start_ms // 1000, h.end_ms // 1000, dict(tokens))
     except LimitError as err:
         raise Mistakes([Mistake(s.name, 0, f"limits.{limit.name}", "", text) for text in err.mistakes]) from err
     scheme = Scheme(tuple(replace(rule, families=None, products=None) for rule in rules))
     parallel = round(tier.behaviour.parallel.value)
-    (met,) = under_each(h, kinds_of(tier.behaviour), [(scheme, stated(seed, world))], seed, tier.name, parallel)
+    (met,) = under_each(h, kinds_of(tier.behaviour), [(scheme, stated(seed, world))], own, tier.name, parallel)
     return met
 
 
