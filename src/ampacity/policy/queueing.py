@@ -63,8 +63,8 @@ NOTHING = 0
 def enqueue(queue: Row, people: Row, p: int, tier: int, uncached: int, now_ms: int, deadline_ms: int) -> int:
     """Let a request of person `p` wait, of so many estimated uncached tokens; NOTHING if all room is taken.
 
-    Returns the request. A person is of the tier that their first waiting request named. deadline_ms: FOREVER if none; see `overdue`.
-    O(log of who waits).
+    Returns the request. A person is of the tier that their first waiting request named. deadline_ms: FOREVER if there
+    is none; see `overdue`. O(log of who waits).
     """
     if queue[Q_FREE] == NOTHING:
         return NOTHING
