@@ -6,17 +6,19 @@ The plans are those of the announcement's scenario, in its proportions, under th
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import ampacity as amp
 from ampacity.base.calendar import utc_s
-from ampacity.demand.at_limit import PEOPLE_AT_ONCE, Met, Scheme, kinds_of, met
+from ampacity.demand.at_limit import Scheme, kinds_of, under_each
 from ampacity.demand.reactions import stated
-from ampacity.demand.stretches import habits, stretches
+from ampacity.demand.stretches import habits
 from ampacity.policy.rows import compile_limit
 from measure import arguments, publish
 
-ZONE, HOURS = "America/Los_Angeles", 4 * 168
+ZONE, HOURS, HOUR_MS = "America/Los_Angeles", 4 * 168, 3_600_000
 
 
 def measured(people: int) -> dict[str, Any]:
@@ -25,28 +27,28 @@ def measured(people: int) -> dict[str, Any]:
     tiers = [t for t in s.tiers if t.kind == "subscribers"]
     everyone = sum(t.people.value for t in tiers)
     start = utc_s(s.start, ZONE)
-    drawing = running = 0.0
-    count = stops = 0
+    drawing = one = two = work_ms = 0.0
+    stops = 0
     for t in tiers:
         h = habits(t, max(round(people * t.people.value / everyone), 100), start, HOURS, ZONE)
         rules = compile_limit(s.limit(str(t.limit)), start, start + HOURS * 3600)
-        met(h, stretches(h, 1, t.name, 0, 10), kinds_of(t.behaviour), Scheme(rules), stated())  # compiled before
-        for begin in range(0, h.people, PEOPLE_AT_ONCE):
-            began = time.process_time()
-            wanted = stretches(h, 1, t.name, begin, min(begin + PEOPLE_AT_ONCE, h.people))
-            drawn = time.process_time()
-            found: Met = met(h, wanted, kinds_of(t.behaviour), Scheme(rules), stated())
-            drawing, running = drawing + drawn - began, running + time.process_time() - drawn
-            count, stops = count + len(wanted.pace), stops + int(found.refused.sum())
+        kinds, case = kinds_of(t.behaviour), (Scheme(rules), stated())
+        under_each(replace(h, people=10), kinds, [case], 1, t.name)  # compiled before
+        marks = [time.process_time()]
+        for cases in ([], [case], [case, case]):
+            found = under_each(h, kinds, cases, 1, t.name)
+            marks.append(time.process_time())
+        drawing, one, two = (total + b - a for total, (a, b) in zip((drawing, one, two), pairwise(marks), strict=True))
+        stops += int(found[0].refused.sum())
+        work_ms += found[0].wanted
     return {
         "subscribers": people,
-        "stretches of work": count,
+        "session-hours wanted": work_ms / HOUR_MS,
         "stops": stops,
         "CPU s, drawing what is wanted": drawing,
-        "CPU s, under one scheme": running,
-        "CPU s, both": drawing + running,
-        "CPU s, drawing once and two schemes": drawing + 2 * running,
-        "ns a stretch, under one scheme": 1e9 * running / count,
+        "CPU s, under one scheme": one - drawing,
+        "CPU s, both": one,
+        "CPU s, drawing once and two schemes": two,
     }
 
 

@@ -76,8 +76,9 @@ def numpy_rows(law: RowLaw, rows: int) -> None:
 
 def agents(smoke: bool) -> dict[str, Any]:
     """The calibration of the public coding-agent traces, and accelerators for a service level."""
-    frame = read_requests(DATA / "claude_code" / "claude_code_requests.parquet")
-    c = calibrate(frame, "claude_code", 1, date.today(), 2 if smoke else 30)
+    trace = read_requests(DATA / "claude_code" / "claude_code_requests.parquet")
+    frame = trace.frame
+    c = calibrate(trace, "claude_code", 1, date.today(), 2 if smoke else 30)
     figures: dict[str, Any] = {}
     for g in c.goodness:
         figures[f"KS {g.statistic} (target {g.target:.2f})"] = round(g.distance, 4)

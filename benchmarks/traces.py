@@ -77,10 +77,10 @@ def main() -> None:
         timed(figures, "read Parquet", lambda: parquet.read(folder / "t.parquet"))
         timed(figures, "write TraceLab replay CSV", lambda: write(trace, folder / "t.csv"))
         blocks: Trace = timed(figures, "Mooncake JSON lines", lambda: mooncake.read(folder / "mooncake.jsonl"))
-        share = timed(figures, "hit share, unlimited cache", lambda: hit_share(with_cache(blocks, Cache())))
+        share = timed(figures, "hit share, unlimited cache", lambda: hit_share(with_cache(blocks, Cache()).frame))
         figures["hit share, unlimited cache"] = share
         lru = Cache(tokens=512 * 12_000)
-        timed(figures, "hit share, LRU of 6 M tokens", lambda: hit_share(with_cache(blocks, lru)))
+        timed(figures, "hit share, LRU of 6 M tokens", lambda: hit_share(with_cache(blocks, lru).frame))
     publish("traces", figures, options.json)
 
 

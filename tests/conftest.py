@@ -63,6 +63,27 @@ def answer(ampacity: Ampacity) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def calibration_text() -> Callable[..., str]:
+    """A file that calibrates the laptop scenario's placement; named fields take the place of its own."""
+
+    def text(**fields: object) -> str:
+        own = {
+            "kind": "serving",
+            "date": "2026-11-22",
+            "sources": ["own.csv"],
+            "points": 4,
+            "model": "llama-3.1-70b",
+            "accelerator": "h100-sxm",
+            "engine": "vllm",
+            "precision": "fp8",
+            "shifts": {"all": 0.2},
+        }
+        return "".join(f"{key}: {json.dumps(value)}\n" for key, value in {**own, **fields}.items())
+
+    return text
+
+
+@pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """`shared("demand/mooncake/...")`: a file of the data that lies beside the project; the test skips without it."""
     root = Path(os.environ.get("AMPACITY_DATA") or Path(__file__).parents[2] / "shared" / "data")

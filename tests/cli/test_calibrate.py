@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -37,6 +39,25 @@ def test_a_model_is_written_and_the_goodness_is_said(ampacity: Callable[..., Any
     found = json.loads((tmp_path / "found.json").read_text())
     assert [g["statistic"] for g in found["goodness"]] == list(TARGETS)
     assert found["hit_share"]["drawn"] == pytest.approx(found["hit_share"]["trace"], abs=0.01)
+
+
+def test_sessions_whose_cache_is_not_told_are_left_out_and_the_user_is_told(trace: Path, tmp_path: Path) -> None:
+    """Half of the sessions have one request of unknown cached part; what is left is as cached as the whole was."""
+    partly, target = tmp_path / "partly.parquet", tmp_path / "partly.yaml"
+    unknown = (pl.col("session") % 2 == 0) & (pl.col("step") == 1)
+    rows = pl.read_parquet(trace).with_columns(
+        cached_tokens=pl.when(unknown).then(None).otherwise(pl.col("cached_tokens"))
+    )
+    rows.write_parquet(partly)
+    left_out = rows.filter(unknown)["session"].n_unique()
+    arguments = ["calibrate", "demand", str(partly), "--repetitions", "0", "-o", str(target)]
+    done = CliRunner().invoke(app, [*arguments, "--json", str(tmp_path / "found.json")])
+    assert done.exit_code == 0, done.output
+    assert f"{left_out} sessions are left out" in done.output and f"{400 - left_out} sessions" in done.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["model"]["about"]["sessions_left_out"] == left_out > 150
+    assert found["hit_share"]["trace"] == pytest.approx(found["hit_share"]["drawn"], abs=0.02)
+    assert all(math.isfinite(v) for v in found["means"]["trace"].values())
 
 
 def test_the_same_seed_gives_the_same_file_and_quiet_says_nothing(trace: Path, tmp_path: Path) -> None:

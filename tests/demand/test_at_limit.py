@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from ampacity.base.compiled import compiled
-from ampacity.demand.at_limit import Kinds, Met, Scheme, busiest_hour, met, under
+from ampacity.demand.at_limit import Kinds, Met, Scheme, met, under_each, working_day
 from ampacity.demand.population import activity
 from ampacity.demand.reactions import NOBODY_RETURNS, Reactions, deferring
 from ampacity.demand.stretches import Habits, Stretches, stretches
+from ampacity.planner.scheme_figures import tier_under
+from ampacity.planner.schemes import comparison
 from ampacity.policy.book import HELD_FIELDS, MARK, PLACE, STATE_FIELDS, compile_book
 from ampacity.policy.limits import hold, reserve, settle
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, ONE_REQUEST, SCALE, Price, WindowRule
+from ampacity.scenario.load import load
 
 Floats = NDArray[np.float64]
 HOUR, WEEK = 3_600_000, 604_800_000
@@ -57,6 +60,12 @@ def wishes(*stretches_of_one: tuple[float, float, float], reaction: float = 0.99
         delay=np.ones(n),
         family=np.full(n, 0.5),
     )
+
+
+def under(h: Habits, kinds: Kinds, scheme: Scheme, r: Reactions, seed: int, name: str = "", parallel: int = 20) -> Met:
+    """The only case."""
+    (m,) = under_each(h, kinds, [(scheme, r)], seed, name, parallel)
+    return m
 
 
 # by hand
@@ -169,18 +178,39 @@ def test_nobody_is_given_more_in_a_week_than_the_weekly_window_holds() -> None:
 
 def test_the_portions_in_which_people_are_drawn_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     scheme = Scheme((window("five-hour", 2 * HOURLY), weekly(20 * HOURLY)))
-    whole = under(habit(300), AGENT, scheme, deferring(0.5), seed=4, name="t")
+    cases = [(scheme, deferring(0.5)), (Scheme(()), NOBODY_RETURNS), (scheme, NOBODY_RETURNS)]
+    alone = [under(habit(300), AGENT, s, r, seed=4, name="t") for s, r in cases]
     monkeypatch.setattr("ampacity.demand.at_limit.PEOPLE_AT_ONCE", 77)
-    parts = under(habit(300), AGENT, scheme, deferring(0.5), seed=4, name="t")
-    assert np.array_equal(whole.stopped, parts.stopped)
-    assert np.array_equal(whole.refused, parts.refused)
-    assert parts.served_ms == pytest.approx(whole.served_ms)
+    for whole, parts in zip(alone, under_each(habit(300), AGENT, cases, seed=4, name="t"), strict=True):
+        assert (whole.people, whole.weeks, whole.windows) == (parts.people, parts.weeks, parts.windows)
+        assert np.array_equal(whole.stopped, parts.stopped)
+        assert np.array_equal(whole.refused, parts.refused)
+        assert parts.served_ms == pytest.approx(whole.served_ms)
 
 
-def test_the_busiest_hour_is_of_a_mean_working_day() -> None:
+def test_no_more_than_a_portion_of_the_people_is_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    portions = []
+
+    def noted(h: Habits, seed: int, name: str, begin: int, end: int) -> Stretches:
+        portions.append((begin, end))
+        return stretches(h, seed, name, begin, end)
+
+    monkeypatch.setattr("ampacity.demand.at_limit.stretches", noted)
+    monkeypatch.setattr("ampacity.demand.at_limit.PEOPLE_AT_ONCE", 100)
+    c, s = comparison("2026-03-26", "2026-05-06"), load("colossus-1")
+    (met_by,) = tier_under(s, c, "pro", 250, (NOBODY_RETURNS,), {}, 1, 0)
+    assert portions == [(0, 100), (100, 200), (200, 250)]  # once, for both schemes
+    assert {label: m.people for label, m in met_by.items()} == {"2026-03-26": 250, "2026-05-06": 250}
+
+
+def test_a_working_day_is_the_mean_of_the_days_on_which_people_work() -> None:
     m = met(habit(1), wishes((10.0, 1.0, 1.0), (34.0, 1.0, 1.0), (130.0, 1.0, 9.0)), ONE, Scheme(()), NOBODY_RETURNS)
     hours = tuple(h % 168 for h in range(672))
-    assert busiest_hour(m, hours) == pytest.approx(2 * HOUR / 20)  # two of twenty working days; Saturday's is left out
+    day = working_day(m, hours, START // 1000)
+    assert day[10] == pytest.approx(2 * HOUR / 20)  # two of twenty working days; Saturday's is left out
+    assert day.sum() == day[10]
+    begins_at_seven = working_day(m, hours, START // 1000 + 7 * 3600)
+    assert begins_at_seven[17] == day[10]  # their ten o'clock is UTC's seventeen
 
 
 # what people want

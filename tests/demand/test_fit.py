@@ -12,10 +12,11 @@ import pytest
 
 from ampacity.demand.agent_model import AgentModel, packaged_model
 from ampacity.demand.fit import fit
-from ampacity.demand.goodness import TARGETS, distance, drawn, goodness, hit_share, means, statistics
+from ampacity.demand.goodness import TARGETS, distance, drawn, goodness, means, statistics
 from ampacity.demand.requests import read_requests, requests, session_split
 from ampacity.demand.service import Service, fit_service
 from ampacity.demand.sessions import generate, served
+from ampacity.demand.traces.reuse import hit_share
 
 CLAUDE = "demand/claude_code/claude_code_requests.parquet"
 
@@ -27,7 +28,7 @@ def truth() -> AgentModel:
 
 @pytest.fixture(scope="module")
 def drawn_trace(truth: AgentModel) -> pl.DataFrame:
-    return requests(served(generate(truth, 11, np.arange(1500)), truth.service).frame())
+    return requests(served(generate(truth, 11, np.arange(1500)), truth.service).frame()).frame
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_turns_cut_off_by_the_end_of_a_session_do_not_shorten_the_law() -> None:
             "user_started": step % 10 == 0,
         }
     )
-    found = fit(requests(frame))
+    found = fit(requests(frame).frame)
     assert found.first_turn.median == pytest.approx(10.0, abs=0.6)
     assert found.turn.median > 5.5
 
@@ -118,7 +119,7 @@ def test_too_few_sessions_are_refused_with_their_number(drawn_trace: pl.DataFram
 
 
 def test_the_public_traces_are_followed_within_the_targets(shared: Callable[[str], Path]) -> None:
-    real = read_requests(shared(CLAUDE))
+    real = read_requests(shared(CLAUDE)).frame
     model = fit(real)
     ours = drawn(model, 1, 4000, real)
     found = {name: distance(x, statistics(real)[name]) for name, x in statistics(ours).items()}
@@ -130,7 +131,7 @@ def test_the_public_traces_are_followed_within_the_targets(shared: Callable[[str
 
 def test_sessions_held_out_are_followed_nearly_as_well(shared: Callable[[str], Path]) -> None:
     """Median of three partitions; the targets are meant for all sessions, so each gets 0.03 of noise on top."""
-    real = read_requests(shared(CLAUDE))
+    real = read_requests(shared(CLAUDE)).frame
     for g in goodness(real, drawn(fit(real), 1, 1000, real), 1, repetitions=3):
         assert g.held_out is not None and g.floor is not None
         assert g.held_out < g.target + 0.03, g.statistic
@@ -138,7 +139,7 @@ def test_sessions_held_out_are_followed_nearly_as_well(shared: Callable[[str], P
 
 
 def test_the_packaged_model_is_the_fit_of_the_public_traces(shared: Callable[[str], Path], truth: AgentModel) -> None:
-    ours = fit(read_requests(shared(CLAUDE)))
+    ours = fit(read_requests(shared(CLAUDE)).frame)
     assert ours.as_dict() | {"about": {}} == truth.as_dict() | {"about": {}}
 
 

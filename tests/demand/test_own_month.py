@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ampacity.demand.own_month import Request, last_month, month_under
+from ampacity.demand.own_month import Month, Request, last_month, month_under
 from ampacity.demand.traces.trace import Trace, canonical
 from ampacity.policy.rows import AT_FIRST_USE, SCALE, Price, WindowRule
 from ampacity.scenario.mistakes import Mistakes
@@ -16,8 +16,8 @@ HOUR, NINE = 3_600_000, 1_777_885_200_000  # Monday 4 May 2026, 09:00 UTC
 EACH = Price()
 
 
-def window(mtok: float, name: str = "five-hour", **otherwise: Any) -> WindowRule:
-    return WindowRule(name, int(mtok * 1e6) * SCALE, AT_FIRST_USE, 5 * HOUR, EACH, **otherwise)
+def window(mtok: float, name: str = "five-hour", price: Price = EACH, **otherwise: Any) -> WindowRule:
+    return WindowRule(name, int(mtok * 1e6) * SCALE, AT_FIRST_USE, 5 * HOUR, price, **otherwise)
 
 
 def asked(*minutes: float, tokens: int = 1_000_000, family: str = "") -> list[Request]:
@@ -52,6 +52,17 @@ def test_a_window_of_one_family_counts_that_family_alone() -> None:
     rules = [window(2.1, "opus", families=("opus",))]
     assert month_under(asked(0, 1, 2, 3, family="opus"), rules).refused == 2
     assert month_under(asked(0, 1, 2, 3), rules).refused == 0
+
+
+@pytest.mark.parametrize(("uncached", "write"), [(1000, 0), (0, 1000), (1000, 1000)])
+def test_what_is_read_anew_counts_by_the_dearer_of_its_two_weights(uncached: int, write: int) -> None:
+    def month(price: Price) -> Month:
+        return month_under(asked(0, 1, 2, 3, 60, 61), [window(3.1, price=price)])
+
+    found = month(Price(uncached, write, 0, 0))
+    assert found == month(Price(1000, 1000, 0, 0))
+    assert found.refused == 2
+    assert found.fullest["five-hour"] == pytest.approx(4 / 3.1, abs=0.01)  # the last is admitted by its estimate
 
 
 def test_without_a_window_nothing_is_refused() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.demand.reactions import Reactions, attempts_s, client_retries, deferring, retry_delay_s, stated
+from ampacity.scenario import lookup
 
 SDKS = ("anthropic", "openai")
 
@@ -94,3 +96,13 @@ def test_deferring_returns_its_share_and_loses_the_rest() -> None:
 def test_every_share_that_is_none_is_told_at_once() -> None:
     with pytest.raises(ValueError, match=r"wait is -0\.1.*buy is 2.*sum to 1\.9.*patience_ms is 0"):
         Reactions(-0.1, 0.0, 0.0, 2.0, patience_ms=0.0)
+
+
+def test_a_share_that_may_be_nothing_is_drawn_as_any_range_that_touches_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = lookup.claims("demand/reactions", "population", "subscribers")
+    claims["buy"] = [{**claims["buy"][-1], "low": 0.0}]
+    monkeypatch.setattr(lookup, "claims", lambda *_: claims)
+    drawn = np.array([stated(1, world).buy for world in range(1, 400)])
+    assert drawn.min() < 0.005 and drawn.max() < 0.15
+    assert np.median(drawn) == pytest.approx(claims["buy"][0]["value"], rel=0.15)
+    assert np.median(drawn[drawn < 0.05]) == pytest.approx(0.025, rel=0.15)  # evenly from nothing to the stated value

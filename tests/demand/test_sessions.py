@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from ampacity.demand.agent_model import AgentModel, packaged_model
-from ampacity.demand.goodness import hit_share
 from ampacity.demand.service import Service
 from ampacity.demand.session_hour import session_hour
 from ampacity.demand.sessions import Served, Steps, generate, served, with_gaps
+from ampacity.demand.traces.reuse import hit_share
 
 
 @pytest.fixture(scope="module")

@@ -141,6 +141,39 @@ def test_the_readmes_table_has_the_commands_that_help_lists(ampacity: Callable[.
     assert sorted(tabled) == sorted(listed)
 
 
+CODE = ROOT / "src", ROOT / "tests", ROOT / "benchmarks"
+NAMED_FILE = re.compile(r"`((?:[\w-]+/)*\w+\.py)`")
+NAMED_TEST = re.compile(r"`((?:[\w-]+/)*test_\w+\.py)`")
+
+
+def code_files(name: str) -> list[Path]:
+    """Files of the program, its tests or its benchmarks whose path ends with a name."""
+    wanted = Path(name).parts
+    found = (path for folder in CODE for path in folder.rglob(wanted[-1]))
+    return [path for path in found if path.relative_to(ROOT).parts[-len(wanted) :] == wanted]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if NAMED_FILE.search(p.read_text(encoding="utf-8"))], ids=as_id)
+def test_every_python_file_that_a_page_names_is_there_and_every_test_is_one_alone(page: Path) -> None:
+    named = set(NAMED_FILE.findall(page.read_text(encoding="utf-8")))
+    assert [name for name in sorted(named) if not code_files(name)] == []
+    tests = [name for name in sorted(named) if NAMED_TEST.fullmatch(f"`{name}`")]
+    assert {name: found for name in tests if len(found := code_files(name)) > 1} == {}
+
+
+def test_every_word_of_the_program_in_a_row_of_the_validation_page_stands_in_the_tests_of_that_row() -> None:
+    checked, missing = 0, []
+    for line in (ROOT / "docs" / "validation.md").read_text(encoding="utf-8").splitlines():
+        row, _, tests = line.rstrip("| ").rpartition("|")
+        files = [path for name in NAMED_TEST.findall(tests) for path in code_files(name)]
+        text = "".join(path.read_text(encoding="utf-8") for path in files)
+        words = re.findall(r"`(\w+)`", row) if files else []
+        checked += len(words)
+        missing += [f"{word}: {tests.strip()}" for word in words if not re.search(rf"\b{word}\b", text)]
+    assert missing == []
+    assert checked > 15
+
+
 # spelled in pieces, so that this file does not find itself
 MACHINE_PATH = re.compile(
     r"(?<![\w.:/$})-])/(?:" + "|".join(("work", "root", "home", "Users", "mnt", "tmp", "workspace")) + r")/\w"

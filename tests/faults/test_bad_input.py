@@ -494,6 +494,41 @@ ONE_MISTAKE: list[tuple[str, str, int, str, str]] = [
         "nothing would ever count",
     ),
     (
+        "a window that counts two things",
+        "limits: {team: {windows: {new: {length: 1 h, tokens: 5 M, requests: 9}}}}\n",
+        2,
+        "limits.team.windows.new.requests",
+        "tokens or requests, not both",
+    ),
+    (
+        "weights of requests",
+        "limits: {team: {windows: {new: {length: 1 h, requests: 9, weights: {output: 5}}}}}\n",
+        2,
+        "limits.team.windows.new.weights",
+        "counts each once",
+    ),
+    (
+        "a window in flight of tokens",
+        "limits: {team: {windows: {new: {refill: in-flight, tokens: 5 M}}}}\n",
+        2,
+        "limits.team.windows.new.requests",
+        "states its requests",
+    ),
+    (
+        "requests that pass into nothing",
+        "limits: {team: {windows: {five-hour: {passing: 0.5}}}}\n",
+        2,
+        "limits.team.windows.five-hour.passing",
+        "nothing passes without an overflow",
+    ),
+    (
+        "half a request",
+        "limits: {team: {windows: {new: {refill: in-flight, requests: 0.5}}}}\n",
+        2,
+        "limits.team.windows.new.requests",
+        "cannot be less than 1",
+    ),
+    (
         "windows without names",
         "limits: {team: {windows: [{length: 5 h}]}}\n",
         2,
@@ -874,16 +909,49 @@ def as_yaml(found: Any) -> str:
     return str(found)
 
 
-def accepts_only_a_scenario_or_mistakes(path: Path, content: str | bytes, **how: Any) -> None:
+def outcome(path: Path, content: str | bytes, **how: Any) -> Scenario | Mistakes:
+    """What loading the content gives; whatever else it raises fails the test."""
     path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
     try:
-        scenario = load(path, **how)
+        return load(path, **how)
     except Mistakes as told:
-        assert told.mistakes
-        assert str(told).encode()
-    else:
-        assert isinstance(scenario, Scenario)
-        assert scenario.digest() == scenario.replace({}).digest()
+        return told
+
+
+def flaws(found: object) -> list[str]:
+    """What keeps an outcome from being a usable scenario, or mistakes of which each says where and what."""
+    match found:
+        case Scenario():
+            return [] if found.digest() == found.replace({}).digest() else ["the digest does not survive a rebuild"]
+        case Mistakes(mistakes=()):
+            return ["mistakes, but none is told"]
+        case Mistakes():
+            str(found).encode()  # what is told can be printed
+            return [f"{m!r} lacks {', '.join(lacks)}" for m in found.mistakes if (lacks := missing_in(m))]
+    return [f"{found!r} is neither"]
+
+
+def missing_in(mistake: Mistake) -> list[str]:
+    here = {"a file": mistake.file, "a message": mistake.message, "a line": mistake.line >= 0}
+    return [part for part, there in here.items() if not there]
+
+
+@pytest.mark.parametrize(
+    ("found", "flaw"),
+    [
+        (None, "neither"),
+        (Mistakes([]), "none is told"),
+        (Mistakes([Mistake("x.yaml", 1, "worlds", "", "")]), "lacks a message"),
+        (Mistakes([Mistake("", -1, "worlds", "", "no")]), "lacks a file, a line"),
+        (
+            Mistakes([Mistake("x.yaml", 1, "worlds", "", "no"), Mistake("x.yaml", -1, "worlds", "", "no")]),
+            "lacks a line",
+        ),
+    ],
+)
+def test_an_outcome_that_tells_too_little_is_noticed(found: object, flaw: str) -> None:
+    (noticed,) = flaws(found)
+    assert noticed.endswith(flaw)
 
 
 FUZZ = settings(
@@ -897,7 +965,7 @@ def test_any_tree_over_a_good_scenario_is_a_scenario_or_mistakes(
     tmp_path: Path, tree: dict[str, Any], as_of: date | None
 ) -> None:
     text = as_yaml({"extends": "laptop", **tree})
-    accepts_only_a_scenario_or_mistakes(tmp_path / "x.yaml", text, as_of=as_of)
+    assert flaws(outcome(tmp_path / "x.yaml", text, as_of=as_of)) == []
 
 
 LAPTOP = Path(str(lookup.scenario_path("laptop"))).read_text(encoding="utf-8")
@@ -925,16 +993,32 @@ def test_any_slip_of_the_hand_in_a_good_scenario_is_a_scenario_or_mistakes(
                 lines[i] = (
                     lines[i].partition(":")[0] + ": " + chance.choice(["null", "[]", "{}", "-1", ".nan", "x", "[[]]"])
                 )
-    accepts_only_a_scenario_or_mistakes(tmp_path / "x.yaml", "\n".join(lines) + "\n")
+    assert flaws(outcome(tmp_path / "x.yaml", "\n".join(lines) + "\n")) == []
 
 
 @FUZZ
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=60), TREES.map(as_yaml)))
 def test_any_bytes_are_a_scenario_or_mistakes(tmp_path: Path, content: str | bytes) -> None:
-    accepts_only_a_scenario_or_mistakes(tmp_path / "x.yaml", content)
+    assert flaws(outcome(tmp_path / "x.yaml", content)) == []
 
 
 @FUZZ
 @given(st.lists(st.builds("{}={}".format, st.lists(KEYS | st.just("0"), max_size=5).map(".".join), WORDS), max_size=3))
 def test_any_set_is_a_scenario_or_mistakes(tmp_path: Path, sets: list[str]) -> None:
-    accepts_only_a_scenario_or_mistakes(tmp_path / "x.yaml", "extends: laptop\n", sets=sets)
+    assert flaws(outcome(tmp_path / "x.yaml", "extends: laptop\n", sets=sets)) == []
+
+
+UNITS = {"fp8_dense": "PFLOP/s", "hbm_size": "GB", "hbm_bandwidth": "TB/s", "scaleup_bandwidth": "GB/s", "speed": None}
+
+
+@pytest.mark.parametrize("figure", UNITS)
+@pytest.mark.parametrize("ranged", [False, True])
+def test_a_chip_that_would_never_end_an_iteration_is_refused(
+    write: Callable[[str], Path], figure: str, ranged: bool
+) -> None:
+    unit = UNITS[figure]
+    text = f"0 {unit or ''}" if not ranged else "{value: 1, low: 0, high: 2" + (f", unit: {unit}" if unit else "") + "}"
+    (mistake,) = mistakes(write(f"extends: laptop\naccelerators: {{h100-sxm: {{{figure}: {text}}}}}\n"))
+    assert mistake.key == f"accelerators.h100-sxm.{figure}"
+    assert mistake.line == 2
+    assert "more than zero" in mistake.message

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ampacity.inference.candidates import candidates, layouts, most_requests, not_known, precisions
+from ampacity.inference.candidates import candidates, layouts, not_known, precisions
 from ampacity.inference.layout import Layout
 from ampacity.inference.stack import stacked
 from ampacity.inference.steady import Load
@@ -73,7 +73,7 @@ def test_models_are_not_stacked_together(on: On) -> None:
 def test_requests_that_fit_fill_the_blocks_of_every_group(on: On) -> None:
     r = on("deepseek-r1", "h200-sxm", Layout(1, 8, 1, 8)).replica
     load = Load(1000, 500)
-    held = most_requests(r, load)
+    held = r.sequences(load.most_context)
     # 1,500 tokens are 93.75 blocks, so 94
     per_group = r.kv_blocks // 8 // 94
     assert held == 8 * per_group

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ampacity.inference.drafts import Drafts
+from ampacity.inference.layout import Layout
 from ampacity.inference.operating_point import (
     MAX_BATCH,
-    Drafts,
     Mix,
     iteration,
     largest_batch,
@@ -20,6 +21,7 @@ from ampacity.inference.operating_point import (
     smallest_replica,
 )
 from ampacity.inference.replica import replica
+from ampacity.inference.steady import Load, steady
 from ampacity.inference.step_time import StepTime
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
@@ -41,7 +43,8 @@ def test_with_time_to_spare_memory_bounds_the_batch(on: On) -> None:
     assert point is not None
     r = step.replica
     room = 0.9 * 8 * 80e9 - r.weight_bytes - r.activation_bytes
-    assert point.batch == int(room / (r.kv_bytes_per_token * AGENT.context_tokens))
+    # 122,380 tokens take 7,649 blocks of 16
+    assert point.batch == int(room / (r.kv_bytes_per_token * 7649 * 16))
     assert point.kv_tokens * r.kv_bytes_per_token == pytest.approx(room)
     assert point.meets_tpot
 
@@ -130,9 +133,9 @@ def test_the_smallest_replica_is_a_power_of_two_that_holds_weights_and_eight_con
 ) -> None:
     found = smallest_replica(model(name), chip("h100-sxm"), precision, "fp8", 10_000.0)
     assert found == count
-    assert replica(model(name), chip("h100-sxm"), precision, "fp8", found).kv_tokens >= 80_000
+    assert replica(model(name), chip("h100-sxm"), precision, "fp8", found).sequences(10_000.0) >= 8
     if found > 1:
-        assert replica(model(name), chip("h100-sxm"), precision, "fp8", found // 2).kv_tokens < 80_000
+        assert replica(model(name), chip("h100-sxm"), precision, "fp8", found // 2).sequences(10_000.0) < 8
 
 
 def test_guessed_tokens_make_an_iteration_longer_and_worth_more(on: On) -> None:
@@ -144,8 +147,10 @@ def test_guessed_tokens_make_an_iteration_longer_and_worth_more(on: On) -> None:
     assert plain is not None and guessed is not None
     assert guessed.batch == plain.batch
     b, k, p, a = iteration(AGENT, float(guessed.batch), Drafts(1, 0.8))
-    assert b == 2 * guessed.batch
-    assert p == pytest.approx(1.8 * guessed.batch * AGENT.uncached_per_s / AGENT.output_per_s)
+    prompts = 1.8 * guessed.batch * AGENT.uncached_per_s / AGENT.output_per_s
+    # a guess of each sequence is computed like a prompt's token, behind its whole context
+    assert (b, p) == (guessed.batch, pytest.approx(prompts + guessed.batch))
+    assert a == pytest.approx(prompts * AGENT.attended_tokens + guessed.batch * AGENT.context_tokens)
     assert guessed.step_s == pytest.approx(float(step.seconds(b, k, p, a)) / 1.8)
     assert guessed.seconds_per_active_s < plain.seconds_per_active_s
 
@@ -155,3 +160,25 @@ def test_guesses_that_are_always_wrong_only_cost(on: On) -> None:
     plain, wrong = operating_point(step, AGENT, 10.0), operating_point(step, AGENT, 10.0, Drafts(4, 0.0))
     assert plain is not None and wrong is not None
     assert wrong.seconds_per_active_s > plain.seconds_per_active_s
+
+
+def test_planning_and_the_steady_state_time_guesses_alike(on: On) -> None:
+    """Decoding alone, but for one token of prompt in 100,000, which the mix leaves out."""
+    for name in ("llama-3.1-70b", "gpt-oss-120b"):
+        step = on(name, "h100-sxm", 8)
+        load = Load(input_tokens=1000, output_tokens=100_000, cached_tokens=999, draft_tokens=4, acceptance=0.5)
+        mix = Mix(0.0, 0.0, 1.0, load.mean_context)
+        planned = step.seconds(*iteration(mix, 32.0, Drafts(4, 0.5)))
+        assert float(planned) == pytest.approx(float(steady(step, load, 32).decode_s), rel=1e-4)
+
+
+def test_states_of_linear_attention_take_memory_and_blocks_may_be_stated(on: On) -> None:
+    """Qwen3.5 397B: 45 of 60 layers keep 64 x 128 x 128 numbers of four bytes a sequence: 188.7 MB."""
+    r = on("qwen3.5-397b-a17b", "h200-sxm", Layout(8)).replica
+    assert r.state_bytes == 45 * 64 * 128 * 128 * 4 == 188_743_680
+    room = 0.9 * 8 * 141e9 - r.weight_bytes - r.activation_bytes
+    # 2,048 tokens are 128 blocks; two heads of keys lie on eight chips, so four times
+    context = 128 * 16 * 15 * 2 * 2 * 256 * 1.0 * 4
+    assert r.sequences(2048) == int(room / (context + 188_743_680))
+    assert replace(r, stated_blocks=1000).sequences(2048) == 7
+    assert replace(r, stated_blocks=1000).kv_blocks == 1000

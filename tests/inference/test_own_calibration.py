@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampacity.inference.coefficients import FIRST, catalog_digest, coefficients, shifted
+from ampacity.inference.coefficients import FIRST, catalog_digest, shifted
 from ampacity.inference.layout import Layout
 from ampacity.inference.loop import measure, schedule
 from ampacity.inference.own_calibration import OwnCalibration, as_yaml, own_calibration
@@ -212,14 +212,12 @@ def test_the_names_of_shifts_are_the_names_of_paths() -> None:
     assert tuple(Shifts.model_fields) == SHIFTS == ("all", "first", *PATHS, *FIRST)
 
 
-def test_a_step_time_takes_the_calibration_on_its_accelerator_alone(unit: Replica) -> None:
+def test_a_step_time_takes_the_calibration(unit: Replica) -> None:
     own = fitted(unit, measured(unit, TRUTHS["slower"], GRID[:5])).calibration
     calm, changed = step_time(unit), step_time(unit, calibration=own)
     assert float(changed.seconds(8, 8192)) > 1.15 * float(calm.seconds(8, 8192))
     assert changed.coefficients.label == "calibrated on 5 points of your own"
     assert changed.coefficients.expected_error == own.tpot.left_out
-    elsewhere = coefficients("vllm", "h200-sxm", "NVIDIA", "fp8", calibration=own)
-    assert elsewhere == coefficients("vllm", "h200-sxm", "NVIDIA", "fp8")
 
 
 def test_a_calibration_from_other_coefficients_says_so(unit: Replica) -> None:

@@ -52,6 +52,16 @@ def test_a_dense_model_with_grouped_attention_by_hand(on: On) -> None:
     assert found["iteration_ms"] == 1e-3
 
 
+def test_states_of_linear_attention_are_read_by_the_group_that_keeps_them(on: On) -> None:
+    """Qwen3.5 397B data parallel over eight H200: 512 sequences of 2,000 tokens, 64 to a chip.
+
+    15 layers keep 2 x 2 heads of 256 bytes a token; 45 read and write 64 x 128 x 128 numbers of four bytes a sequence.
+    """
+    found = paths(on("qwen3.5-397b-a17b", "h200-sxm", Layout(1, 8, 1, 8)), 512, 512 * 2000, 0, 0)
+    cache, states = 15 * 2 * 2 * 256 * 64 * 2000, 2 * 45 * 64 * 128 * 128 * 4 * 64
+    assert found["decode_memory"] == pytest.approx((cache + states) / 4.8e12)
+
+
 def test_a_model_of_experts_with_latent_attention_by_hand(on: On) -> None:
     """DeepSeek R1 at fp8, data parallel over eight H200: 61 layers, 58 with 8 of 256 experts, latent of 576 numbers.
 

@@ -11,6 +11,7 @@ from ampacity.demand.window_use import window_use
 from ampacity.planner.active_load import PRECISION
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.limits import WindowLimit
+from ampacity.planner.whom import binding_window, served_share
 from ampacity.scenario.scenario import Scenario
 
 Ours = Callable[..., Scenario]
@@ -71,9 +72,10 @@ def test_if_all_were_takers_the_limit_would_be_the_guaranteed_one(ours: Ours) ->
 def test_a_stated_window_is_kept_and_reported_with_whom_it_hits(ours: Ours) -> None:
     a = answer(ours({"limits.team.windows.five-hour.tokens": "8 Mtoken"}))
     five = windows(a)["developers", "five-hour"]
-    assert (five.tokens, five.stated, five.binding) == (8e6, True, True)
-    assert five.refused_share > 0.3
-    assert five.people_hit_share > 0.3
+    assert (five.tokens, five.stated) == (8e6, True)
+    assert binding_window(a.met["developers"]) == "five-hour"
+    assert served_share(a.met["developers"]) < 0.8
+    assert a.met["developers"].hit_by("five-hour") > 0.3
     assert not windows(a)["developers", "weekly"].stated
     assert a.models[0].carried_share > 0.999
 
@@ -183,7 +185,10 @@ def test_where_nothing_can_be_served_limits_are_nothing_and_everyone_is_refused(
     a = answer(ours(nothing))
     for w in windows(a).values():
         assert (w.tokens, w.guaranteed) == (0.0, 0.0)
-        assert (w.refused_share, w.people_hit_share) == (1.0, 1.0)
+        met = a.met[w.tier]
+        assert served_share(met) == pytest.approx(met.bought / met.wanted, rel=0.02)
+        # whoever wants anything in a week is stopped
+        assert met.hit_share > 0.5
     if nothing.get("contracts.server.end") is None:
         assert a.tokens()["all"] == 0.0
         assert a.cost_usd_per_mtok() == {"uncached_input": None, "output": None, "all": None}
@@ -191,9 +196,8 @@ def test_where_nothing_can_be_served_limits_are_nothing_and_everyone_is_refused(
 
 def test_only_a_window_that_refuses_something_binds(ours: Ours) -> None:
     plenty = {"limits.team.windows.five-hour.tokens": "1 Ttoken", "limits.team.windows.weekly.tokens": "10 Ttoken"}
-    assert not any(w.binding for w in windows(answer(ours(plenty))).values())
-    tight = windows(answer(ours({"tiers.developers.people": 300})))
-    assert [w.window for w in tight.values() if w.binding] == ["five-hour"]
+    assert binding_window(answer(ours(plenty)).met["developers"]) == ""
+    assert binding_window(answer(ours({"tiers.developers.people": 300})).met["developers"]) == "five-hour"
 
 
 def test_tiers_on_different_models_do_not_share_a_limit(ours: Ours) -> None:

@@ -124,3 +124,15 @@ def test_a_clause_without_effect_is_noted(ours: Ours) -> None:
     reclaim = [{"party": "lessor", "trigger": "a change of mind"}]
     p = plan(ours({"worlds": 1, "contracts.server.reclaim": reclaim}))
     assert any("reclaim" in note and '"server"' in note for note in p.notes)
+
+
+def test_windows_of_requests_change_no_plan_and_are_noted(ours: Ours) -> None:
+    """They are for seconds, or count what no demand is known of."""
+    at_once = {"refill": "in-flight", "requests": 8}
+    few = ours({"worlds": 3})
+    plain, more = plan(few), plan(few.replace({"limits.team.windows.at-once": at_once}))
+    assert more.windows == plain.windows
+    assert more.carried_share == plain.carried_share
+    assert set(more.notes) - set(plain.notes) == {
+        'limit "team", at-once: counts requests; it is enforced, but no plan follows from it'
+    }

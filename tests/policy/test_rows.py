@@ -117,3 +117,17 @@ def test_peak_hours_over_midnight_end_on_the_next_day() -> None:
 
 def test_a_limit_without_windows_is_no_row_at_all() -> None:
     assert compiled() == ()
+
+
+def test_a_window_of_requests_counts_each_once_whatever_it_costs() -> None:
+    a_minute, at_once = compiled(
+        {"length": "1 min", "refill": "evenly", "requests": 60, "products": ["batch"]},
+        {"refill": "in-flight", "requests": 8},
+    )
+    assert (a_minute.size, a_minute.price, a_minute.products) == (60_000, rows.ONE_REQUEST, ("batch",))
+    assert (at_once.size, at_once.price, at_once.refill) == (8_000, rows.ONE_IN_FLIGHT, rows.IN_FLIGHT)
+
+
+def test_a_window_lets_a_stated_part_pass_beyond_its_size() -> None:
+    rule = one({"length": "5 h", "tokens": 1000, "overflow": 0.25, "passing": 0.5})
+    assert (rule.size, rule.ceiling, rule.passing) == (1_000_000, 1_250_000, 500)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ampacity.demand.agent_model import packaged_model
-from ampacity.demand.goodness import hit_share
 from ampacity.demand.session_hour import session_hour
 from ampacity.demand.sessions import Served, generate, served
+from ampacity.demand.traces.reuse import hit_share
 
 TRACES = "callanjfox/kv-cache-tester (Apache-2.0): 710 sessions, 49,334 requests, pauses capped at five minutes"
 TRACELAB = "TraceLab, arXiv 2606.30560 (43 developers, 357,161 calls)"

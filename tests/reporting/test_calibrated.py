@@ -13,39 +13,34 @@ from ampacity.reporting.words import rows, sentences
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 
-OURS = """kind: serving
-date: 2026-11-22
-sources: ["own.csv"]
-points: 4
-model: llama-3.1-70b
-accelerator: h100-sxm
-engine: vllm
-precision: fp8
-kv_precision: fp8
-layout: "{layout}"
-tpot: {{before: 0.31, after: 0.05, left_out: 0.09}}
-shifts: {{all: 0.2}}
-"""
+
+@pytest.fixture
+def calibrated(tmp_path: Path, calibration_text: Callable[..., str]) -> Callable[[str], Plan]:
+    """The laptop's plan with a calibration that was measured in this layout."""
+
+    def planned(layout: str) -> Plan:
+        tpot = {"before": 0.31, "after": 0.05, "left_out": 0.09}
+        (tmp_path / "ours.yaml").write_text(calibration_text(kv_precision="fp8", layout=layout, tpot=tpot))
+        (tmp_path / "lab.yaml").write_text(
+            "scenario: lab\nextends: laptop\nworlds: 2\n"
+            "placements: {code: {accelerators_per_replica: 4, calibration: ours.yaml}}\n"
+        )
+        return plan(load(tmp_path / "lab.yaml"))
+
+    return planned
 
 
-def calibrated(folder: Path, layout: str) -> Plan:
-    (folder / "ours.yaml").write_text(OURS.format(layout=layout))
-    (folder / "lab.yaml").write_text(
-        "scenario: lab\nextends: laptop\nworlds: 2\n"
-        "placements: {code: {accelerators_per_replica: 4, calibration: ours.yaml}}\n"
-    )
-    return plan(load(folder / "lab.yaml"))
-
-
-def test_the_screen_and_the_page_name_the_calibration(tmp_path: Path, read: Callable[[Plan], Any]) -> None:
-    p = calibrated(tmp_path, "TP4")
+def test_the_screen_and_the_page_name_the_calibration(
+    calibrated: Callable[[str], Plan], read: Callable[[Plan], Any]
+) -> None:
+    p = calibrated("TP4")
     clause = "llama-3.1-70b on h100-sxm: 4 loads of own.csv, measured in TP4; TPOT within 9.0 % (median)"
     assert dict(rows(p))["calibrated"] == clause
     assert clause in read(p).sections["supply"]
 
 
-def test_a_calibration_of_another_layout_is_said_to_be_one(tmp_path: Path) -> None:
-    said = dict(rows(calibrated(tmp_path, "TP8")))["calibrated"]
+def test_a_calibration_of_another_layout_is_said_to_be_one(calibrated: Callable[[str], Plan]) -> None:
+    said = dict(rows(calibrated("TP8")))["calibrated"]
     assert "measured in TP8" in said
     assert said.endswith("it runs in TP4 here, for which that error is not known")
 

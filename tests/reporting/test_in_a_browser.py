@@ -22,6 +22,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 DARK_INK, LIGHT_INK = "rgb(36, 39, 44)", "rgb(230, 228, 223)"
+LIGHT_PAPER, DARK_PAPER = "rgb(251, 250, 247)", "rgb(22, 24, 27)"
 AXIS = "#figure-waterfall .xtick text"
 FIGURES = ["waterfall", "supply-and-demand", "mean-week", "limits", "cost", "power", "movers"]
 PUBLIC_FIGURES = ["people", "change", "map", "ladder", "air"]
@@ -121,8 +122,7 @@ def test_it_opens_offline_draws_every_figure_and_never_scrolls_sideways(
         assert marks[0] > 0, f"{name} has no marks"
         assert marks[1] <= 1, f"{name} is wider than its box"
         assert marks[2] > 200
-    paper = "rgb(22, 24, 27)" if scheme == "dark" else "rgb(251, 250, 247)"
-    assert v.colour("body", "backgroundColor") == paper
+    assert v.colour("body", "backgroundColor") == (DARK_PAPER if scheme == "dark" else LIGHT_PAPER)
     assert v.axis_ink() == (LIGHT_INK if scheme == "dark" else DARK_INK)
 
 
@@ -150,7 +150,7 @@ def test_the_button_changes_page_and_figures_and_is_remembered(laptop_page: Path
     light = (v.colour("body", "backgroundColor"), v.axis_ink())
     v.page.click("#theme")
     dark = (v.colour("body", "backgroundColor"), v.axis_ink())
-    assert dark == ("rgb(22, 24, 27)", LIGHT_INK)
+    assert dark == (DARK_PAPER, LIGHT_INK)
     v.page.reload()
     v.page.wait_for_selector("#figure-movers svg")
     assert (v.colour("body", "backgroundColor"), v.axis_ink()) == dark
@@ -160,8 +160,13 @@ def test_the_button_changes_page_and_figures_and_is_remembered(laptop_page: Path
 
 def test_figures_follow_the_system_when_it_changes(laptop_page: Path, visit: Callable[..., Visit]) -> None:
     v = visit(laptop_page)
+    assert (v.colour("body", "backgroundColor"), v.axis_ink()) == (LIGHT_PAPER, DARK_INK)
     v.page.emulate_media(color_scheme="dark")
     v.wait_for_ink(LIGHT_INK)
+    assert (v.colour("body", "backgroundColor"), v.axis_ink()) == (DARK_PAPER, LIGHT_INK)
+    v.page.emulate_media(color_scheme="light")
+    v.wait_for_ink(DARK_INK)
+    assert (v.colour("body", "backgroundColor"), v.axis_ink()) == (LIGHT_PAPER, DARK_INK)
 
 
 def test_the_search_box_filters(laptop_page: Path, visit: Callable[..., Visit]) -> None:

@@ -69,7 +69,8 @@ def test_every_window_is_told_whole(laptop: Plan, read: Read) -> None:
     page = read(laptop)
     caption = next(c for c in page.tables if c.startswith("Every tier and window"))
     for w, row in zip(laptop.windows, page.tables[caption][1:], strict=True):
-        people = f"{words.digits(50 * w.people_hit_share, 2)} of 50 ({words.share(w.people_hit_share)})"
+        assert w.people_hit_share is not None
+        people = f"{words.digits(50 * w.people_hit_share.value, 2)} of 50 ({words.hit(w)})"
         binds = f"{'yes' if w.binding else 'no'} ({words.share(w.binding_share)} of worlds)"
         interval = f"{words.tokens(w.tokens.low)} to {words.tokens(w.tokens.high)}"
         assert row == [
@@ -81,7 +82,7 @@ def test_every_window_is_told_whole(laptop: Plan, read: Read) -> None:
             words.tokens(w.guaranteed),
             binds,
             people,
-            words.share(w.refused_share),
+            words.share(w.unserved_share.value),
         ]
     assert "Without a window, and served as they ask: tools." in page.sections["limits"]
 

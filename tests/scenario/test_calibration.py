@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,23 +11,14 @@ from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.load import load
 from ampacity.scenario.schema import json_schema
 
-CONTENT = """kind: serving
-date: 2026-11-22
-sources: ["own.csv"]
-points: 4
-model: llama-3.1-70b
-accelerator: h100-sxm
-engine: vllm
-precision: fp8
-shifts: {all: ALL}
-"""
+Text = Callable[..., str]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, calibration_text: Text) -> Path:
     (tmp_path / "lab").mkdir()
-    (tmp_path / "lab" / "ours.yaml").write_text(CONTENT.replace("ALL", "0.2"))
-    (tmp_path / "other.yaml").write_text(CONTENT.replace("ALL", "-0.1").replace("points: 4", "points: 9"))
+    (tmp_path / "lab" / "ours.yaml").write_text(calibration_text())
+    (tmp_path / "other.yaml").write_text(calibration_text(points=9))
     (tmp_path / "lab" / "lab.yaml").write_text(
         "scenario: lab\nextends: laptop\nplacements: {code: {calibration: ours.yaml}}\n"
     )
@@ -34,8 +26,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def own(path: Path, **options: list[str]) -> Calibration:
-    found = load(path, **options).placements[0].calibration
+def own(path: Path, sets: Sequence[str] = ()) -> Calibration:
+    found = load(path, sets=sets).placements[0].calibration
     assert found is not None
     return found
 
@@ -50,11 +42,11 @@ def test_a_path_of_set_counts_from_the_current_folder(folder: Path, monkeypatch:
     assert own(folder / "lab" / "lab.yaml", sets=["placements.code.calibration=other.yaml"]).points == 9
 
 
-def test_a_calibration_over_another_replaces_it_whole(folder: Path) -> None:
+def test_a_calibration_over_another_replaces_it_whole(folder: Path, calibration_text: Text) -> None:
     (folder / "above.yaml").write_text(
         "scenario: above\nextends: lab/lab.yaml\nplacements: {code: {calibration: other.yaml}}\n"
     )
-    (folder / "other.yaml").write_text(CONTENT.replace("{all: ALL}", "{link: 0.3}"))
+    (folder / "other.yaml").write_text(calibration_text(shifts={"link": 0.3}))
     found = own(folder / "above.yaml")
     assert (found.shifts.all, found.shifts.link) == (0.0, 0.3)
 
@@ -64,9 +56,9 @@ def test_null_takes_a_calibration_away(folder: Path) -> None:
     assert s.placements[0].calibration is None
 
 
-def test_its_content_is_in_the_digest_and_survives_the_file(folder: Path) -> None:
+def test_its_content_is_in_the_digest_and_survives_the_file(folder: Path, calibration_text: Text) -> None:
     with_it = load(folder / "lab" / "lab.yaml")
-    (folder / "lab" / "ours.yaml").write_text(CONTENT.replace("ALL", "0.21"))
+    (folder / "lab" / "ours.yaml").write_text(calibration_text(shifts={"all": 0.21}))
     assert load(folder / "lab" / "lab.yaml").digest() != with_it.digest()
     (folder / "lab" / "ours.yaml").unlink()
     changed = with_it.replace({"sites.here.pue": 1.2})

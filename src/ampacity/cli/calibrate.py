@@ -34,24 +34,20 @@ def demand(
 ) -> None:
     """Fit the sessions of coding agents to a trace, and say how good the fit is."""
     from ampacity.base.calendar import today
-    from ampacity.cli.screen import Progress, write_json
+    from ampacity.cli.screen import Progress, shows, tell
     from ampacity.demand.calibrate import calibrate, write
     from ampacity.demand.requests import read_requests
     from ampacity.reporting.calibration_view import calibration_view
 
-    show = not quiet and json != "-"
-    progress = Progress("partitions")
+    progress, show = Progress("partitions"), shows(json, quiet=quiet)
     found = calibrate(
         read_requests(trace), trace.name, seed, today(), repetitions, progress if show else lambda done, total: None
     )
     progress.close()
     path = output or Path(f"{trace.stem}.demand.yaml")
     write(found, path)
-    view = calibration_view(found)
-    write_json(json, view.data)
-    if show:
-        typer.echo(view.text)
-        typer.echo(f"\n  model: {path}     in a scenario's tier: behaviour: {{like: {path}}}")
+    following = f"model: {path}     in a scenario's tier: behaviour: {{like: {path}}}"
+    tell(calibration_view(found), json, quiet=quiet, after=following)
 
 
 @app.command()
@@ -85,13 +81,12 @@ def serving(
 ) -> None:
     """Fit the serving model to your own benchmark results, and say how good the fit is."""
     from ampacity.cli.calibrate_serving import USUAL_PRECISION, kernel_opinion, measured, refit
-    from ampacity.cli.screen import write_json
+    from ampacity.cli.screen import shows, tell
 
     given = list(files or [])
-    say = not quiet and json != "-"
     try:
         if published:
-            view = refit(given, out or Path(), progress=say)
+            view = refit(given, out or Path(), progress=shows(json, quiet=quiet))
         elif kernels:
             view = kernel_opinion(given, layout, engine, precision or USUAL_PRECISION, kv_precision)
         else:
@@ -102,6 +97,4 @@ def serving(
             raise
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from None
-    write_json(json, view.data)
-    if say:
-        typer.echo(view.text)
+    tell(view, json, quiet=quiet)

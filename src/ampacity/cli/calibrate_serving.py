@@ -82,9 +82,10 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     if not folder.is_dir():
         raise Mistakes([Mistake("--out", 0, str(folder), "", "no such folder; the tables are written into one")])
     files = published_calibration(lambda text: typer.echo(f"  {text}", err=True) if progress else None)
+    view = published_view(files)  # before writing: the folder may be the package's own
     for name, text in files.items():
         write_whole(folder / name, text)
-    return published_view(files)
+    return view
 
 
 def kernel_opinion(given: list[str], layout: str | None, engine: str, precision: str, kv_precision: str | None) -> View:
@@ -108,7 +109,7 @@ def _replica(
     """The replica that the options name, and the precision of its cache. Raises Mistakes with all that is wrong."""
     from ampacity.inference.layout_text import layout_from
     from ampacity.inference.operating_point import smallest_replica
-    from ampacity.inference.replica import replica
+    from ampacity.inference.replica import replica, usual_kv
     from ampacity.scenario import lookup
     from ampacity.scenario.accelerator import Accelerator
     from ampacity.scenario.model import Model
@@ -127,7 +128,7 @@ def _replica(
     accelerator = one_of("--accelerator", accelerator, lookup.accelerator_names())
     one_of("--engine", engine, get_args(Engine))
     one_of("--precision", precision, get_args(Precision))
-    kv = one_of("--kv-precision", kv or ("bf16" if precision == "bf16" else "fp8"), ("bf16", "fp8", "fp4"))
+    kv = one_of("--kv-precision", kv or usual_kv(precision), ("bf16", "fp8", "fp4"))
     if wrong:
         raise Mistakes(wrong)
     shape = Model.model_validate({"name": model, **lookup.model(model)})

@@ -22,7 +22,7 @@ def check(
 ) -> None:
     """Say everything that is wrong with a scenario: file, line, key, found, expected. Exit code 1 if anything is."""
     from ampacity.cli.options import day
-    from ampacity.cli.screen import write_json
+    from ampacity.cli.screen import tell, write_json
 
     if schema:
         from ampacity.scenario.schema import json_schema
@@ -31,6 +31,7 @@ def check(
         return
     if scenario is None:
         raise typer.BadParameter("name a scenario, or ask for --schema", param_hint="SCENARIO")
+    from ampacity.reporting.catalog_views import View
     from ampacity.scenario.load import load
     from ampacity.scenario.mistakes import Mistakes
     from ampacity.scenario.worlds import ranges
@@ -44,11 +45,10 @@ def check(
         if not json:
             typer.echo(found.as_text(), err=True)
         raise typer.Exit(1) from None
-    write_json(json, {"ok": True, "mistakes": [], "scenario_hash": s.digest()})
-    if not quiet and json != "-":
-        unknown = len(list(ranges(s)))
-        parts = ", ".join(_count(len(found), noun) for found, noun in _collections(s))
-        typer.echo(f"{s.name}: no mistakes. {parts}; {unknown} of its numbers are ranges.")
+    unknown = len(list(ranges(s)))
+    parts = ", ".join(_count(len(found), noun) for found, noun in _collections(s))
+    text = f"{s.name}: no mistakes. {parts}; {unknown} of its numbers are ranges."
+    tell(View(text, {"ok": True, "mistakes": [], "scenario_hash": s.digest()}), json, quiet=quiet)
 
 
 def _collections(s: Scenario) -> list[tuple[tuple[object, ...], str]]:

@@ -38,44 +38,34 @@ def compare(
     seed: Seed = 1,
 ) -> None:
     """Compare two schemes of limits: who is hit, which window binds, what it takes to serve, with intervals."""
-    show = not quiet and json != "-"
     if log is not None:
-        _own_month(a, b, on, log, plan, output, json, show)
+        _own_month(a, b, on, log, plan, output, json, quiet)
         return
     if plan is not None:
         raise typer.BadParameter("a plan is chosen for one's own log; expected --log beside it", param_hint="--plan")
-    from ampacity.cli.screen import Progress, write_json
+    from ampacity.cli.screen import Progress, shows, tell
     from ampacity.planner.compare import compare as compared
     from ampacity.reporting.compare_view import compare_view
 
-    progress = Progress("worlds")
+    progress, show = Progress("worlds"), shows(json, quiet=quiet)
     c = compared(a, b, on=on, seed=seed, worlds=worlds, people=people, progress=progress if show else None)
     progress.close()
-    view = compare_view(c)
-    write_json(json, view.data)
     if output is not None:
         from ampacity.reporting.compare_page import compare_page
 
         compare_page(c).save(output)
-    if show:
-        typer.echo(view.text)
-        if output is not None:
-            typer.echo(f"\n  page: {output}")
+    tell(compare_view(c), json, quiet=quiet, after=f"page: {output}" if output else "")
 
 
 def _own_month(
-    a: str, b: str, on: str | None, log: str, plan: str | None, output: Path | None, json: str | None, show: bool
+    a: str, b: str, on: str | None, log: str, plan: str | None, output: Path | None, json: str | None, quiet: bool
 ) -> None:
-    from ampacity.cli.screen import write_json
+    from ampacity.cli.screen import tell
     from ampacity.demand.traces import claude_code, read
     from ampacity.reporting.own_month_view import own_month_page, own_month_view
 
     path = claude_code.own_logs() if log == OWN_LOGS and not Path(log).exists() else Path(log)
     view = own_month_view(a, b, read.read(path), on=on, plan=plan)
-    write_json(json, view.data)
     if output is not None:
         own_month_page(view).save(output)
-    if show:
-        typer.echo(view.text)
-        if output is not None:
-            typer.echo(f"\n  page: {output}")
+    tell(view, json, quiet=quiet, after=f"page: {output}" if output else "")

@@ -51,7 +51,7 @@ def init(
 ) -> None:
     """Write a scenario of a dozen lines from a few words, and answer it."""
     from ampacity.base.files import write_whole
-    from ampacity.cli.screen import planned, say, write_json
+    from ampacity.cli.screen import planned, say, shows, write_json
     from ampacity.scenario.load import load
     from ampacity.scenario.mistakes import Mistake, Mistakes
 
@@ -70,7 +70,7 @@ def init(
         trial.write_text(text, encoding="utf-8")
         s = load(trial)
     write_whole(path, text)
-    show = not quiet and json != "-"
+    show = shows(json, quiet=quiet)
     p = planned(s, seed, show=show)
     if json:
         from ampacity.reporting.result import result

@@ -1,4 +1,7 @@
-"""Options that commands share, and what they mean."""
+"""Options that commands share, and what they mean.
+
+A command still lists those it takes: typer reads a function's own parameters and knows no group of them.
+"""
 
 from __future__ import annotations
 

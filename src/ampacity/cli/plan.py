@@ -23,10 +23,10 @@ def plan(
 ) -> None:
     """Find the largest limits that the compute carries, with an interval."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import planned, say, write_json
+    from ampacity.cli.screen import planned, say, shows, write_json
     from ampacity.reporting.result import result
 
-    show = not quiet and json != "-"
+    show = shows(json, quiet=quiet)
     p = planned(load_scenario(scenario, sets, as_of), seed, show=show)
     write_json(json, result(p))
     if output is not None:

@@ -23,14 +23,13 @@ def report(
 ) -> None:
     """Write one self-contained page: the answer in words, waterfall, hours, limits, cost, assumptions and sources."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
+    from ampacity.cli.screen import tell
     from ampacity.planner.plan import plan
+    from ampacity.reporting.catalog_views import View
     from ampacity.reporting.page import report as page
     from ampacity.reporting.result import result
 
     p = plan(load_scenario(scenario, sets, as_of), seed=seed)
     path = output or Path(f"{p.scenario.name}.html")
     page(p).save(path)
-    write_json(json, result(p))
-    if not quiet and json != "-":
-        typer.echo(str(path))
+    tell(View(str(path), result(p)), json, quiet=quiet)

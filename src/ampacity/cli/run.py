@@ -23,10 +23,10 @@ def run(
 ) -> None:
     """Check a scenario, find its limits, answer on one screen, and write the report."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import planned, say, write_json
+    from ampacity.cli.screen import planned, say, shows, write_json
 
     s = load_scenario(scenario, sets, as_of)
-    show = not quiet and json != "-"
+    show = shows(json, quiet=quiet)
     p = planned(s, seed, show=show)
     from ampacity.reporting.result import result
 

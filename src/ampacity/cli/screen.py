@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from ampacity.planner.plan import Plan
+    from ampacity.reporting.catalog_views import View
     from ampacity.scenario.scenario import Scenario
 
 
@@ -34,11 +35,11 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
 def _first(s: Scenario) -> str:
     """The first sentence, from the stated values alone."""
     from ampacity.planner.announced import after, changes
-    from ampacity.planner.answer import answer
+    from ampacity.planner.answer import carried
     from ampacity.reporting.verdict_words import first_condition
     from ampacity.reporting.words import first_sentence
 
-    a = answer(after(s), guarantee=False)
+    a = carried(after(s), guarantee=False)
     if changes(s) and s.about == "public":
         return first_condition(s, a.models[0])
     return first_sentence(a, s.service_level.hours.value)
@@ -74,6 +75,20 @@ def say(p: Plan, following: list[tuple[str, str]]) -> None:
         typer.echo(f"  note       {note}")
     if following:
         typer.echo("\n  " + "     ".join(f"{word}: {what}" for word, what in following))
+
+
+def shows(json: str | None, *, quiet: bool) -> bool:
+    """Whether the screen is for people: not with `--quiet`, nor where standard output carries the JSON."""
+    return not quiet and json != "-"
+
+
+def tell(view: View, json: str | None, *, quiet: bool = False, after: str = "") -> None:
+    """A view's data to where `--json` says, its text to the screen if that is for people, and `after` below it."""
+    write_json(json, view.data)
+    if shows(json, quiet=quiet):
+        typer.echo(view.text)
+        if after:
+            typer.echo(f"\n  {after}")
 
 
 def write_json(target: str | None, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ampacity.cli.options import AsOf, Json, ScenarioName, Seed, Sets
+from ampacity.cli.screen import tell
 
 app = typer.Typer(help="Show one thing with its sources.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,13 +21,10 @@ def accelerators(
 ) -> None:
     """Accelerators of the catalog: what they do, draw and cost, and who says so."""
     from ampacity.cli.options import day
-    from ampacity.cli.screen import write_json
     from ampacity.reporting.catalog_views import accelerator_view, accelerators_view
 
     view = accelerators_view(day(as_of)) if name is None else accelerator_view(name, day(as_of))
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(view, json)
 
 
 @app.command()
@@ -34,13 +32,9 @@ def models(
     name: Annotated[str | None, typer.Argument(help="One of them; all if left out.")] = None, json: Json = None
 ) -> None:
     """Models of the catalog: their shapes, and where those are published."""
-    from ampacity.cli.screen import write_json
     from ampacity.reporting.catalog_views import model_view, models_view
 
-    view = models_view() if name is None else model_view(name)
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(models_view() if name is None else model_view(name), json)
 
 
 @app.command()
@@ -67,8 +61,6 @@ def serving(
     json: Json = None,
 ) -> None:
     """Serving: the best layout of a model on an accelerator and why, the frontier, money, energy, expected error."""
-    from ampacity.cli.screen import write_json
-
     if errors:
         from ampacity.reporting.serving_errors_view import serving_errors_view
 
@@ -87,9 +79,7 @@ def serving(
             from ampacity.reporting.serving_plot import save_frontier
 
             save_frontier([r for r in found if isinstance(r, Served)], picture)
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(view, json)
 
 
 @app.command()
@@ -104,7 +94,6 @@ def limits(
 ) -> None:
     """Limits: of a scenario with what each window carries and why, or of a dated preset."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.reporting.limit_views import limits_view, preset_view
     from ampacity.scenario import lookup
 
@@ -114,38 +103,28 @@ def limits(
         from ampacity.planner.plan import plan
 
         view = limits_view(plan(load_scenario(scenario, sets, as_of), seed=seed))
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(view, json)
 
 
 @app.command()
 def site(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None) -> None:
     """Sites and fleets: power on every basis, per accelerator, against what is stated."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.reporting.power_view import fleet_view
 
-    view = fleet_view(load_scenario(scenario, sets, as_of))
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(fleet_view(load_scenario(scenario, sets, as_of)), json)
 
 
 @app.command()
 def air(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None, seed: Seed = 1) -> None:
     """Air: modelled emissions and water of every site, permits, and the fleet with and without its turbines."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.planner.answer import answer
     from ampacity.reporting.air_view import air_view
     from ampacity.scenario.worlds import draw
 
     s = load_scenario(scenario, sets, as_of)
-    view = air_view(s, answer(draw(s, seed, 0)))
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(air_view(s, answer(draw(s, seed, 0))), json)
 
 
 @app.command()
@@ -154,55 +133,31 @@ def utilization(
 ) -> None:
     """Utilization: every ratio with its numerator and denominator, and the ladder of levers."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.planner.answer import answer
     from ampacity.reporting.utilization_view import utilization_view
     from ampacity.scenario.worlds import draw
 
     s = load_scenario(scenario, sets, as_of)
-    view = utilization_view(s, answer(draw(s, seed, 0)))
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(utilization_view(s, answer(draw(s, seed, 0))), json)
 
 
 @app.command()
-def contracts(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file or a packaged scenario.")],
-    sets: Sets = None,
-    as_of: AsOf = None,
-    json: Json = None,
-    seed: Seed = 1,
-) -> None:
+def contracts(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None, seed: Seed = 1) -> None:
     """Contracts: quantity, fee, price, exit and exposure of each; the largest supplier gone; concentration."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.reporting.contract_view import contracts_view
 
-    view = contracts_view(load_scenario(scenario, sets, as_of), seed)
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
+    tell(contracts_view(load_scenario(scenario, sets, as_of), seed), json)
 
 
 @app.command()
-def orbit(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file or a packaged scenario.")],
-    sets: Sets = None,
-    as_of: AsOf = None,
-    json: Json = None,
-    seed: Seed = 1,
-) -> None:
+def orbit(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: Json = None, seed: Seed = 1) -> None:
     """A site in orbit: shadow, mass, launches, upsets, attrition, cost by boundary, carbon, and what lies beside it."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import write_json
     from ampacity.planner.plan import plan
-    from ampacity.reporting.orbit_view import orbit_text, orbit_view
+    from ampacity.reporting.orbit_view import orbit_view
 
-    data = orbit_view(plan(load_scenario(scenario, sets, as_of), seed=seed))
-    write_json(json, data)
-    if json != "-":
-        typer.echo(orbit_text(data))
+    tell(orbit_view(plan(load_scenario(scenario, sets, as_of), seed=seed)), json)
 
 
 @app.command()
@@ -221,13 +176,12 @@ def trace(
     json: Json = None,
 ) -> None:
     """A trace of requests: whose load, how much of it cached, how bursty; logs are read for counts and times only."""
-    from ampacity.cli.screen import write_json
     from ampacity.demand.traces import read
     from ampacity.demand.traces.servegen import read_windows
     from ampacity.demand.traces.write import write
     from ampacity.reporting.trace_view import trace_view, windows_view
 
-    name = format or read.detect(file)
+    name, wrote = format or read.detect(file), ""
     if name == read.WINDOWS and out is None:
         windows = read_windows(file)
         if strict and windows.malformed.count:
@@ -237,9 +191,5 @@ def trace(
         found = read.with_requests(read.read(file, name, strict))
         view = trace_view(found)
         if out is not None:
-            wrote = write(found, out)
-    write_json(json, view.data)
-    if json != "-":
-        typer.echo(view.text)
-        if out is not None:
-            typer.echo(f"\n  written as {wrote}: {out}")
+            wrote = f"written as {write(found, out)}: {out}"
+    tell(view, json, after=wrote)

@@ -8,6 +8,7 @@ and named in `left_out`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import ModuleType
@@ -66,10 +67,9 @@ class Kinds:
     output: float
 
     def weighted(self, rule: WindowRule) -> float:
-        """Weighted tokens of a window per second, off peak: what an agent reads anew is written to the cache."""
+        """Weighted tokens of a window per second, off peak."""
         p = rule.price
-        fresh = max(p.uncached, p.write)
-        return (fresh * self.uncached + p.read * self.cached + p.output * self.output) / SCALE
+        return (p.fresh * self.uncached + p.read * self.cached + p.output * self.output) / SCALE
 
 
 def kinds_of(b: Behaviour) -> Kinds:
@@ -156,23 +156,28 @@ def kernel() -> ModuleType:
     return compiled(run)
 
 
-def under(h: Habits, kinds: Kinds, scheme: Scheme, r: Reactions, seed: int, name: str = "", parallel: int = 20) -> Met:
-    """What the people of a tier meet under a scheme; drawn and run in portions, which changes no number.
+def under_each(
+    h: Habits, kinds: Kinds, cases: Sequence[tuple[Scheme, Reactions]], seed: int, name: str = "", parallel: int = 20
+) -> list[Met]:
+    """What the people of a tier, at least one, meet in each case: the same wishes under a scheme, with reactions to it.
 
-    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
+    Wishes are drawn once, in portions that every case meets before the next is drawn: that changes no number, and no
+    more than a portion is ever in memory. parallel: as in `met`.
     """
-    parts = (
-        met(h, stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people)), kinds, scheme, r, parallel)
-        for begin in range(0, h.people, PEOPLE_AT_ONCE)
-    )
-    total = next(parts)
-    for part in parts:
-        total = total + part
-    return total
+    totals: list[Met] = []
+    for begin in range(0, h.people, PEOPLE_AT_ONCE):
+        wanted = stretches(h, seed, name, begin, min(begin + PEOPLE_AT_ONCE, h.people))
+        part = [met(h, wanted, kinds, scheme, r, parallel) for scheme, r in cases]
+        totals = [a + b for a, b in zip(totals, part, strict=True)] if begin else part
+    return totals
 
 
 def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions, parallel: int = 20) -> Met:
-    """What becomes of these stretches under a scheme. Raises LimitError where whole numbers cannot hold it."""
+    """What becomes of these stretches under a scheme.
+
+    parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
+    Raises LimitError where whole numbers cannot hold it.
+    """
     rules = scheme.windows
     book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
     limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1
@@ -238,18 +243,19 @@ def _cumulative(r: Reactions) -> Floats:
     return row
 
 
-def busiest_hour(m: Met, hour_of_week: tuple[int, ...]) -> float:
-    """Work in the busiest hour of an ordinary working day, the mean over all of them. [ms at the mean pace]
+def working_day(m: Met, hour_of_week: tuple[int, ...], start_s: int) -> Floats:
+    """Work in each UTC hour of an ordinary working day, the mean over all of them: 24 entries. [ms at the mean pace]
 
-    hour_of_week: local hour of each hour served. The mean day is taken because the largest of single hours of a sample
-    says more of the sample than of the hour.
+    hour_of_week: hour on these people's clock of each hour served, which tells their working days; start_s: the first
+    instant. UTC, so that days of people in different zones add up. The mean day is taken because the largest of single
+    hours of a sample says more of the sample than of the hour.
     """
-    which = np.array(hour_of_week)
-    workday = which < 5 * 24
-    total = np.bincount(which[workday] % 24, weights=m.served_ms[workday], minlength=24)
-    return float((total / np.maximum(np.bincount(which[workday] % 24, minlength=24), 1)).max())
+    workday = np.array(hour_of_week) < 5 * 24
+    utc = ((start_s // 3600 + np.arange(len(workday))) % 24)[workday]
+    total = np.bincount(utc, weights=m.served_ms[workday], minlength=24)
+    return np.asarray(total / np.maximum(np.bincount(utc, minlength=24), 1))
 
 
-def active_at_once(work_ms: float) -> float:
+def active_at_once(work_ms: Floats) -> Floats:
     """Sessions active at once, at the mean pace, that do so much work in an hour."""
     return work_ms / HOUR

@@ -23,12 +23,13 @@ from ampacity.demand.goodness import (
     MEANS_SHARE,
     Goodness,
     goodness,
-    hit_share,
     means,
     rounded,
 )
+from ampacity.demand.requests import Requests
 from ampacity.demand.session_hour import SessionHour, measured_session_hour, session_hour
 from ampacity.demand.sessions import generate, served
+from ampacity.demand.traces.reuse import hit_share
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 LIFETIMES_S = (300.0, 3600.0)
@@ -105,14 +106,15 @@ class Calibration:
 
 
 def calibrate(
-    frame: pl.DataFrame,
+    trace: Requests,
     source: str,
     seed: int,
     fitted_on: date,
     repetitions: int = 30,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
-    """Fit the model to requests (`requests.COLUMNS`) and judge it. Raises Mistakes if there are too few of them."""
+    """Fit the model to requests and judge it. Raises Mistakes if there are too few of them."""
+    frame = trace.frame
     try:
         model = fit(frame)
     except ValueError as err:
@@ -121,15 +123,16 @@ def calibrate(
     done = served(steps, model.service)
     ours = rounded(done.frame(), frame)
     found = goodness(frame, ours, seed, repetitions, progress)
-    by_lifetime = {s: 1.0 - hit_share(served(steps, model.service, s).frame()) for s in LIFETIMES_S}
+    by_lifetime = {s: 1.0 - _held(served(steps, model.service, s).frame()) for s in LIFETIMES_S}
     about = {
         "source": source,
         "sessions": frame["session"].n_unique(),
         "requests": len(frame),
+        "sessions_left_out": trace.left_out,
         "fitted_on": fitted_on.isoformat(),
         "seed": seed,
         "repetitions": repetitions,
-        "hit_share": {"trace": round(hit_share(frame), 4), "drawn": round(hit_share(ours), 4)},
+        "hit_share": {"trace": round(_held(frame), 4), "drawn": round(_held(ours), 4)},
         "kolmogorov_distance": {
             g.statistic: {
                 "drawn": round(g.distance, 3),
@@ -144,14 +147,21 @@ def calibrate(
     return Calibration(
         model=replace(model, about=about),
         goodness=found,
-        hit=hit_share(frame),
-        drawn_hit=hit_share(ours),
+        hit=_held(frame),
+        drawn_hit=_held(ours),
         means=means(frame),
         drawn_means=means(ours),
         hour=session_hour(done),
         measured_hour=measured_session_hour(frame),
         uncached_by_lifetime=by_lifetime,
     )
+
+
+def _held(frame: pl.DataFrame) -> float:
+    """Share of the input that an unlimited cache holds, where every request is counted. [0 to 1]"""
+    found = hit_share(frame)
+    assert found is not None
+    return found
 
 
 def _rounded(distance: float | None) -> float | None:

@@ -28,9 +28,10 @@ from ampacity.policy.book import (
     WINDOW_FIELDS,
     WINDOWS,
 )
+from ampacity.policy.instants import first_later
 from ampacity.policy.prices import peak_times
 from ampacity.policy.rows import SCALE
-from ampacity.policy.stores import FOREVER, comes_back_ms
+from ampacity.policy.stores import FOREVER, comes_back_ms, fits_from_ms
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -201,22 +202,11 @@ def full_window(state: Any, book: Any, plan: int, now: int) -> int:
     found = 0
     latest = now
     for p in range(plan + 1, plan + 1 + book[plan]):
-        back = returns_ms(state, book, book[p], now)
+        back = fits_from_ms(state, book[book[p] + PLACE], book, book[p], 1, now)
         if back > latest:
             found = book[p]
             latest = back
     return found
-
-
-def returns_ms(state: Any, book: Any, w: int, now: int) -> int:
-    """When a window holds something again; now, if it does already."""
-    s = book[w + PLACE]
-    if book[w + SIZE] == 0:
-        return FOREVER
-    back: int = now
-    if now < state[s + MARK] and state[s + USED] >= book[w + SIZE]:
-        back = state[s + MARK]
-    return back
 
 
 def react(j: int, w: int, now: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> int:
@@ -229,7 +219,7 @@ def react(j: int, w: int, now: int, wishes: Wishes, terms: Terms, desk: Desk, fo
     draw = wishes.reaction[i] + jobs[j, TRIES] * TURN
     draw -= int(draw)
     jobs[j, TRIES] += 1
-    back = returns_ms(desk.state, terms.book, w, now)
+    back = fits_from_ms(desk.state, terms.book[w + PLACE], terms.book, w, 1, now)
     totals[STOPS] += 1
     if draw < reactions[BY_LATER] and back < FOREVER:
         if draw >= reactions[BY_WAIT] or back - now > reactions[PATIENCE]:
@@ -273,22 +263,10 @@ def flows(count: int, terms: Terms, desk: Desk, now: int, until: int) -> int:
         r = terms.prices[k]
         if flow[k] > 0.0 and book[r + PEAK_TIMES] != SCALE:
             flow[k] *= peak_times(book, r, now) / SCALE
-            until = min(until, next_change_ms(book, book[r + PEAKS], book[r + PEAKS_END], now))
+            change = first_later(book, book[r + PEAKS], book[r + PEAKS_END], now)
+            if change < book[r + PEAKS_END]:
+                until = min(until, book[change])
     return until
-
-
-def next_change_ms(book: Any, begin: int, end: int, now: int) -> int:
-    """The first instant of a table that is later than now; FOREVER after the last."""
-    low = begin
-    high = end
-    while low < high:
-        middle = (low + high) // 2
-        if book[middle] > now:
-            high = middle
-        else:
-            low = middle + 1
-    change: int = book[low] if low < end else FOREVER
-    return change
 
 
 def first_event(terms: Terms, desk: Desk, now: int, until: int) -> int:

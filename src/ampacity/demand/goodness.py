@@ -133,11 +133,6 @@ def _quantile(values: list[float], level: float) -> float | None:
     return float(np.quantile(values, level)) if values else None
 
 
-def hit_share(frame: pl.DataFrame) -> float:
-    """Share of all input tokens that an unlimited cache holds. [0 to 1]"""
-    return float(frame["cached_tokens"].sum()) / float(frame["input_tokens"].sum())
-
-
 def means(frame: pl.DataFrame) -> dict[str, float]:
     """Mean tokens per request by kind, and requests per session, of the main agents."""
     main = frame.filter(pl.col("agent") == 0)

@@ -42,7 +42,7 @@ def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand
     """Demand of a tier in `hours` hours from `start_s`; its people live by `time_zone`."""
     behaviour, people = tier.behaviour, tier.people.value
     shape = week_shape(behaviour.shape)
-    clock = "UTC" if behaviour.shape == "global" else time_zone
+    clock = clock_of(behaviour.shape, time_zone)
     active = np.minimum(behaviour.active_share.value * shape[list(hours_of_week(start_s, hours, clock))], 1.0)
     active_s = people * active * HOUR_S
     return HourlyDemand(
@@ -53,6 +53,11 @@ def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand
         cached_input=active_s * behaviour.cached_per_s.value,
         output=active_s * behaviour.output_per_s.value,
     )
+
+
+def clock_of(shape: str, time_zone: str) -> str:
+    """The time zone that the hours of a week's shape are counted in: the people's own; `global` follows none."""
+    return "UTC" if shape == "global" else time_zone
 
 
 @cache

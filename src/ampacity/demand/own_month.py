@@ -8,7 +8,7 @@ as they did, so a stretch of refusals is one stop that would have looked differe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -105,7 +105,11 @@ def last_month(trace: Trace, families: Sequence[str], start_s: int | None = None
 
 
 def month_under(requests: Sequence[Request], rules: Sequence[WindowRule]) -> Month:
-    """Send requests through a limit, in the order in which they came and ended."""
+    """Send requests through a limit, in the order in which they came and ended.
+
+    A log knows what was read anew, not what of it was written to the cache: it counts by `Price.of_agents`.
+    """
+    rules = [replace(rule, price=rule.price.of_agents) for rule in rules]
     families = tuple(dict.fromkeys(f for rule in rules for f in rule.families or ()))
     book = compile_book({"limit": rules}, families)
     state = [0] * STATE_FIELDS
@@ -133,10 +137,10 @@ def month_under(requests: Sequence[Request], rules: Sequence[WindowRule]) -> Mon
 def _settled(
     under_way: list[tuple[int, list[int], Request]], state: list[int], book: Book, now_ms: int
 ) -> list[tuple[int, list[int], Request]]:
-    """Settle what has ended, in the order of the ends; what is still under way. Fresh input is written to the cache."""
+    """Settle what has ended, in the order of the ends; what is still under way."""
     ended = sorted((x for x in under_way if x[0] <= now_ms), key=lambda x: x[0])
     for end_ms, held, r in ended:
-        settle(state, book.flat, held, 0, end_ms, 0, r.uncached, r.cached, r.output)
+        settle(state, book.flat, held, 0, end_ms, r.uncached, 0, r.cached, r.output)
     return [x for x in under_way if x[0] > now_ms] if ended else under_way
 
 

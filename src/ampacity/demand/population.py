@@ -16,7 +16,7 @@ from scipy.stats import poisson
 
 from ampacity.base.calendar import WEEK_H, hours_of_week
 from ampacity.demand import draws
-from ampacity.demand.hourly import week_shape
+from ampacity.demand.hourly import clock_of, week_shape
 from ampacity.scenario import lookup
 
 Floats = NDArray[np.float64]
@@ -117,7 +117,9 @@ def sigma_of(ninetieth_over_mean: float) -> float:
 def active_people(p: Population, start_s: int, hours: int) -> Floats:
     """Expected number of people active at once in each hour from `start_s`, by region. [region, hour]"""
     people = _people(p, HOUR_S * (np.arange(hours, dtype=np.float64) + 0.5))
-    shapes = np.stack([week_shape(r.shape)[list(hours_of_week(start_s, hours, _clock(r)))] for r in p.regions])
+    shapes = np.stack(
+        [week_shape(r.shape)[list(hours_of_week(start_s, hours, clock_of(r.shape, r.time_zone)))] for r in p.regions]
+    )
     shares = np.array([r.share for r in p.regions])[:, None]
     return np.asarray(people * p.hours_per_week / WEEK_H * shares * shapes)
 
@@ -165,7 +167,3 @@ def session_starts(
     people = np.array([r.share for r in p.regions])[region] * _people(p, t)
     frame = pl.DataFrame({"session": session, "t_s": t, "region": region, "user": rank_of(u, people, p.sigma)})
     return frame.sort("t_s", "session")
-
-
-def _clock(region: Region) -> str:
-    return "UTC" if region.shape == "global" else region.time_zone

@@ -6,11 +6,12 @@ is read from the SDKs, which the tests run beside this file.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ampacity.base.streams import uniform
 from ampacity.scenario import lookup
+from ampacity.scenario.value import Value
+from ampacity.scenario.worlds import at
 
 HOUR_MS = 3_600_000
 
@@ -70,28 +71,22 @@ def deferring(share: float, like: Reactions | None = None) -> Reactions:
 
 
 def stated(seed: int = 1, world: int = 0) -> Reactions:
-    """The catalog's assumptions; in a world other than 0 drawn from their ranges, evenly in the logarithm.
+    """The catalog's assumptions; in a world other than 0 drawn from their ranges as any range is.
 
     Drawn shares that pass 1 together are scaled down to 1.
     """
     found = {
-        name: claims[-1] for name, claims in lookup.claims("demand/reactions", "population", "subscribers").items()
+        name: Value(**{end: claims[-1][end] for end in ("value", "low", "high")})
+        for name, claims in lookup.claims("demand/reactions", "population", "subscribers").items()
     }
     drawn = {
-        name: _drawn(claim["low"], claim["value"], claim["high"], name, seed, world) for name, claim in found.items()
+        name: at(value, uniform(seed, "reaction", name, world)) if world else value.value
+        for name, value in found.items()
     }
     names = ("wait", "later", "switch", "buy")
     most = max(1.0, sum(drawn[name] for name in names))
     wait, later, switch, buy = (drawn[name] / most for name in names)
     return Reactions(wait, later, switch, buy, drawn["patience"] * HOUR_MS, drawn["delay"] * HOUR_MS)
-
-
-def _drawn(low: float, value: float, high: float, name: str, seed: int, world: int) -> float:
-    if world == 0:
-        return value
-    part = 2.0 * uniform(seed, "reaction", name, world)
-    a, b, part = (low, value, part) if part < 1 else (value, high, part - 1)
-    return float(math.exp((1 - part) * math.log(a) + part * math.log(b)))
 
 
 def client_retries(status: int, should_retry: str | None = None) -> bool:

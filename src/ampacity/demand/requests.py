@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,45 +16,43 @@ COLUMNS = ("session", "agent", "step", "input_tokens", "cached_tokens", "output_
 """session, agent (0 = main), step (from 0 within the agent); whole input, what of it an unlimited cache holds, output
 [token]; gap from the answer before to the request, or nothing where unknown [s]; whether the user began the step."""
 
-_RENAMED = {
-    "turn": "step",
-    "in_tokens": "input_tokens",
-    "out_tokens": "output_tokens",
-    "cached_session": "cached_tokens",
-}
+COUNTED = ("input_tokens", "cached_tokens", "output_tokens")
 
 
-def read_requests(path: Path) -> pl.DataFrame:
-    """Requests of a trace in any format that knows sessions, as COLUMNS and, where it has them, `t_s` and `server_s`.
+@dataclass(frozen=True)
+class Requests:
+    """Requests of the sessions whose every request is counted. frame: COLUMNS and, where known, `t_s` and `server_s`.
+    left_out: sessions of which some request's input, cached part or output is not known."""
+
+    frame: pl.DataFrame
+    left_out: int = 0
+
+
+def read_requests(path: Path) -> Requests:
+    """Requests of a trace in any format that knows sessions.
 
     Raises Mistakes, and OSError.
     """
-    if read.detect(path) != "claude-requests":
-        return requests(read.read(path).frame, str(path))
-    # the flattened coding-agent traces say how each step ended, which a trace's frame does not keep
-    with path.open("rb") as file:
-        parquet = file.read(4) == b"PAR1"
-    try:
-        raw = pl.read_parquet(path) if parquet else pl.read_csv(path, infer_schema_length=10_000)
-    except pl.exceptions.PolarsError as err:
-        raise _mistake(str(path), "", str(err).splitlines()[0], "neither Parquet nor CSV") from err
-    return requests(raw, str(path))
+    return requests(read.read(path).frame, str(path))
 
 
-def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
-    """A frame in one of the two layouts as COLUMNS, sorted by session, agent, step."""
-    frame = _from_flattened_traces(raw) if "in_tokens" in raw.columns else raw
-    missing = [name for name in COLUMNS if name not in frame.columns]
+def requests(raw: pl.DataFrame, where: str = "the frame") -> Requests:
+    """A frame with at least COLUMNS as these alone, sorted by session, agent, step. Raises Mistakes."""
+    missing = [name for name in COLUMNS if name not in raw.columns]
     if missing:
         raise Mistakes([Mistake(where, 0, name, "", "no such column") for name in missing])
-    if len(frame) == 0:
+    if len(raw) == 0:
         raise _mistake(where, "rows", "none", "a trace of sessions has requests")
-    if frame["cached_tokens"].null_count() == len(frame):
-        raise _mistake(
-            where, "cached_tokens", "nothing", "what a cache held of each input is needed, and not known here"
-        )
-    frame = frame.filter(pl.col("session").is_not_null())
-    whole = [pl.col(n).cast(pl.Int64) for n in ("input_tokens", "cached_tokens", "output_tokens", "step", "agent")]
+    frame = raw.filter(pl.col("session").is_not_null())
+    # a session with a gap in its counts would be told as one that is cached less, or shorter
+    counted = pl.all_horizontal(pl.col(name).is_not_null() for name in COUNTED).all().over("session")
+    whole_sessions = frame.filter(counted)
+    if len(whole_sessions) == 0:
+        message = "sessions are needed in which what a cache held of each input is told; it is not known here"
+        raise _mistake(where, "cached_tokens", "nothing, or not of every request", message)
+    left_out = frame["session"].n_unique() - whole_sessions["session"].n_unique()
+    frame = whole_sessions
+    whole = [pl.col(n).cast(pl.Int64) for n in (*COUNTED, "step", "agent")]
     extra = [pl.col(n).cast(pl.Float64) for n in ("t_s", "server_s") if n in frame.columns]
     frame = frame.select(
         pl.col("session"),
@@ -77,7 +76,7 @@ def requests(raw: pl.DataFrame, where: str = "the frame") -> pl.DataFrame:
         raise _mistake(
             where, "rows", first, "counts and gaps are 0 or more, and no more is cached than the whole input"
         )
-    return _possible_gaps(frame.sort("session", "agent", "step"))
+    return Requests(_possible_gaps(frame.sort("session", "agent", "step")), left_out)
 
 
 def _mistake(where: str, key: str, found: str, message: str) -> Mistakes:
@@ -91,36 +90,13 @@ def _possible_gaps(frame: pl.DataFrame) -> pl.DataFrame:
     """
     if not {"t_s", "server_s"} <= set(frame.columns):
         return frame
-    law = fit_service(frame)
-    whole, cached, output = (pl.col(n).cast(pl.Float64) for n in ("input_tokens", "cached_tokens", "output_tokens"))
-    taken = law.fixed_s + law.per_output_s * output + law.per_uncached_s * (whole - cached) + law.per_input_s * whole
+    whole, cached, output = (frame[name].to_numpy().astype(np.float64) for name in COUNTED)
+    timed = frame.with_columns(taken=fit_service(frame).answer_s(whole - cached, whole, output))
     agent = ["session", "agent"]
     between = pl.col("t_s").diff().over(agent)
     untimed = pl.col("server_s").is_null().shift().over(agent) & between.is_not_null()
-    gap = (between - taken.shift().over(agent)).clip(0.0).round(0)
-    return frame.with_columns(gap_s=pl.when(untimed).then(gap).otherwise(pl.col("gap_s")))
-
-
-def _from_flattened_traces(raw: pl.DataFrame) -> pl.DataFrame:
-    """The flattened traces, where a step is the user's if the one before ended its turn.
-
-    Where the end of the step before was not recorded, who began the step is unknown. A gap that was not recorded is
-    the time between two requests, answer included.
-    """
-    frame = raw.rename({k: v for k, v in _RENAMED.items() if k in raw.columns}).sort("session", "agent", "step")
-    before = pl.col("stop").fill_null("").shift().over("session", "agent")
-    between = pl.col("t").diff().over("session", "agent")
-    gap = pl.col("think_s").cast(pl.Float64).fill_nan(None)
-    return frame.with_columns(
-        gap_s=pl.when(pl.col("step") == 0).then(0.0).otherwise(pl.coalesce(gap, between)),
-        user_started=pl.when(pl.col("step") == 0)
-        .then(pl.col("agent") == 0)
-        .when(before == "")
-        .then(None)
-        .otherwise(before == "end_turn"),
-        t_s=pl.col("t").cast(pl.Float64),
-        server_s=pl.col("api_s").cast(pl.Float64).fill_nan(None),
-    )
+    gap = (between - pl.col("taken").shift().over(agent)).clip(0.0).round(0)
+    return timed.with_columns(gap_s=pl.when(untimed).then(gap).otherwise(pl.col("gap_s"))).drop("taken")
 
 
 def session_split(frame: pl.DataFrame, share: float, order: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -15,7 +15,7 @@ from scipy.special import ndtri, pdtr, pdtrik
 
 from ampacity.base.calendar import hours_of_week
 from ampacity.demand import draws
-from ampacity.demand.hourly import week_shape
+from ampacity.demand.hourly import clock_of, week_shape
 from ampacity.demand.population import activity
 from ampacity.scenario.tier import Tier
 
@@ -78,8 +78,7 @@ class Stretches:
 def habits(tier: Tier, people: int, start_s: int, hours: int, time_zone: str, swings: Floats | None = None) -> Habits:
     """The habits of a tier's behaviour, its people living by `time_zone`. swings: what all share, one entry an hour."""
     b = tier.behaviour
-    clock = "UTC" if b.shape == "global" else time_zone
-    weights = week_shape(b.shape)[list(hours_of_week(start_s, hours, clock))]
+    weights = week_shape(b.shape)[list(hours_of_week(start_s, hours, clock_of(b.shape, time_zone)))]
     return Habits(
         people=people,
         active_share=b.active_share.value,

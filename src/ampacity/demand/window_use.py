@@ -1,26 +1,21 @@
-"""How much people use in a window, and so whom a limit hits.
+"""How much people use in a window on average, in closed form.
 
 Inside a window that opens with its first use, a person is active for the rest of that stretch and, after it, for
-their share of the week. What they use is log-normal: spread between people, and between the windows of one person;
-over many stretches the latter evens out.
+their share of the week. What windows do to people together, `at_limit.py` finds.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from ampacity.base.calendar import WEEK_H, WEEKDAYS
 from ampacity.demand.hourly import week_shape
+from ampacity.policy.rows import fresh_weight
 from ampacity.scenario.limit import PeakHours, Window
 from ampacity.scenario.tier import Behaviour
 
-Array = NDArray[np.float64]
 HOUR_S = 3600.0
 
 
@@ -28,24 +23,20 @@ HOUR_S = 3600.0
 class WindowUse:
     """Use of one person in one window, before any limit.
 
-    active_s: mean active time inside a window [s]. mean: weighted tokens in it. sigma_between, sigma_within: spread of
-    its logarithm between people and, for one person, between windows. per_week: windows that a person opens in a week.
+    active_s: mean active time inside a window [s]. mean: weighted tokens in it.
     """
 
     active_s: float
     mean: float
-    sigma_between: float
-    sigma_within: float
-    per_week: float
 
 
 def weighted_per_s(behaviour: Behaviour, window: Window) -> float:
     """Weighted tokens of an active person, as the window counts them, averaged over peak and other hours. [token/s]
 
-    Uncached input of an agent is written to the cache as it is read, so the dearer of the two weights counts.
+    Uncached input counts by `fresh_weight`.
     """
     w = window.weights
-    uncached = max(w.uncached_input, w.cache_write)
+    uncached = fresh_weight(w.uncached_input, w.cache_write)
     b = behaviour
     plain = uncached * b.uncached_per_s.value + w.cache_read * b.cached_per_s.value + w.output * b.output_per_s.value
     if window.peak is None:
@@ -75,45 +66,4 @@ def window_use(behaviour: Behaviour, window: Window) -> WindowUse:
         active_s = stretch + (length_s - stretch) * share
     else:
         active_s = length_s * share
-    stretches = max(active_s / bout_s, 1.0)
-    within = math.sqrt(math.log1p(math.expm1(behaviour.sigma_within.value**2) / stretches))
-    return WindowUse(
-        active_s=active_s,
-        mean=active_s * weighted_per_s(behaviour, window),
-        sigma_between=behaviour.sigma_between.value,
-        sigma_within=within,
-        per_week=max(share * week_s / active_s, 1.0),
-    )
-
-
-def refused_share(use: WindowUse, tokens: float) -> float:
-    """Share of the tokens wanted that a window of `tokens` refuses: E[(U - tokens)+] / E[U] for log-normal U."""
-    if tokens <= 0:
-        return 1.0
-    sigma = math.hypot(use.sigma_between, use.sigma_within)
-    if sigma == 0:
-        return max(0.0, 1.0 - tokens / use.mean)
-    d = (math.log(use.mean / tokens) + sigma**2 / 2) / sigma
-    return float(ndtr(d) - tokens / use.mean * ndtr(d - sigma))
-
-
-@cache
-def _hermite() -> tuple[Array, Array]:
-    """Nodes and weights to integrate over a standard normal number."""
-    z, weight = np.polynomial.hermite_e.hermegauss(40)
-    return z, weight / weight.sum()
-
-
-def people_hit_share(use: WindowUse, tokens: float) -> float:
-    """Share of people who run into a window of `tokens` at least once in a week. [0 to 1]
-
-    Given how heavy a user a person is, their windows are taken as independent; the heaviness is integrated over.
-    """
-    if tokens <= 0:
-        return 1.0
-    z, weight = _hermite()
-    between = use.sigma_between * z - use.sigma_between**2 / 2
-    log_median = math.log(use.mean) + between - use.sigma_within**2 / 2
-    over = ndtr((log_median - math.log(tokens)) / max(use.sigma_within, 1e-9))
-    hit = -np.expm1(use.per_week * np.log1p(-np.minimum(over, 1 - 1e-15)))
-    return float(np.sum(hit * weight))
+    return WindowUse(active_s, active_s * weighted_per_s(behaviour, window))

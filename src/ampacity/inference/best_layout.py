@@ -6,12 +6,10 @@ It says in words why: what keeps the best from more, what comes next and by how 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.candidates import Options
 from ampacity.inference.disaggregated import Disaggregated, disaggregated
 from ampacity.inference.stack import stacked
 from ampacity.inference.steady import Load, Steady, steady
@@ -72,14 +70,15 @@ def best_layout(
     load: Load | None = None,
     engine: str = "vllm",
     precision: str | None = None,
-    **options: Unpack[Options],
+    chips: int | None = None,
 ) -> Choice:
-    """Search all layouts and batches. load: absent: 1,024 tokens in and out. options: `Options`.
+    """Search all layouts and batches. load: absent: 1,024 tokens in and out. chips: that there are;
+    absent: as many as it takes.
 
     Raises Mistakes that say which constraint fails and what would satisfy it: figures that are not known, a precision
     that the chip lacks, a model that fits nowhere, a service level that nothing meets.
     """
-    return choose(survey(model, chip, load, engine, precision, **options), slo or Slo())
+    return choose(survey(model, chip, load, engine, precision, chips), slo or Slo())
 
 
 def choose(s: Survey, slo: Slo) -> Choice:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.inference.layout import Layout, mistakes
-from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica, replica
+from ampacity.inference.replica import Replica, replica, usual_kv
 from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime, step_time
 from ampacity.inference.work import Array
@@ -48,20 +47,6 @@ PRICES = {
     "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
 }
 """Prices in the order in which they are looked for."""
-
-
-class Options(TypedDict, total=False):
-    """What an engine may be told beside a layout.
-
-    kv_precision: of the cache; absent: bf16 beside bf16 weights, else fp8. most_sequences: decoded at once with each
-    copy of attention. memory_share: of a chip's memory, taken for weights and cache [0 to 1]. chips: that there are;
-    absent: as many as it takes.
-    """
-
-    kv_precision: str
-    most_sequences: int
-    memory_share: float
-    chips: int | None
 
 
 @dataclass(frozen=True)
@@ -128,20 +113,19 @@ def candidates(
     load: Load,
     engine: str = "vllm",
     precision: str | None = None,
-    **options: Unpack[Options],
+    chips: int | None = None,
 ) -> Candidates:
     """Every replica that fits, over the fast link or as many nodes as the widest weights that the chip has would take.
 
     So every precision is tried over the same numbers of chips. precision: of the weights; absent: those `offered`.
+    chips: that there are; absent: as many as it takes.
     Raises Mistakes if a figure is not known or zero, the chip lacks the precision, or nothing fits.
     """
-    chips = options.get("chips")
     _check(model, chip, load, precision, chips)
     asked = (precision,) if precision else offered(model, chip)
 
     def made(weights: str, layout: Layout) -> Replica:
-        kv = options.get("kv_precision") or ("bf16" if weights == "bf16" else "fp8")
-        return replica(model, chip, weights, kv, layout, engine, options.get("memory_share", MEMORY_SHARE))
+        return replica(model, chip, weights, usual_kv(weights), layout, engine)
 
     steps: list[StepTime] = []
     memory: list[float] = []
@@ -152,12 +136,12 @@ def candidates(
         for layout in spread:
             for weights in asked:
                 r = made(weights, layout)
-                if (held := most_requests(r, load)) < 1:
+                if (held := r.sequences(load.most_context)) < 1:
                     too_small[weights] += 1
                     continue
                 memory.append(float(held))
                 steps.append(step_time(r, None, chip.speed.value))
-        unfit = {p for p in unfit if all(most_requests(made(p, layout), load) < 1 for layout in spread)}
+        unfit = {p for p in unfit if all(made(p, layout).sequences(load.most_context) < 1 for layout in spread)}
         if not unfit:
             break
     if not steps:
@@ -165,20 +149,14 @@ def candidates(
             n.accelerators
             for sizes in _sizes(chip)
             for n in layouts(model, sizes)
-            if any(most_requests(made(p, n), load) >= 1 for p in asked)
+            if any(made(p, n).sequences(load.most_context) >= 1 for p in asked)
         )
         raise Mistakes([_nothing_fits(model, chip, load, asked, chips, next(fewest, None) if chips else None)])
     out = tuple(RuledOut(p, "weights leave no room for one request", n) for p, n in too_small.items() if n)
     groups = np.array([step.replica.layout.data * step.replica.layout.pipeline for step in steps])
-    held_by_memory, held_by_engine = np.array(memory), options.get("most_sequences", MOST_SEQUENCES) * groups
+    held_by_memory, held_by_engine = np.array(memory), MOST_SEQUENCES * groups
     most = np.minimum(held_by_memory, held_by_engine)
     return Candidates(tuple(steps), most, held_by_memory <= held_by_engine, out)
-
-
-def most_requests(r: Replica, load: Load) -> int:
-    """Requests whose whole context the free blocks of a replica hold; every data parallel group keeps its own."""
-    each = -(-load.most_context // KV_BLOCK_TOKENS)
-    return r.kv_blocks // r.layout.data // each * r.layout.data
 
 
 def layouts(model: Model, sizes: tuple[int, ...]) -> Iterator[Layout]:

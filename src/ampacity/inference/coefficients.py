@@ -64,9 +64,9 @@ def coefficients(
 ) -> Coefficients:
     """The coefficients of an engine, in its newest fitted version unless one is named, on an accelerator.
 
-    A calibration names the version from which it counts, and changes nothing on accelerators other than its own.
+    A calibration, of that accelerator, names the version from which it counts.
     """
-    if calibration is not None and calibration.accelerator == accelerator:
+    if calibration is not None:
         own = coefficients(engine, accelerator, vendor, precision, calibration.version or version)
         return _calibrated(own, calibration)
     shifts = _shifts()

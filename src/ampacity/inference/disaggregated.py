@@ -136,8 +136,6 @@ def _decoding_s(s: Survey) -> Array:
     load, b = s.load, s.at.requests
     guessed = b * load.draft_tokens
     step_s = s.stack.seconds(b, b * load.mean_context, guessed, guessed * load.mean_context)
-    if load.draft_tokens and load.draft_cost:
-        step_s = step_s + load.draft_tokens * load.draft_cost * s.stack.seconds(b, b * load.mean_context)
     return np.asarray(step_s / load.tokens_per_iteration)
 
 

@@ -21,7 +21,7 @@ from ampacity.inference.compositions import condensed
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
 from ampacity.inference.published import Point
-from ampacity.inference.replica import replica
+from ampacity.inference.replica import replica, usual_kv
 from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
 
@@ -188,7 +188,7 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
 
 def _typical(point: Point) -> tuple[Array, Array]:
     """Ideal times by path of a point's typical iterations, weighted: those that add up to TPOT, and to TTFT."""
-    kv = "bf16" if point.precision == "bf16" else "fp8"
+    kv = usual_kv(point.precision)
     r = replica(model_of(point.model), chip_of(point.accelerator), point.precision, kv, point.layout, point.engine)
     found = []
     for typical in _condensed(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady):

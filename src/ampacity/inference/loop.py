@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from ampacity.inference.work import Array
 
+LAG = 1
+"""Iterations that pass between the end of a request and the arrival of the next at the scheduler."""
+
 Seconds = Callable[[Array, Array, Array, Array], Array]
 
 
@@ -28,9 +31,8 @@ class Protocol:
     concurrency: requests in flight, each followed by the next when it ends. per_slot: requests for each of them.
     input_tokens, output_tokens: longest lengths; lengths are uniform between `shortest` of that and that.
     cached_tokens: of every input, found in the prefix cache. token_budget: tokens of one iteration.
-    mixed: prompts share iterations with decoding. kv_tokens: context that memory holds. lag: iterations that pass
-    between the end of a request and the arrival of the next at the scheduler. rate_per_s: if given, requests come
-    at random at this rate instead (Poisson), concurrency x per_slot of them.
+    mixed: prompts share iterations with decoding. kv_tokens: context that memory holds. rate_per_s: if
+    given, requests come at random at this rate instead (Poisson), concurrency x per_slot of them.
     """
 
     concurrency: int
@@ -42,7 +44,6 @@ class Protocol:
     token_budget: int = 8192
     mixed: bool = True
     kv_tokens: float = float("inf")
-    lag: int = 1
     rate_per_s: float | None = None
     seed: int = 0
 
@@ -231,7 +232,7 @@ class _Replica:
             self.kv -= length
             if self.q.rate_per_s is None and self.sent < self.q.requests:
                 self.arrive[self.sent] = here
-                self.coming.append((here + self.q.lag, self.sent))
+                self.coming.append((here + LAG, self.sent))
                 self.sent += 1
 
     def _first_tokens(self, ready: list[int]) -> None:

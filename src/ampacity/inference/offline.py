@@ -59,7 +59,7 @@ def offline_points(vendor: str = "NVIDIA") -> tuple[OfflinePoint, ...]:
 
 def busiest_iteration(p: OfflinePoint, r: Replica) -> tuple[float, float, float, float]:
     """b, k, p and a of the iteration of a full replica."""
-    b = max(min(r.kv_tokens / p.context_tokens, LARGEST_BATCH), 1.0)
+    b = float(max(min(r.sequences(p.context_tokens), LARGEST_BATCH), 1))
     prefill = b * p.input_tokens / p.output_tokens
     return b, b * p.context_tokens, prefill, prefill * p.input_tokens / 2
 
@@ -114,7 +114,7 @@ def _smallest(row: dict[str, str], context_tokens: float, chips: int) -> Layout:
     while count < chips:
         layout = usual_layout(model_of(row["model"]), count)
         r = replica(model_of(row["model"]), chip_of(row["accelerator"]), row["precision"], "fp8", layout, ENGINE)
-        if r.kv_tokens >= MANY * context_tokens:
+        if r.sequences(context_tokens) >= MANY:
             return layout
         count *= 2
     return usual_layout(model_of(row["model"]), min(count, chips))

@@ -5,10 +5,11 @@ From it follow the accelerator-seconds that an active person takes: all that pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ampacity.inference.drafts import NO_DRAFTS, Drafts
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.work import Array
@@ -69,33 +70,18 @@ class OperatingPoint:
     mbu: float
 
 
-@dataclass(frozen=True)
-class Drafts:
-    """Speculative decoding: so many tokens guessed ahead, each right with a chance where those before it were."""
-
-    tokens: int = 0
-    acceptance: float = 0.0
-
-    @property
-    def per_iteration(self) -> float:
-        """Output tokens of a sequence in one iteration: 1 + acceptance + acceptance^2 + ... for every guess."""
-        return sum(self.acceptance**i for i in range(self.tokens + 1))
-
-
-NO_DRAFTS = Drafts()
-
-
 def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO_DRAFTS) -> OperatingPoint | None:
     """The operating point of a replica for a mix, or None if not even one sequence of that context fits.
 
-    Guessing itself is taken to cost nothing; checking a guess costs as much as a token.
+    A guessed token is computed like a prompt's, behind the context of its sequence.
     """
     r = step.replica
-    fits = int(min(r.kv_tokens / mix.context_tokens, MAX_BATCH))
+    fits = min(r.sequences(mix.context_tokens), MAX_BATCH)
     if fits < 1:
         return None
     batch = largest_batch(step, mix, tpot_s, fits, drafts)
     at = iteration(mix, float(max(batch, 1)), drafts)
+    decoding = iteration(replace(mix, uncached_per_s=0.0), float(max(batch, 1)), drafts)
     iteration_s = float(step.seconds(*at))
     compute_s, memory_s = (float(x) for x in step.roofline(*at))
     step_s = iteration_s / drafts.per_iteration
@@ -105,7 +91,7 @@ def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO
         step_s=step_s,
         meets_tpot=batch > 0,
         seconds_per_active_s=r.accelerators * mix.output_per_s * step_s / max(batch, 1),
-        prefill_share=1.0 - float(step.seconds(at[0], at[1])) / iteration_s,
+        prefill_share=1.0 - float(step.seconds(*decoding)) / iteration_s,
         useful=max(compute_s, memory_s) / iteration_s,
         mfu=compute_s / iteration_s,
         mbu=memory_s / iteration_s,
@@ -113,9 +99,11 @@ def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO
 
 
 def iteration(mix: Mix, b: float | Array, drafts: Drafts = NO_DRAFTS) -> tuple[float | Array, ...]:
-    """The steady iteration of `b` sequences of a mix: tokens decoded or checked, k, p and a of `work.py`."""
-    p = b * drafts.per_iteration * (mix.uncached_per_s / mix.output_per_s)
-    return b * (1 + drafts.tokens), b * mix.context_tokens, p, p * mix.attended_tokens
+    """The steady iteration of `b` sequences of a mix: b, k, p and a of `work.py`."""
+    prompts = b * drafts.per_iteration * (mix.uncached_per_s / mix.output_per_s)
+    guessed = b * drafts.tokens
+    a = prompts * mix.attended_tokens + guessed * mix.context_tokens
+    return b, b * mix.context_tokens, prompts + guessed, a
 
 
 def largest_batch(step: StepTime, mix: Mix, tpot_s: float, most: int, drafts: Drafts = NO_DRAFTS) -> int:
@@ -137,7 +125,7 @@ def smallest_replica(model: Model, chip: Accelerator, precision: str, kv_precisi
     """The fewest accelerators, a power of two, that hold the weights and eight contexts."""
     count = 1
     while count < MOST_ACCELERATORS:
-        if replica(model, chip, precision, kv_precision, count).kv_tokens >= EIGHT * context_tokens:
+        if replica(model, chip, precision, kv_precision, count).sequences(context_tokens) >= EIGHT:
             break
         count *= 2
     return count

@@ -59,7 +59,7 @@ def own_calibration(results: Results, r: Replica, kv_precision: str, sources: li
     if not results.measurements:
         nothing = Mistake("results", 0, "rows", "", f"none of {results.rows} is of use; a calibration needs at least 1")
         raise Mistakes([*results.left_out, nothing])
-    if r.kv_tokens < _largest(results.measurements):
+    if not r.sequences(_largest(results.measurements)):
         message = f"{r.model.name} {r.precision} with such a request does not fit on {r.accelerators} x {r.chip}"
         wrong = Mistake("results", 0, "layout", str(r.layout), f"{message}; is it another layout or precision?")
         raise Mistakes([wrong])

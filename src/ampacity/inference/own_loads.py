@@ -68,7 +68,7 @@ def loads(measurements: Sequence[Measurement], r: Replica) -> Loads:
         q = protocol(m, r)
         ran = schedule(q)
         per_token, until_first, together = condensed(ran)
-        first = np.array((1e-3, 1e-6 * (m.input_tokens - m.cached_tokens), 1e-3 * q.concurrency))
+        first = np.array((1e-3, 1e-6 * m.input_tokens, 1e-3 * q.concurrency))
         for what, value, typical, firsts in (
             (TPOT, m.tpot_s, per_token, 0.0),
             (TTFT, m.ttft_s, until_first, 1.0),

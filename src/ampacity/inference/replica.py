@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ampacity.inference.layout import Layout, usual_layout
@@ -14,6 +15,8 @@ ACTIVATION_TOKENS = 8192
 """Tokens of one iteration that memory is kept free for: the usual token budget of an engine."""
 PCIE_BYTES_PER_S = 64e9
 """Link of a chip whose link nobody states: PCIe 5.0 x16, one way."""
+STATE_BYTES = 4.0
+"""Of one number of a linear attention state: engines keep them at 32 bits."""
 INDEX_KEY_BYTES = 128.0
 """Key of one token that a sparse-attention indexer reads in a layer: 128 numbers of 8 bits (DeepSeek-V3.2, GLM-5)."""
 
@@ -26,7 +29,7 @@ class Replica:
     experts, of the output projection, and of the cache [B]. dense_flops_per_s, expert_flops_per_s: peak of one chip at
     the precision of those products; attention_flops_per_s: of attention, at the finest precision that the datasheet
     states. bytes_per_s, hbm_bytes: of one chip. link_bytes_per_s: between the chips that share a product;
-    exchange_bytes_per_s: between all of the replica. memory_share: of its memory that the engine takes [0 to 1].
+    exchange_bytes_per_s: between all of the replica. stated_blocks: KV blocks that the engine says it has, if it does.
     """
 
     model: Model
@@ -45,7 +48,7 @@ class Replica:
     hbm_bytes: float
     link_bytes_per_s: float
     exchange_bytes_per_s: float
-    memory_share: float = MEMORY_SHARE
+    stated_blocks: int | None = None
 
     @property
     def accelerators(self) -> int:
@@ -85,15 +88,35 @@ class Replica:
         return ACTIVATION_TOKENS * self.model.hidden * 2.0 * widths * self.accelerators / self.layout.pipeline
 
     @property
+    def state_bytes(self) -> float:
+        """Memory that a sequence's states of linear attention take, however long it is. [B]"""
+        m = self.model
+        return (m.layers - m.whole_layers) * m.state_numbers * STATE_BYTES
+
+    @property
+    def room_bytes(self) -> float:
+        """Memory that weights and activations leave on all chips; negative if those alone do not fit. [B]"""
+        return MEMORY_SHARE * self.hbm_bytes * self.accelerators - self.weight_bytes - self.activation_bytes
+
+    @property
     def kv_tokens(self) -> float:
-        """Tokens of context that fit beside weights and activations; negative if those alone do not fit."""
-        room = self.memory_share * self.hbm_bytes * self.accelerators - self.weight_bytes - self.activation_bytes
-        return room / self.kv_bytes_per_token
+        """Tokens of context that fit, states of sequences not counted: those of the stated blocks, or of the room."""
+        if self.stated_blocks is not None:
+            return float(self.stated_blocks * KV_BLOCK_TOKENS)
+        return self.room_bytes / self.kv_bytes_per_token
 
     @property
     def kv_blocks(self) -> int:
-        """Blocks of KV_BLOCK_TOKENS tokens that an engine finds free at start."""
+        """Blocks of KV_BLOCK_TOKENS tokens that an engine finds free at start, or says that it has."""
         return max(int(self.kv_tokens // KV_BLOCK_TOKENS), 0)
+
+    def sequences(self, context_tokens: float) -> int:
+        """Sequences of so many tokens that memory holds; every data parallel group keeps its own, in whole blocks."""
+        blocks = math.ceil(context_tokens / KV_BLOCK_TOKENS)
+        if self.stated_blocks is not None:
+            return self.stated_blocks // self.layout.data // blocks * self.layout.data
+        each = blocks * KV_BLOCK_TOKENS * self.kv_bytes_per_token + self.state_bytes
+        return max(int(self.room_bytes / self.layout.data // each), 0) * self.layout.data
 
 
 def replica(
@@ -103,7 +126,7 @@ def replica(
     kv_precision: str,
     layout: Layout | int,
     engine: str = "vllm",
-    memory_share: float = MEMORY_SHARE,
+    stated_blocks: int | None = None,
 ) -> Replica:
     """A replica of `model` on chips in a layout, or on so many in the usual one.
 
@@ -136,7 +159,7 @@ def replica(
         hbm_bytes=chip.hbm_bytes.value,
         link_bytes_per_s=_link(chip, layout.tensor),
         exchange_bytes_per_s=_link(chip, layout.accelerators),
-        memory_share=memory_share,
+        stated_blocks=stated_blocks,
     )
 
 
@@ -146,6 +169,11 @@ def _link(chip: Accelerator, chips: int) -> float:
     first, second = chip.scaleup_bytes_per_s, chip.scaleout_bytes_per_s
     found = (first or second) if within else (second or first)
     return found.value if found is not None else PCIE_BYTES_PER_S
+
+
+def usual_kv(precision: str) -> str:
+    """Precision of the cache that engines are usually run with beside weights at one: bf16 beside bf16, else fp8."""
+    return "bf16" if precision == "bf16" else "fp8"
 
 
 def finest_flops(chip: Accelerator) -> float | None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ampacity.inference.drafts import Drafts
+from ampacity.inference.loop import LAG
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.work import Array
 
-LAG = 1.0
-"""Iterations that pass between the end of a request and the arrival of the next at the scheduler."""
 MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
 """Tokens of one iteration: of engines that mix prompts with decoding, and of SGLang, which gives prompts their own."""
 
@@ -28,7 +28,7 @@ class Load:
     input_tokens: of a prompt, of which cached_tokens lie in the prefix cache. output_tokens: at least 2.
     token_budget: tokens of one iteration; longer prompts are prefilled in chunks. mixed: prompts share iterations with
     decoding. draft_tokens: guessed ahead of every sequence in an iteration; acceptance: chance that a guess is right
-    where those before it were [0 to 1); draft_cost: time of guessing one, over that of a decode iteration [>= 0].
+    where those before it were [0 to 1).
 
     Raises ValueError that lists everything that is impossible.
     """
@@ -40,7 +40,6 @@ class Load:
     mixed: bool = True
     draft_tokens: int = 0
     acceptance: float = 0.0
-    draft_cost: float = 0.0
 
     def __post_init__(self) -> None:
         wrong = [
@@ -53,7 +52,6 @@ class Load:
             (self.token_budget < 1, f"a token budget of {self.token_budget}: at least 1"),
             (self.draft_tokens < 0, f"{self.draft_tokens} draft tokens: at least 0"),
             (not 0 <= self.acceptance < 1, f"an acceptance of {self.acceptance:g}: from 0 to under 1"),
-            (self.draft_cost < 0, f"a draft cost of {self.draft_cost:g}: at least 0"),
         ]
         found = [words for is_wrong, words in wrong if is_wrong]
         if found:
@@ -81,8 +79,8 @@ class Load:
 
     @property
     def tokens_per_iteration(self) -> float:
-        """Output tokens of a sequence in one iteration: (1 - acceptance^(drafts + 1)) / (1 - acceptance)."""
-        return (1 - self.acceptance ** (self.draft_tokens + 1)) / (1 - self.acceptance)
+        """Output tokens of a sequence in one iteration."""
+        return Drafts(self.draft_tokens, self.acceptance).per_iteration
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Steady:
     """A replica in steady state; every array has the shape of the requests that were asked for.
 
     requests: in flight. decode, prefill: iterations of the two kinds as b, k, p, a of the whole replica.
-    decode_s, prefill_s: their times, guessing drafts counted [s]. prompt_share: iterations that carry prompts, per
+    decode_s, prefill_s: their times [s]. prompt_share: iterations that carry prompts, per
     decoding iteration [0 to 1]. iteration_s: mean time from one output token of a sequence to its next chance of
     one [s]. ttft_s, tpot_s: means of the requests [s]. requests_per_s: that end.
     """
@@ -139,7 +137,7 @@ def steady(step: StepTime, load: Load, requests: ArrayLike, *, beside_engine: bo
     own = np.minimum(1 + prompts * others, np.maximum(room / load.uncached_tokens, prompts / share))
     kinds = (np.zeros_like(decoding), prompts / share, own)
     decode, prefill, first = (_iteration(load, stages, beside if i else decoding, kind) for i, kind in enumerate(kinds))
-    decode_s, prefill_s, first_s = _seconds(load, step, decode, prefill, first)
+    decode_s, prefill_s, first_s = (step.seconds(*each) for each in (decode, prefill, first))
     # parts of a batch cannot overtake each other in a pipeline: one with a prompt delays all of them
     prompted = np.maximum(
         share * others, 1 - (1 - np.minimum(share * others, 1)) * (1 - np.minimum(share, 1)) ** (stages - 1)
@@ -188,15 +186,6 @@ def _prompts_per_iteration(load: Load, c: Array, rounds: float) -> tuple[Array, 
         queue = np.minimum(busy / (1 - busy), c - 1) * each / room / 2
         prompts = (prompts + np.minimum(c / (rounds + chunks + lag + queue), most)) / 2
     return prompts, np.maximum(load.token_budget - prompts * decoded, prompts * each)
-
-
-def _seconds(load: Load, step: StepTime, *iterations: tuple[Array, Array, Array, Array]) -> list[Array]:
-    """Times of iterations, each with the guessing of the drafts that it checks. [s]"""
-    found = []
-    for b, k, p, a in iterations:
-        guess = load.draft_tokens * load.draft_cost
-        found.append(step.seconds(b, k, p, a) + (guess * step.seconds(b, k) * (b > 0) if guess else 0.0))
-    return found
 
 
 def _iteration(load: Load, stages: float, decoding: Array, prompts: Array) -> tuple[Array, Array, Array, Array]:

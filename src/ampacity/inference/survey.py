@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 
-from ampacity.inference.candidates import Candidates, Options, candidates
+from ampacity.inference.candidates import Candidates, candidates
 from ampacity.inference.coefficients import Coefficients
 from ampacity.inference.replica import Replica
 from ampacity.inference.stack import stacked
@@ -89,19 +88,20 @@ def survey(
     load: Load | None = None,
     engine: str = "vllm",
     precision: str | None = None,
-    **options: Unpack[Options],
+    chips: int | None = None,
 ) -> Survey:
-    """Survey every candidate. load: absent: 1,024 tokens in and out. options: `Options`.
+    """Survey every candidate. load: absent: 1,024 tokens in and out. chips: that there are; absent:
+    as many as it takes.
 
     Raises Mistakes as `candidates` does.
     """
     load = load or usual_load(engine)
-    found = candidates(model, chip, load, engine, precision, **options)
+    found = candidates(model, chip, load, engine, precision, chips)
     stack = stacked(found.steps)
     shares = np.linspace(0.0, 1.0, BATCHES)
     requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)
-    chips = np.array([[float(step.replica.accelerators)] for step in found.steps])
-    return Survey(model, chip, load, found, stack, chips, steady(stack, load, requests), options.get("chips"))
+    size = np.array([[float(step.replica.accelerators)] for step in found.steps])
+    return Survey(model, chip, load, found, stack, size, steady(stack, load, requests), chips)
 
 
 def operation(step: StepTime, load: Load, requests: int, binds: str = "nothing") -> Operation:

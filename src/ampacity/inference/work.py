@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampacity.inference.replica import INDEX_KEY_BYTES, Replica
+from ampacity.inference.replica import INDEX_KEY_BYTES, STATE_BYTES, Replica
 from ampacity.scenario.model import Model
 
 Array = NDArray[np.float64]
@@ -88,7 +88,8 @@ def decode_attention_s(r: Replica, b: Array, k: Array) -> tuple[Array, Array]:
     others = m.layers - m.whole_layers
     if m.window_tokens:
         moved = moved + others * m.kv_numbers_per_layer() * r.kv_bytes * np.minimum(k, b * m.window_tokens)
-    state = others * m.state_numbers * 4.0 * 2.0 * b / r.layout.tensor if m.state_numbers else 0.0
+    # each data group reads and writes the states of its own sequences
+    state = 2.0 * others * m.state_numbers * STATE_BYTES * b / (r.layout.tensor * r.layout.data)
     dimensions = 2 * m.kv_latent_dim - 64 if m.attention == "mla" else 2 * m.head_dim
     flops = 2.0 * m.heads * dimensions * m.whole_layers * read
     chips = r.layout.tensor * r.layout.data

@@ -1,4 +1,4 @@
-"""The answer for one world: limits, and what is served, costs and draws under them."""
+"""The answer for one world: limits, whom they hit, and what is served, costs and draws under them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.demand.at_limit import Met
 from ampacity.planner.limits import ModelLoad, model_loads
+from ampacity.planner.whom import served_share, whom
 from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import Hours, hours_of
 from ampacity.supply.energy import Energy, energy
@@ -37,12 +40,23 @@ class TierService:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One world's answer. bookings, energy: one a pool. fees_usd: paid over all hours; earned_usd: by leasing out."""
+class Carried:
+    """What one world's compute carries: known at once, before anybody's weeks are looked at."""
 
     hours: Hours
     supply: tuple[PoolCapacity, ...]
     models: tuple[ModelLoad, ...]
+
+
+@dataclass(frozen=True)
+class Answer(Carried):
+    """One world's answer.
+
+    met: what people meet on today's use, by tier that has windows. bookings, energy: one a pool. fees_usd: paid over
+    all hours; earned_usd: by leasing out.
+    """
+
+    met: dict[str, Met]
     tiers: tuple[TierService, ...]
     bookings: tuple[Booking, ...]
     energy: tuple[Energy, ...]
@@ -71,13 +85,20 @@ class Answer:
         return {k: paid * v / tokens[k] * 1e6 if tokens[k] > 0 and paid > 0 else None for k, v in shares.items()}
 
 
-def answer(s: Scenario, *, guarantee: bool = True) -> Answer:
-    """Plan one world of a scenario; `guarantee` as in `model_loads`."""
+def carried(s: Scenario, *, guarantee: bool = True) -> Carried:
+    """The largest limits of one world; `guarantee` as in `model_loads`."""
     s = exercised(s)
     hours = hours_of(s)
     supply = capacities(s, hours)
-    models = model_loads(s, hours, supply, guarantee=guarantee)
-    served = tuple(row for load in models for row in _service(load))
+    return Carried(hours, supply, model_loads(s, hours, supply, guarantee=guarantee))
+
+
+def answer(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0) -> Answer:
+    """Plan one world of a scenario; `guarantee` as in `model_loads`, seed and world as in `whom`."""
+    found, s = carried(s, guarantee=guarantee), exercised(s)
+    hours, supply, models = found.hours, found.supply, found.models
+    met = {t.name: m for load in models for t in load.tiers if (m := _met(s, load, t, seed, world)) is not None}
+    served = tuple(row for load in models for row in _service(load, met))
     bookings, energies, used = [], [], {}
     for pool in supply:
         load = next((m for m in models if any(p is pool for p in m.pools)), None)
@@ -91,7 +112,11 @@ def answer(s: Scenario, *, guarantee: bool = True) -> Answer:
         active = np.clip(active, 0.0, 1.0)
         energies.append(energy(pool.pool.site, pool.pool.accelerator, on, active * prefill, active * (1 - prefill)))
     fees, earned = paid_and_earned_usd(accounts(s, hours, used), hours)
-    return Answer(hours, supply, models, served, tuple(bookings), tuple(energies), fees, earned)
+    return Answer(hours, supply, models, met, served, tuple(bookings), tuple(energies), fees, earned)
+
+
+def _met(s: Scenario, load: ModelLoad, tier: Tier, seed: int, world: int) -> Met | None:
+    return whom(s, tier, {w.window: w.tokens for w in load.limits if w.tier == tier.name}, seed, world)
 
 
 def prefill_share(models: tuple[ModelLoad, ...], tiers: tuple[TierService, ...]) -> float:
@@ -106,12 +131,12 @@ def prefill_share(models: tuple[ModelLoad, ...], tiers: tuple[TierService, ...])
     return prefill / total if total else 0.0
 
 
-def _service(load: ModelLoad) -> list[TierService]:
-    """Wants cut by the window that refuses most, then by capacity, all tiers of a model alike."""
+def _service(load: ModelLoad, met: dict[str, Met]) -> list[TierService]:
+    """Wants cut by the windows, then by capacity, all tiers of a model alike."""
     wanted = [
         d.people * d.active_share * 3600.0 * c for d, c in zip(load.demand, load.seconds_per_active_s, strict=True)
     ]
-    kept = [1.0 - max((w.refused_share for w in load.limits if w.tier == t.name), default=0.0) for t in load.tiers]
+    kept = [served_share(met.get(t.name)) for t in load.tiers]
     total = sum((w * k for w, k in zip(wanted, kept, strict=True)), np.zeros_like(load.capacity))
     with np.errstate(divide="ignore", invalid="ignore"):
         fits = np.where(total > 0, np.minimum(load.capacity * 3600.0 / total, 1.0), 0.0)

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import numpy as np
-
 from ampacity.base.record import Record
 from ampacity.planner.answer import answer
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval, interval
 from ampacity.planner.returning import Deferral, deferrals
 from ampacity.planner.scheme_figures import (
     CALIBRATED_BY,
@@ -39,12 +37,19 @@ from ampacity.scenario.worlds import draw, ranges
 @dataclass(frozen=True)
 class Calibration:
     """worlds, kept: how many were drawn, and in how many fewer than 5 % met the weekly windows of August 2025.
-    hit_2025: share who met those in a week, over kept worlds. newly_hit: share whom March 2026 hits in a week in which
-    August 2025 does not; newly_hit_in_four: whom it hits in any of four weeks, and August 2025 in none. What was told
-    names no time, so both stand."""
+    predicted: what follows in the worlds kept; None where none is, and then every interval is over all worlds."""
 
     worlds: int
     kept: int
+    predicted: Predicted | None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Shares of people over the worlds kept. hit_2025: who met the weekly windows of August 2025 in a week. newly_hit:
+    whom March 2026 hits in a week in which August 2025 does not; newly_hit_in_four: whom it hits in any of four weeks,
+    and August 2025 in none. What was told names no time, so both stand."""
+
     hit_2025: Interval
     newly_hit: Interval
     newly_hit_in_four: Interval
@@ -64,9 +69,10 @@ class Calibration:
 class Compared:
     """A comparison's answer.
 
-    figures: by scheme and name, over worlds. change: by name, B over A in each world (`newly_hit`, `no_longer_hit` are
-    shares of people). windows: names by scheme. accelerator: which one `accelerators` counts. drawn: subscribers drawn
-    of each tier. deferrals: at the stated values. notes: what does not count here.
+    figures: by scheme and name, over the worlds that agree with what calibrates, or over all if none does. change: by
+    name, B over A in each world (`newly_hit`, `no_longer_hit` are shares of people). windows: names by scheme.
+    accelerator: which one `accelerators` counts. drawn: subscribers drawn of each tier. deferrals: at the stated
+    values. notes: what does not count here.
     """
 
     comparison: Comparison
@@ -111,7 +117,8 @@ def compare(
         outcomes.append(world_of(both, drawn, found, seed, world))
         if progress is not None:
             progress(world + 1, count)
-    kept = [o for o in outcomes if not calibrates or o.hit_2025 < HIT_AT_MOST] or outcomes
+    agreeing = [o for o in outcomes if o.hit_2025 < HIT_AT_MOST] if calibrates else []
+    told = agreeing or outcomes
     central = outcomes[0]
     first, second = (s.label for s in both.schemes[:2])
     return Compared(
@@ -126,14 +133,14 @@ def compare(
             cpu_s=time.process_time() - began,
         ),
         figures={
-            s: _intervals(central.schemes[s], [o.schemes[s] for o in kept]) for s in dict.fromkeys((first, second))
+            s: _intervals(central.schemes[s], [o.schemes[s] for o in told]) for s in dict.fromkeys((first, second))
         },
-        change=_intervals(central.change, [o.change for o in kept]),
+        change=_intervals(central.change, [o.change for o in told]),
         windows=central.windows,
         accelerator=central.accelerator,
         drawn=drawn,
         deferrals=deferrals(both, drawn, found, seed),
-        calibration=_calibration(outcomes, kept) if calibrates else None,
+        calibration=_calibration(outcomes, agreeing) if calibrates else None,
         notes=_notes(both, found),
     )
 
@@ -143,28 +150,27 @@ def _calibrates(a: str, b: str, on: str | None) -> bool:
     return on is None and {a, b} <= set(lookup.preset_names())
 
 
-def _intervals(central: Figures, kept: list[Figures]) -> dict[str, Interval]:
+def _intervals(central: Figures, told: list[Figures]) -> dict[str, Interval]:
     """Stated value and 90 % interval of every figure; a ratio to nothing leaves its world out."""
     found = {}
     for key, value in central.items():
-        numbers = [f[key] for f in kept if key in f and math.isfinite(f[key])]
-        low, high = np.quantile(numbers, (0.05, 0.95)) if numbers else (value, value)
-        found[key] = Interval(value, float(low), float(high))
+        numbers = [f[key] for f in told if key in f and math.isfinite(f[key])]
+        found[key] = interval(numbers or [value], value)
     return {k: v for k, v in found.items() if math.isfinite(v.value)}
 
 
 def _calibration(outcomes: list[World], kept: list[World]) -> Calibration:
     def over(figure: Callable[[World], float]) -> Interval:
-        low, high = np.quantile([figure(o) for o in kept], (0.05, 0.95))
-        return Interval(figure(outcomes[0]), float(low), float(high))
+        return interval([figure(o) for o in kept], figure(outcomes[0]))
 
-    figures: tuple[Callable[[World], float], ...] = (
-        lambda o: o.hit_2025,
-        lambda o: o.newly_hit,
-        lambda o: o.newly_hit_in_four,
+    if not kept:
+        return Calibration(len(outcomes), 0, None)
+    predicted = Predicted(
+        hit_2025=over(lambda o: o.hit_2025),
+        newly_hit=over(lambda o: o.newly_hit),
+        newly_hit_in_four=over(lambda o: o.newly_hit_in_four),
     )
-    within = sum(o.hit_2025 < HIT_AT_MOST for o in outcomes)
-    return Calibration(len(outcomes), within, *(over(f) for f in figures))
+    return Calibration(len(outcomes), len(kept), predicted)
 
 
 def tokens_found(c: Comparison) -> dict[str, dict[str, float]]:

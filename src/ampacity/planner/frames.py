@@ -30,8 +30,8 @@ def limits_frame(p: Plan) -> pl.DataFrame:
                 "stated": w.stated,
                 "binding": w.binding,
                 "binding_share_of_worlds": w.binding_share,
-                "refused_share": w.refused_share,
-                "people_hit_share_per_week": w.people_hit_share,
+                "people_hit_share_per_week": w.people_hit_share.value if w.people_hit_share else None,
+                "unserved_share": w.unserved_share.value,
             }
             for w in p.windows
         ]

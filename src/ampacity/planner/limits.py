@@ -8,7 +8,7 @@ largest rate per active hour, in units of the tier's weight, and every window ge
 rate: rate x active time inside the window. Beside it stands the guaranteed limit: the same if all were takers. Tiers
 without windows are served as they ask.
 
-Given the limits, use as it is today (`demand/window_use.py`) says whom they hit, and which window binds.
+Given the limits, use as it is today says whom they hit, and which window binds (`whom.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.demand.hourly import HourlyDemand, hourly
-from ampacity.demand.window_use import people_hit_share, refused_share, window_use
-from ampacity.inference.operating_point import Drafts, Mix, OperatingPoint, mix_of, operating_point
+from ampacity.demand.window_use import window_use
+from ampacity.inference.drafts import Drafts
+from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of, operating_point
 from ampacity.planner.active_load import largest
 from ampacity.planner.question import Question, limit_of, question
 from ampacity.scenario.scenario import Scenario
@@ -29,8 +30,6 @@ from ampacity.supply.capacity import PoolCapacity
 from ampacity.supply.delivery import Hours
 
 Array = NDArray[np.float64]
-BINDS_ABOVE = 1e-3
-"""A window binds if it refuses more than this share of the tokens that people want today."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class WindowLimit:
 
     tokens: weighted tokens that the compute carries, or that the scenario states. guaranteed: those carried if every
     active person used them up. active_s: mean active time of a person inside the window [s].
-    refused_share: of today's wants; people_hit_share: of people, in a week [0 to 1].
     """
 
     tier: str
@@ -48,10 +46,7 @@ class WindowLimit:
     tokens: float
     guaranteed: float
     stated: bool
-    binding: bool
     active_s: float
-    refused_share: float
-    people_hit_share: float
 
 
 @dataclass(frozen=True)
@@ -164,7 +159,7 @@ def _placed(pool: PoolCapacity) -> Array:
 
 
 def windows_of(s: Scenario, tier: Tier, scale: float = 0.0, guaranteed: float = 0.0) -> list[WindowLimit]:
-    """Tokens of each window, stated or at a scale, whom it hits today, and which of them binds."""
+    """Tokens of each window, stated or at a scale."""
     limit = limit_of(s, tier)
     if limit is None:
         return []
@@ -172,20 +167,15 @@ def windows_of(s: Scenario, tier: Tier, scale: float = 0.0, guaranteed: float = 
     for w in limit.windows:
         use = window_use(tier.behaviour, w)
         tokens = w.tokens.value if w.tokens is not None else scale * tier.weight * use.mean
-        rows.append((w, use, tokens, refused_share(use, tokens)))
-    worst = max(refused for _, _, _, refused in rows)
-    return [
-        WindowLimit(
-            tier=tier.name,
-            window=w.name,
-            length_s=w.length_s,
-            tokens=tokens,
-            guaranteed=min(guaranteed * tier.weight * use.mean, tokens if w.tokens is not None else np.inf),
-            stated=w.tokens is not None,
-            binding=refused == worst and refused > BINDS_ABOVE,
-            active_s=use.active_s,
-            refused_share=refused,
-            people_hit_share=people_hit_share(use, tokens),
+        rows.append(
+            WindowLimit(
+                tier=tier.name,
+                window=w.name,
+                length_s=w.length_s,
+                tokens=tokens,
+                guaranteed=min(guaranteed * tier.weight * use.mean, tokens if w.tokens is not None else np.inf),
+                stated=w.tokens is not None,
+                active_s=use.active_s,
+            )
         )
-        for w, use, tokens, refused in rows
-    ]
+    return rows

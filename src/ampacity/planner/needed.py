@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ampacity.inference.operating_point import Drafts, mix_of, operating_point
+from ampacity.inference.drafts import Drafts
+from ampacity.inference.operating_point import mix_of, operating_point
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.capacity import capacities
 from ampacity.supply.delivery import Hours, hours_of

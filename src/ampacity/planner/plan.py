@@ -15,9 +15,11 @@ from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.planner.hazard import has_hazards, struck
+from ampacity.planner.interval import Interval, interval
 from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
+from ampacity.planner.whom import binding_window, served_share
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.pool import counted
@@ -31,25 +33,15 @@ from ampacity.supply.options import exercised, rights
 if TYPE_CHECKING:
     import polars as pl
 
-INTERVAL = (0.05, 0.95)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number at the stated values of all ranges, and the ends of its 90 % interval over all worlds."""
-
-    value: float
-    low: float
-    high: float
-
 
 @dataclass(frozen=True)
 class PlannedWindow:
     """One window of one tier, over all worlds.
 
     tokens: weighted tokens it can hold. guaranteed: the same if every active person used it up, at the stated values.
-    binding: in most worlds; binding_share: in which share of them. stated: whether the scenario gave the tokens.
-    refused_share, people_hit_share: medians over worlds, for use as it is today [0 to 1].
+    stated: whether the scenario gave the tokens. On today's use: binding: in most worlds; binding_share: in which share
+    of them; people_hit_share: of people, in a week; unserved_share: of the tokens that the tier wants, under all its
+    windows [0 to 1]. A window that shapes seconds is not seen by weeks of sessions: nothing is known of whom it hits.
     """
 
     tier: str
@@ -61,8 +53,8 @@ class PlannedWindow:
     stated: bool
     binding: bool
     binding_share: float
-    refused_share: float
-    people_hit_share: float
+    people_hit_share: Interval | None
+    unserved_share: Interval
 
 
 @dataclass(frozen=True)
@@ -123,9 +115,10 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
     supplier = largest_supplier(s)
     for world in range(count):
         worlds.append(struck(draw(s, seed, world), seed, world))
-        answers.append(answer(after(worlds[-1]), guarantee=world == 0))
+        answers.append(answer(after(worlds[-1]), guarantee=world == 0, seed=seed, world=world))
         if changes(s):
-            judged.append(judge(worlds[-1], changed_load(worlds[-1], answers[-1].models), supplier))
+            load = changed_load(worlds[-1], answers[-1].models)
+            judged.append(judge(worlds[-1], load, supplier, answers[-1].met, seed, world))
         if progress is not None:
             progress(world + 1, count)
     central = answers[0]
@@ -147,7 +140,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         curves=curves(central),
         carried_share={m.model: m.carried_share for m in central.models},
         unlimited_share={
-            m.model: _interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
+            m.model: interval([a.models[i].unlimited_share for a in answers]) for i, m in enumerate(central.models)
         },
         cost_usd_per_mtok={kind: _interval_or_none([c[kind] for c in costs]) for kind in costs[0]},
         movers=movers(s, worlds, _moved(answers, judged)),
@@ -163,36 +156,32 @@ def _windows(s: Scenario, answers: list[Answer]) -> tuple[PlannedWindow, ...]:
     for i, load in enumerate(answers[0].models):
         for j, central in enumerate(load.limits):
             rows = [a.models[i].limits[j] for a in answers]
+            met = [a.met[central.tier] for a in answers]
             tier = s.tier(central.tier)
             window = next(w for w in s.limit(str(tier.limit)).windows if w.name == central.window)
-            share = float(np.mean([r.binding for r in rows]))
+            share = float(np.mean([binding_window(m) == central.window for m in met]))
+            seen = central.window in met[0].windows
             found.append(
                 PlannedWindow(
                     tier=tier.name,
                     model=load.model,
                     window=window.name,
                     length_s=window.length_s,
-                    tokens=_interval([r.tokens for r in rows]),
+                    tokens=interval([r.tokens for r in rows]),
                     guaranteed=central.guaranteed,
                     stated=central.stated,
                     binding=share > 0.5,
                     binding_share=share,
-                    refused_share=float(np.median([r.refused_share for r in rows])),
-                    people_hit_share=float(np.median([r.people_hit_share for r in rows])),
+                    people_hit_share=interval([m.hit_by(central.window) for m in met]) if seen else None,
+                    unserved_share=interval([1.0 - served_share(m) for m in met]),
                 )
             )
     return tuple(found)
 
 
-def _interval(numbers: list[float]) -> Interval:
-    """The first world is the one at the stated values."""
-    low, high = np.quantile(np.array(numbers), INTERVAL)
-    return Interval(numbers[0], float(low), float(high))
-
-
 def _interval_or_none(numbers: list[float | None]) -> Interval | None:
     known = [n for n in numbers if n is not None]
-    return _interval(known) if len(known) == len(numbers) else None
+    return interval(known) if len(known) == len(numbers) else None
 
 
 def _moved(answers: list[Answer], judged: list[Judgement]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -228,9 +217,21 @@ def _notes(s: Scenario) -> tuple[str, ...]:
             notes.append(
                 f'contract "{c.name}": {c.fee.index} is not known for all of its accelerators; those cost nothing here'
             )
+    notes += _requests_counted(s)
     unpowered = [a.name for a in s.accelerators if a.tdp_w is None and a.server_w is None]
     notes += [f"{name}: its power is not known; it draws nothing here and never runs short" for name in unpowered]
     return (*notes, *_given_short(s))
+
+
+def _requests_counted(s: Scenario) -> list[str]:
+    """Windows that no plan sees."""
+    met = {t.limit for t in s.tiers}
+    return [
+        f'limit "{limit.name}", {w.name}: counts requests; it is enforced, but no plan follows from it'
+        for limit in s.limits
+        for w in limit.windows
+        if limit.name in met and w.requests is not None
+    ]
 
 
 def unused_rights(s: Scenario, contract: Contract) -> list[str]:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ampacity.base.calendar import hours_of_week, utc_s
-from ampacity.demand.at_limit import busiest_hour
 from ampacity.demand.reactions import deferring
-from ampacity.planner.scheme_figures import HOURS, TokensFound, ratio, tier_under, zone_of
+from ampacity.planner.scheme_figures import TokensFound, own_working_day, ratio, tier_under
 from ampacity.planner.schemes import Comparison
 from ampacity.scenario.worlds import draw
 
@@ -26,20 +24,23 @@ class Deferral:
 
 
 def deferrals(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: int) -> tuple[Deferral, ...]:
-    """B over A at the stated values, by the share of stopped work that returns."""
+    """B over A at the stated values, by the share of stopped work that returns; what people want is drawn once."""
     s = draw(c.scenario, seed, 0)
-    two, rows = replace(c, schemes=c.schemes[:2]), []
-    for share in DEFERRED:
-        volume = {scheme.label: np.zeros(2) for scheme in c.schemes[:2]}
-        for name in c.tiers:
-            tier = s.tier(name)
-            zone = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
-            clock = hours_of_week(utc_s(s.start, zone_of(s, tier)), HOURS, zone)
-            b = tier.behaviour
-            each = b.uncached_per_s.value + b.cached_per_s.value + b.output_per_s.value
-            for scheme, m in tier_under(s, two, name, drawn[name], deferring(share), found, seed, 0):
+    two = replace(c, schemes=c.schemes[:2])
+    reactions = [deferring(share) for share in DEFERRED]
+    weekly = [dict.fromkeys((scheme.label for scheme in two.schemes), 0.0) for _ in DEFERRED]
+    day = [{scheme.label: np.zeros(24) for scheme in two.schemes} for _ in DEFERRED]
+    for name in c.tiers:
+        tier = s.tier(name)
+        b = tier.behaviour
+        each = b.uncached_per_s.value + b.cached_per_s.value + b.output_per_s.value
+        for i, by_label in enumerate(tier_under(s, two, name, drawn[name], reactions, found, seed, 0)):
+            for label, m in by_label.items():
                 scale = tier.people.value / m.people * each
-                volume[scheme.label] += np.array([m.served, busiest_hour(m, clock)]) * scale
-        a, b_ = (volume[scheme.label] for scheme in two.schemes)
-        rows.append(Deferral(share, ratio(b_[0], a[0]), ratio(b_[1], a[1])))
-    return tuple(rows)
+                weekly[i][label] += m.served * scale
+                day[i][label] += own_working_day(s, tier, m) * scale
+    first, second = (scheme.label for scheme in two.schemes)
+    return tuple(
+        Deferral(share, ratio(of[second], of[first]), ratio(float(peak[second].max()), float(peak[first].max())))
+        for share, of, peak in zip(DEFERRED, weekly, day, strict=True)
+    )

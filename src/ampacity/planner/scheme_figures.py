@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.base.calendar import hours_of_week, utc_s
 from ampacity.base.streams import uniform
-from ampacity.demand.at_limit import Met, Scheme, active_at_once, busiest_hour, kinds_of, met
+from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
+from ampacity.demand.hourly import clock_of
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
-from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
+from ampacity.demand.stretches import Habits
 from ampacity.planner.needed import needed
-from ampacity.planner.schemes import Comparison, LaidOver
+from ampacity.planner.people import HOURS, habits_of, people_seed, zone_of
+from ampacity.planner.schemes import Comparison
 from ampacity.policy.rows import compile_limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.scenario.value import Value
 from ampacity.scenario.worlds import at, draw
 
-HOURS = 4 * 168
 HOUR_MS = 3_600_000.0
 KINDS = ("uncached_input", "cached_input", "output")
 
@@ -64,8 +66,9 @@ def world_of(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: int
     reactions = stated(seed, world)
     results: dict[str, dict[str, Met]] = {scheme.label: {} for scheme in c.schemes}
     for name in c.tiers:
-        for scheme, m in tier_under(s, c, name, drawn[name], reactions, found, seed, world):
-            results[scheme.label][name] = m
+        (by_label,) = tier_under(s, c, name, drawn[name], (reactions,), found, seed, world)
+        for label, m in by_label.items():
+            results[label][name] = m
     machines = needed(s, c.tiers)
     figures = {
         label: _figures(s, by_tier, machines.per_session if machines else None) for label, by_tier in results.items()
@@ -97,43 +100,27 @@ def people_drawn(c: Comparison, people: int) -> dict[str, int]:
     return {name: max(round(people * r / sum(roots.values())), 50) for name, r in roots.items()}
 
 
-def zone_of(s: Scenario, tier: Tier) -> str:
-    return tier.time_zone or s.sites[0].time_zone
-
-
 def tier_under(
     s: Scenario,
     c: Comparison,
     name: str,
     people: int,
-    reactions: Reactions,
+    reactions: Sequence[Reactions],
     found: TokensFound,
     seed: int,
     world: int,
-) -> list[tuple[LaidOver, Met]]:
-    """One tier's people under every scheme, each scheme once."""
-    h, wanted = _wanted(s, s.tier(name), people, seed)
-    parallel = round(s.tier(name).behaviour.parallel.value)
-    known: dict[str | None, Met] = {}
-    for scheme in c.schemes:
-        limit = scheme.limits[name]
-        if limit not in known:
-            known[limit] = met(
-                h,
-                wanted,
-                kinds_of(s.tier(name).behaviour),
-                _scheme(s, limit, h, found, seed, world),
-                reactions,
-                parallel,
-            )
-    return [(scheme, known[scheme.limits[name]]) for scheme in c.schemes]
-
-
-def _wanted(s: Scenario, tier: Tier, people: int, seed: int) -> tuple[Habits, Stretches]:
-    zone = zone_of(s, tier)
-    start = utc_s(s.start, zone)
-    h = habits(tier, people, start, HOURS, zone, swings_of(seed, tier.behaviour.common_swing.value, HOURS))
-    return h, stretches(h, seed, tier.name)
+) -> list[dict[str, Met]]:
+    """One tier's people, their wishes drawn once, under every scheme by label; one entry for each of `reactions`."""
+    tier, own = s.tier(name), people_seed(seed, world)
+    h = habits_of(s, tier, people, own)
+    limits = tuple(dict.fromkeys(scheme.limits[name] for scheme in c.schemes))
+    schemes = [_scheme(s, limit, h, found, seed, world) for limit in limits]
+    cases = [(scheme, r) for r in reactions for scheme in schemes]
+    results = iter(
+        under_each(h, kinds_of(tier.behaviour), cases, own, name, parallel=round(tier.behaviour.parallel.value))
+    )
+    by_limit = [{limit: next(results) for limit in limits} for _ in reactions]
+    return [{scheme.label: known[scheme.limits[name]] for scheme in c.schemes} for known in by_limit]
 
 
 def _scheme(s: Scenario, limit: str | None, h: Habits, found: TokensFound, seed: int, world: int) -> Scheme:
@@ -159,19 +146,17 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
     people = {name: s.tier(name).people.value for name in by_tier}
     everyone = sum(people.values())
     f: Figures = {}
-    peak, weekly = np.zeros(3), np.zeros(3)
-    machines, lost_h, delayed_h, stops, bound = 0.0, 0.0, 0.0, 0.0, dict[str, float]()
+    day, machines, weekly = np.zeros((24, 3)), np.zeros(24), np.zeros(3)
+    lost_h, delayed_h, stops, bound = 0.0, 0.0, 0.0, dict[str, float]()
     for name, m in by_tier.items():
         tier, scale = s.tier(name), people[name] / m.people
-        zone = "UTC" if tier.behaviour.shape == "global" else zone_of(s, tier)
-        clock = hours_of_week(utc_s(s.start, zone_of(s, tier)), HOURS, zone)
         b = tier.behaviour
         kinds = np.array([b.uncached_per_s.value, b.cached_per_s.value, b.output_per_s.value]) * scale / 1000.0
-        busiest = busiest_hour(m, clock)
-        peak += busiest * kinds
+        own_day = own_working_day(s, tier, m)
+        day += own_day[:, None] * kinds
         weekly += m.served / m.weeks * kinds
         if per_session is not None:
-            machines += active_at_once(busiest) * scale * per_session[name]
+            machines += active_at_once(own_day) * scale * per_session[name]
         lost_h += m.lost_ms / m.weeks / HOUR_MS * scale
         delayed_h += m.delayed_ms / m.weeks / HOUR_MS * scale
         stops += float(m.refused.sum()) * scale
@@ -184,15 +169,22 @@ def _figures(s: Scenario, by_tier: dict[str, Met], per_session: Mapping[str, flo
     f["share_hit_per_week"] = sum(f[f"share_hit_per_week/{name}"] * people[name] for name in by_tier) / everyone
     for window, n in bound.items():
         f[f"binding_window_share/{window}"] = n / stops if stops else 0.0
-    for what, of in (("peak_hour_tokens", peak), ("weekly_tokens", weekly)):
+    for what, of in (("peak_hour_tokens", day[day.sum(axis=1).argmax()]), ("weekly_tokens", weekly)):
         f |= {f"{what}/{kind}": float(v) for kind, v in zip(KINDS, of, strict=True)}
         f[f"{what}/all"] = float(of.sum())
     if per_session is not None:
-        f["accelerators"] = machines
+        f["accelerators"] = float(machines.max())
     f["hours_lost_per_week"] = lost_h
     f["hours_delayed_per_week"] = delayed_h
     f["hours_lost_per_person_hit"] = lost_h / (everyone * f["share_hit_per_week"]) if f["share_hit_per_week"] else 0.0
     return f
+
+
+def own_working_day(s: Scenario, tier: Tier, m: Met) -> NDArray[np.float64]:
+    """Work of a tier's drawn people in each UTC hour of a mean day on which they work. [ms at the mean pace]"""
+    zone = zone_of(s, tier)
+    start_s = utc_s(s.start, zone)
+    return working_day(m, hours_of_week(start_s, HOURS, clock_of(tier.behaviour.shape, zone)), start_s)
 
 
 def _hit(s: Scenario, by_tier: dict[str, Met], word: str) -> float:

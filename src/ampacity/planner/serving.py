@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ampacity.planner.answer import Answer
+from ampacity.planner.interval import interval
 from ampacity.scenario.scenario import Scenario
 
 
@@ -45,16 +44,16 @@ def served(s: Scenario, answers: list[Answer]) -> tuple[Served, ...]:
             each = b.output_per_s.value + b.uncached_per_s.value + b.cached_per_s.value
             chip = s.accelerator(pool.pool.accelerator.name)
             assert pool.step is not None
-            low, high = np.quantile(rates, (0.05, 0.95))
+            output = interval(rates)
             found.append(
                 Served(
                     pool=pool.pool.name,
                     accelerator=chip.name,
                     model=load.model,
-                    output=rates[0],
-                    output_low=float(low),
-                    output_high=float(high),
-                    all_kinds=rates[0] * each / b.output_per_s.value,
+                    output=output.value,
+                    output_low=output.low,
+                    output_high=output.high,
+                    all_kinds=output.value * each / b.output_per_s.value,
                     basis=pool.step.coefficients.label,
                 )
             )

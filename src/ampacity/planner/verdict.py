@@ -12,9 +12,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from ampacity.demand.at_limit import Met
 from ampacity.planner.announced import after, came_with_it, changes
 from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
+from ampacity.planner.whom import binding_window, whom
 from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
 
@@ -29,7 +31,7 @@ class Judgement:
     before; alone: by what came with the change alone, customers without windows served elsewhere; without_largest:
     without the largest supplier; reclaimed: the new limits without the contracts that came with them.
     holds_months: until growth reaches `carried`; negative if it does not hold at all; infinite without growth.
-    binds_before, binds_after: by tier, the window that refuses most, "" if none does. hit_*: people hit in a week.
+    binds_before, binds_after: by tier, the window that stops most often, "" if none does. hit_*: people in a week.
     """
 
     people: float
@@ -64,8 +66,8 @@ def changed_load(s: Scenario, loads: tuple[ModelLoad, ...]) -> ModelLoad:
     return next(load for load in loads if any(t.name == tier for t in load.tiers))
 
 
-def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
-    """The verdict of one world: `s` as written (limits of before), `load` of the world after the change."""
+def judge(s: Scenario, load: ModelLoad, supplier: str, met: dict[str, Met], seed: int = 1, world: int = 0) -> Judgement:
+    """The verdict of one world: `s` as written (limits of before), `load` and `met` of the world after the change."""
     now, new = after(s), came_with_it(s)
     people, carried = people_of(load), people_carried(now, load)
     growth = [t.growth.value for t in s.tiers if t.growth is not None]
@@ -75,9 +77,8 @@ def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
         months = math.log(max(carried, 1e-9) / people) / rate
     elif carried < people:
         months = -math.inf
-    names = [t.name for t in load.tiers]
-    rows_before = {n: windows_of(s, s.tier(n)) for n in names}
-    rows_after = {n: windows_of(now, now.tier(n)) for n in names}
+    met_after = {t.name: met[t.name] for t in load.tiers if t.name in met}
+    met_before = _met(s, load, seed, world)
     return Judgement(
         people=people,
         carried=carried,
@@ -86,11 +87,18 @@ def judge(s: Scenario, load: ModelLoad, supplier: str) -> Judgement:
         without_largest=people_carried(now, load, lambda p: p.pool.contract.supplier != supplier),
         reclaimed=people_carried(now, load, lambda p: p.pool.contract.name not in new),
         holds_months=months,
-        binds_before={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_before.items() if rows},
-        binds_after={n: next((w.window for w in rows if w.binding), "") for n, rows in rows_after.items() if rows},
-        hit_before={n: {w.window: w.people_hit_share for w in rows} for n, rows in rows_before.items() if rows},
-        hit_after={n: {w.window: w.people_hit_share for w in rows} for n, rows in rows_after.items() if rows},
+        binds_before={n: binding_window(m) for n, m in met_before.items()},
+        binds_after={n: binding_window(m) for n, m in met_after.items()},
+        hit_before={n: {w: m.hit_by(w) for w in m.windows} for n, m in met_before.items()},
+        hit_after={n: {w: m.hit_by(w) for w in m.windows} for n, m in met_after.items()},
     )
+
+
+def _met(s: Scenario, load: ModelLoad, seed: int, world: int) -> dict[str, Met]:
+    """What the tiers of a model meet under the limits of before, as stated."""
+    rows = {t.name: {w.window: w.tokens for w in windows_of(s, s.tier(t.name))} for t in load.tiers}
+    met = {name: whom(s, s.tier(name), tokens, seed, world) for name, tokens in rows.items()}
+    return {name: m for name, m in met.items() if m is not None}
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,14 @@ LOG_BITS = 20
 def home_of(cell: Flat, at: int, count: int, session: int, now_ms: int) -> int:
     """The home of a session among the replicas that take requests now; NOBODY if none does. O(count)."""
     best = NOBODY
+    highest = 0
     for i in range(count):
-        if takes(cell, at + i * REPLICA_FIELDS, now_ms) and (
-            best == NOBODY or nearer(cell, at + i * REPLICA_FIELDS, at + best * REPLICA_FIELDS, session)
-        ):
-            best = i
+        r = at + i * REPLICA_FIELDS
+        if takes(cell, r, now_ms):
+            drawn = score(session, cell[r + R_NAME])
+            if best == NOBODY or _wins(cell, r, drawn, at + best * REPLICA_FIELDS, highest):
+                best = i
+                highest = drawn
     return best
 
 
@@ -43,14 +46,14 @@ def home_within(cell: Flat, at: int, count: int, session: int, by: int, adding: 
             total += cell[r + by]
             shares += cell[r + R_SHARE]
     best = NOBODY
+    highest = 0
     for i in range(count):
         r = at + i * REPLICA_FIELDS
-        if (
-            takes(cell, r, now_ms)
-            and cell[r + by] * shares * 100 < percent * total * cell[r + R_SHARE]
-            and (best == NOBODY or nearer(cell, r, at + best * REPLICA_FIELDS, session))
-        ):
-            best = i
+        if takes(cell, r, now_ms) and cell[r + by] * shares * 100 < percent * total * cell[r + R_SHARE]:
+            drawn = score(session, cell[r + R_NAME])
+            if best == NOBODY or _wins(cell, r, drawn, at + best * REPLICA_FIELDS, highest):
+                best = i
+                highest = drawn
     return best
 
 
@@ -59,8 +62,11 @@ def nearer(cell: Flat, r: int, s: int, session: int) -> bool:
 
     When a replica returns, a session moves to it if it is nearer than its present home; no other has to be asked.
     """
-    one = score(session, cell[r + R_NAME])
-    other = score(session, cell[s + R_NAME])
+    return _wins(cell, r, score(session, cell[r + R_NAME]), s, score(session, cell[s + R_NAME]))
+
+
+def _wins(cell: Flat, r: int, one: int, s: int, other: int) -> bool:
+    """Whether score `one` of row `r` beats score `other` of row `s`, for their shares; of equals the lower name does."""
     if cell[r + R_SHARE] != cell[s + R_SHARE]:
         mine = cell[r + R_SHARE] * _rarity(other)
         its = cell[s + R_SHARE] * _rarity(one)

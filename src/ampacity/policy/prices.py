@@ -30,6 +30,7 @@ from ampacity.policy.book import (
     Flat,
     Row,
 )
+from ampacity.policy.instants import first_later
 from ampacity.policy.rows import COST_MOST, SCALE
 
 TOKEN_BITS = 36
@@ -62,15 +63,7 @@ def cost_of(book: Flat, r: int, uncached: int, write: int, read: int, output: in
 def peak_times(book: Flat, r: int, now_ms: int) -> int:
     """How many times a request that begins now counts. [1 / SCALE]"""
     begin = book[r + PEAKS]
-    low = begin
-    high = book[r + PEAKS_END]
-    while low < high:
-        middle = (low + high) // 2
-        if book[middle] > now_ms:
-            high = middle
-        else:
-            low = middle + 1
-    return book[r + PEAK_TIMES] if (low - begin) % 2 == 1 else SCALE
+    return book[r + PEAK_TIMES] if (first_later(book, begin, book[r + PEAKS_END], now_ms) - begin) % 2 == 1 else SCALE
 
 
 def at_peak(cost: int, book: Flat, r: int, now_ms: int) -> int:

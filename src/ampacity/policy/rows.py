@@ -8,14 +8,21 @@ hours) is a table of instants made here, once, ahead of time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 from ampacity.base.calendar import local_intervals_ms, weekly_instants_ms
 from ampacity.scenario.limit import Anchor, Limit, Window
 
 AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, IN_FLIGHT = range(5)
-REFILL = {"at-first-use": AT_FIRST_USE, "at-instants": AT_INSTANTS, "evenly": EVENLY, "never": NEVER}
+REFILL = {
+    "at-first-use": AT_FIRST_USE,
+    "at-instants": AT_INSTANTS,
+    "evenly": EVENLY,
+    "never": NEVER,
+    "in-flight": IN_FLIGHT,
+}
 SCALE = 1000
 
 UNLIMITED = (1 << 62) - 1  # size of a window without bound
@@ -26,6 +33,7 @@ WEIGHT_MOST = 1 << 20  # a token counts at most 1048 times
 PEAK_MOST = 1 << 16  # in peak hours 65 times as much
 COST_MOST = 1 << 46  # what one request can cost
 WEEK_S = 7 * 86400
+Number = TypeVar("Number", int, float)
 
 
 class LimitError(ValueError):
@@ -54,6 +62,25 @@ class Price:
     in_flight: int = 0
     peak_times: int = SCALE
     peaks_ms: tuple[int, ...] = ()
+
+    @property
+    def fresh(self) -> int:
+        """Weight of a token that an agent reads anew."""
+        return fresh_weight(self.uncached, self.write)
+
+    @property
+    def of_agents(self) -> Price:
+        """The same price for whom both kinds of new input are one."""
+        return replace(self, uncached=self.fresh, write=self.fresh)
+
+
+def fresh_weight(uncached: Number, write: Number) -> Number:
+    """What a token counts that an agent reads anew: it is written to the cache as it is read, the dearer counts.
+
+    uncached, write: weights of the two, both >= 0. For logs and behaviours, which do not tell the two kinds apart; a
+    service that is told settles each at its own weight.
+    """
+    return max(uncached, write)
 
 
 ONE_REQUEST = Price(0, 0, 0, 0, request=SCALE)
@@ -120,16 +147,17 @@ def _longest(even: bool) -> int:
 def compile_limit(
     limit: Limit, start_s: int, end_s: int, found: dict[str, float] | None = None
 ) -> tuple[WindowRule, ...]:
-    """Whole numbers for the windows of a limit; `found` gives the tokens of windows that state none.
+    """Whole numbers for the windows of a limit; `found` gives the tokens of windows that state no size.
 
     A window with neither is without bound. Sizes are rounded down to whole thousandths. Tables of instants cover
     [start, end) and one reset after it. Raises LimitError with every window that whole numbers cannot hold.
     """
     rules = []
     for w in limit.windows:
-        tokens = w.tokens.value if w.tokens is not None else (found or {}).get(w.name)
+        stated = w.tokens or w.requests
+        holds = stated.value if stated is not None else (found or {}).get(w.name)
         bound = EVENLY_MOST if w.refill == "evenly" else UNLIMITED
-        size = bound if tokens is None else min(int(tokens * SCALE), bound)
+        size = bound if holds is None else min(int(holds * SCALE), bound)
         rules.append(
             WindowRule(
                 name=w.name,
@@ -138,6 +166,9 @@ def compile_limit(
                 length_ms=round(w.length_s * 1000),
                 price=_price(w, start_s, end_s),
                 families=None if w.models == "all" else w.models,
+                products=None if w.products == "all" else w.products,
+                overflow=round(w.overflow * SCALE),
+                passing=round(w.passing * SCALE),
                 instants_ms=_instants(w, start_s, end_s),
             )
         )
@@ -157,6 +188,8 @@ def _instants(w: Window, start_s: int, end_s: int) -> tuple[int, ...]:
 
 
 def _price(w: Window, start_s: int, end_s: int) -> Price:
+    if w.requests is not None:
+        return ONE_IN_FLIGHT if w.refill == "in-flight" else ONE_REQUEST
     weights = (w.weights.uncached_input, w.weights.cache_write, w.weights.cache_read, w.weights.output)
     uncached, write, read, output = (round(x * SCALE) for x in weights)
     if w.peak is None:

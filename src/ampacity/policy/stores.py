@@ -39,6 +39,7 @@ from ampacity.policy.book import (
     Row,
 )
 from ampacity.policy.evenly import ahead_ms, charge, conforms, move_back, move_on, owed, scaled
+from ampacity.policy.instants import first_later
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY
 
 FOREVER = 1 << 62
@@ -133,15 +134,7 @@ def next_instant_ms(book: Flat, begin: int, end: int, length_ms: int, now_ms: in
     last = book[end - 1]
     if last <= now_ms:
         return last + ((now_ms - last) // length_ms + 1) * length_ms
-    low = begin
-    high = end - 1
-    while low < high:
-        middle = (low + high) // 2
-        if book[middle] > now_ms:
-            high = middle
-        else:
-            low = middle + 1
-    return book[low]
+    return book[first_later(book, begin, end, now_ms)]
 
 
 def fits_from_ms(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> int:

@@ -12,8 +12,8 @@ def calibrations(a: Answer) -> list[str]:
     found = []
     for load in a.models:
         for pool in load.pools:
-            own = pool.placement.calibration if pool.placement else None
-            if own is not None and pool.replica is not None and own.accelerator == pool.replica.chip:
+            own = pool.placement.calibration_on(pool.pool.accelerator.name) if pool.placement else None
+            if own is not None and pool.replica is not None:
                 found.append(f"{load.model} on {own.accelerator}: {calibrated_by(own)}{_elsewhere(own, pool.replica)}")
     return list(dict.fromkeys(found))
 

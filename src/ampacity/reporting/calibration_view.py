@@ -37,6 +37,11 @@ def calibration_view(c: Calibration) -> View:
     ]
     if not about["repetitions"]:
         lines.append("  note       without repetitions there is neither a held-out distance nor a floor")
+    if left_out := about["sessions_left_out"]:
+        words = "session is" if left_out == 1 else "sessions are"
+        lines.append(
+            f"  note       {count(left_out)} {words} left out: some input, cached part or output in them is not known"
+        )
     return View("\n".join(lines), c.as_dict())
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.interval import Interval
+from ampacity.planner.plan import Plan
 from ampacity.reporting.sources import Claim
 from ampacity.reporting.words import one_world
 

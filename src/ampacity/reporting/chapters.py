@@ -15,7 +15,7 @@ from ampacity.reporting.site_chapter import sites
 from ampacity.reporting.sources import claims
 from ampacity.reporting.utilization_chapter import utilization
 from ampacity.reporting.verdict_chapters import assumptions, became_known, change, people_exhibit
-from ampacity.reporting.words import count, digits, duration, one_world, sentences, share, tokens
+from ampacity.reporting.words import count, digits, duration, hit, one_world, sentences, share, tokens
 from ampacity.scenario.limit import TokenWeights
 from ampacity.scenario.worlds import ranges
 
@@ -89,9 +89,12 @@ def _limits(p: Plan) -> Chapter:
         "Guaranteed",
         "Binds",
         "People hit in a week",
-        "Refused",
+        "Not served",
     )
-    caption = "Every tier and window, in weighted tokens; refused is a share of the tokens that people want today"
+    caption = (
+        "Every tier and window, in weighted tokens; not served is a share of the tokens that people want today, under "
+        "all windows of their tier"
+    )
     table = Table(caption, columns, [_window(p, w) for w in p.windows], text_columns=3)
     if all(w.tokens.value == 0 for w in p.windows):
         return Chapter("limits", title, said, tables=[table])
@@ -103,7 +106,8 @@ def _limits(p: Plan) -> Chapter:
 
 def _window(p: Plan, w: PlannedWindow) -> tuple[str, ...]:
     people = p.scenario.tier(w.tier).people.value
-    hit = f"{digits(people * w.people_hit_share, 2)} of {count(people)} ({share(w.people_hit_share)})"
+    i = w.people_hit_share
+    hits = f"{digits(people * i.value, 2)} of {count(people)} ({hit(w)})" if i else "not seen by the hour"
     worlds = "" if one_world(p) else f" ({share(w.binding_share)} of worlds)"
     return (
         w.tier,
@@ -113,8 +117,8 @@ def _window(p: Plan, w: PlannedWindow) -> tuple[str, ...]:
         "" if w.stated else between(p, w.tokens, tokens),
         tokens(w.guaranteed) if not w.stated else "",
         ("yes" if w.binding else "no") + worlds,
-        hit,
-        share(w.refused_share),
+        hits,
+        share(w.unserved_share.value),
     )
 
 

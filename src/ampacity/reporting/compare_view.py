@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ampacity.planner.compare import Compared
-from ampacity.planner.plan import Interval
+from ampacity.planner.compare import Calibration, Compared
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import KINDS
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Table
@@ -48,13 +48,26 @@ def compared_data(c: Compared) -> dict[str, Any]:
         "schemes": {s: _scheme(c, s) for s in dict.fromkeys((a, b))},
         "change": {k: asdict(v) for k, v in c.change.items()},
         "deferred": [asdict(d) for d in c.deferrals],
-        "calibration": None
-        if c.calibration is None
-        else {**asdict(c.calibration), "holds": c.calibration.holds, "holds_in_four": c.calibration.holds_in_four},
+        "calibration": _calibration(c.calibration),
         "answer": sentences(c),
         "people_drawn": c.drawn,
         "record": c.record.as_dict(),
         "notes": list(c.notes),
+    }
+
+
+def _calibration(k: Calibration | None) -> dict[str, Any] | None:
+    """The same keys whether or not a world agrees: what hangs on that is null where none does."""
+    if k is None:
+        return None
+    p = k.predicted
+    names = ("hit_2025", "newly_hit", "newly_hit_in_four")
+    return {
+        "worlds": k.worlds,
+        "kept": k.kept,
+        **{name: asdict(getattr(p, name)) if p else None for name in names},
+        "holds": p.holds if p else None,
+        "holds_in_four": p.holds_in_four if p else None,
     }
 
 
@@ -113,7 +126,7 @@ def _volume_rows(c: Compared) -> list[tuple[str, ...]]:
     rows = []
     for name, words in (("peak_hour_tokens", "busiest hour"), ("weekly_tokens", "week")):
         rows += [_row(c, f"{words}, {KIND_WORDS[kind]}", f"{name}/{kind}", tokens) for kind in (*KINDS, "all")]
-    rows.append(_row(c, f"{c.accelerator or 'accelerators'} at the busiest hour", "accelerators", rounded))
+    rows.append(_row(c, f"{c.accelerator or 'accelerators'} in the hour that needs most", "accelerators", rounded))
     rows.append(_row(c, "active hours lost in a week", "hours_lost_per_week", rounded))
     rows.append(_row(c, "of them, per person who is stopped", "hours_lost_per_person_hit", digits))
     rows.append(_row(c, "hours waited by work that returns", "hours_delayed_per_week", rounded))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ampacity.planner.compare import Compared
-from ampacity.planner.plan import Interval
+from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import HIT_AT_MOST, NEWLY_HIT
 from ampacity.reporting.verdict_words import DISCLAIMER
 from ampacity.reporting.words import digits, share
@@ -97,7 +97,7 @@ def _volume(c: Compared) -> list[str]:
     if c.accelerator is not None and "accelerators" in c.figures[a]:
         need = {s: c.figures[s]["accelerators"] for s in (a, b)}
         said.append(
-            f"At that hour they take {interval(need[b], rounded)} {c.accelerator}, against "
+            f"In the hour that needs most that takes {interval(need[b], rounded)} {c.accelerator}, against "
             f"{interval(need[a], rounded)}, at the operating point of the first pool that serves them."
         )
     return said
@@ -129,20 +129,27 @@ def _calibrated(c: Compared) -> list[str]:
     k = c.calibration
     if k is None:
         return []
+    statement = f"that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025"
+    p = k.predicted
+    if p is None:
+        return [
+            f"Not calibrated: none of {k.worlds} worlds agrees with the one statement that would do it, {statement}. "
+            "The intervals here are those of all worlds, and nothing is predicted of March 2026."
+        ]
     verdict = {
         (True, True): "it falls in both intervals",
         (True, False): "it falls in the interval of a week, not in that of four",
         (False, True): "it falls in the interval of four weeks, not in that of one",
         (False, False): "it falls in neither interval, so the model tells a part of that statement wrongly",
-    }[k.holds, k.holds_in_four]
+    }[p.holds, p.holds_in_four]
     agree = f"{k.kept} of {k.worlds} worlds agree"
     if k.kept == k.worlds:
         agree = f"all {k.worlds} worlds agree already, so it narrows nothing"
     return [
-        f"Calibrated on one statement, that fewer than {share(HIT_AT_MOST)} met the weekly windows of August 2025: "
-        f"{agree}; there they are {interval(k.hit_2025, rough)} of the people.",
+        f"Calibrated on one statement, {statement}: "
+        f"{agree}; there they are {interval(p.hit_2025, rough)} of the people.",
         f"That March 2026 newly hit about {share(NEWLY_HIT)} was not used; predicted are "
-        f"{interval(k.newly_hit, rough)} in a week and {interval(k.newly_hit_in_four, rough)} in four: {verdict}.",
+        f"{interval(p.newly_hit, rough)} in a week and {interval(p.newly_hit_in_four, rough)} in four: {verdict}.",
     ]
 
 

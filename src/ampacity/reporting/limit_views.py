@@ -8,7 +8,7 @@ from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan, PlannedWindow
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.result import result
-from ampacity.reporting.words import between, count, digits, duration, path_in_words, share, tokens
+from ampacity.reporting.words import between, count, digits, duration, hit, path_in_words, share, tokens
 from ampacity.scenario import lookup
 from ampacity.scenario.tier import Tier
 from ampacity.scenario.tree import read_tree
@@ -90,8 +90,8 @@ def _window_lines(p: Plan, w: PlannedWindow) -> list[str]:
     return [
         f"    {w.window}: {tokens(w.tokens.value)} weighted tokens per {duration(w.length_s)} ({origin}{interval})",
         f"      {tokens(w.guaranteed)} if every active person used it up",
-        f"      on today's use it {binds}: {share(w.people_hit_share)} of people run into it in a week, "
-        f"{share(w.refused_share)} of the tokens wanted are refused",
+        f"      on today's use it {binds}: {hit(w)} of people run into it in a week; under all windows together "
+        f"{share(w.unserved_share.value)} of the tokens wanted are not served",
     ]
 
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from ampacity.base.calendar import day_of
 from ampacity.physics.eclipse import Geometry, fleet_floor
+from ampacity.planner.interval import interval
 from ampacity.planner.movers import movers
-from ampacity.planner.plan import INTERVAL, Plan
+from ampacity.planner.plan import Plan
+from ampacity.reporting.catalog_views import View
 from ampacity.reporting.orbit_words import rows, sentences
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.pool import counted, own
@@ -44,7 +46,7 @@ class Figures:
     delivered_usd_per_mtok: float | None
 
 
-def orbit_view(of: Plan | Scenario, seed: int = 1) -> dict[str, Any]:
+def orbit_view(of: Plan | Scenario, seed: int = 1) -> View:
     """Every orbital site of a plan, or of a scenario that is not planned (then no cost per token): units are in keys.
 
     Raises Mistakes if nothing stands in orbit.
@@ -63,7 +65,7 @@ def orbit_view(of: Plan | Scenario, seed: int = 1) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
     }
     data["sentences"] = [line for name, found in data["sites"].items() for line in sentences(name, found)]
-    return data
+    return View(_text(data), data)
 
 
 def orbital_sites(s: Scenario) -> list[Site]:
@@ -73,8 +75,8 @@ def orbital_sites(s: Scenario) -> list[Site]:
     return [site for site in s.sites if site.orbit is not None and site.name in used]
 
 
-def orbit_text(data: dict[str, Any]) -> str:
-    """The view on one screen."""
+def _text(data: dict[str, Any]) -> str:
+    """The data on one screen."""
     as_of = f" · as known on {data['as_of']}" if data["as_of"] else ""
     lines = [f"{data['scenario']}{as_of} · {data['worlds']} worlds", ""]
     lines += [f"  {sentence}" for sentence in data["sentences"]]
@@ -193,8 +195,7 @@ def _interval(numbers: list[float | None]) -> dict[str, float] | None:
     known = [n for n in numbers if n is not None]
     if not known or len(known) < len(numbers):
         return None
-    low, high = np.quantile(np.array(known, dtype=np.float64), INTERVAL)
-    return {"value": float(known[0]), "low": float(low), "high": float(high)}
+    return asdict(interval(known))
 
 
 def _day(instant_s: float) -> date:

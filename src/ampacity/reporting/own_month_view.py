@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from ampacity.demand.own_month import Month, Stop
 from ampacity.demand.traces.trace import Trace
 from ampacity.planner.own_limits import ENDS, OwnLimit, OwnMonth, own_month
+from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.compare_view import as_text
 from ampacity.reporting.compare_words import rough
-from ampacity.reporting.page import Report, rendered
+from ampacity.reporting.page import FOOTER, Report, rendered
 from ampacity.reporting.verdict_words import DISCLAIMER
-from ampacity.reporting.words import count, tokens
+from ampacity.reporting.words import count, digits, tokens
 
 PRIVATE = "Only counts and times were read, no text; nothing has left this machine."
 PAST = (
@@ -22,17 +24,18 @@ PAST = (
     "not by what they would have led to."
 )
 SHOWN_STOPS = 8
+DAY_MS = 86_400_000
+Clock = Callable[[int], str]
 
 
 @dataclass(frozen=True)
-class OwnMonthView:
-    """The same as text, data, and for the page: sentences and tables."""
+class OwnMonthView(View):
+    """The same as text, data, and for the page: sentences, tables, footer."""
 
     title: str
-    text: str
-    data: dict[str, Any]
     said: tuple[str, ...]
     tables: tuple[Table, ...]
+    footer: str
     version: str
 
 
@@ -41,14 +44,15 @@ def own_month_view(a: str, b: str, trace: Trace, *, on: str | None = None, plan:
     from importlib.metadata import version
 
     m = own_month(a, b, trace, on=on, plan=plan)
-    first, second = (s.label for s in m.comparison.schemes[:2]) if len(m.comparison.schemes) > 1 else (a, a)
+    first, second = (s.label for s in m.comparison.schemes)
     said = tuple(_sentences(m, trace))
-    tables = (_overview(m), *(_stops(x, m.dated) for x in m.limits if x.value.stops))
+    tables = (_overview(m), *(_stops(x, _clock(m)) for x in m.limits if x.value.stops))
     title = f"{first} against {second}: your own last month"
     lines = [title, "", *(f"  {s}" for s in said)]
     for t in tables:
         lines += ["", *as_text(t)]
-    return OwnMonthView(title, "\n".join(lines), _data(m, said), said, tables, version("ampacity"))
+    footer = f"{PRIVATE} {DISCLAIMER if m.comparison.public else FOOTER}"
+    return OwnMonthView("\n".join(lines), _data(m, said), title, said, tables, footer, version("ampacity"))
 
 
 def own_month_page(v: OwnMonthView) -> Report:
@@ -57,23 +61,23 @@ def own_month_page(v: OwnMonthView) -> Report:
         Chapter("answer", "Your month", list(v.said)),
         Chapter("windows", "Window by window", [], tables=v.tables),
     ]
-    return rendered(v.title, chapters, footer=f"{PRIVATE} {DISCLAIMER}", version=v.version)
+    return rendered(v.title, chapters, footer=v.footer, version=v.version)
 
 
 def _sentences(m: OwnMonth, trace: Trace) -> list[str]:
     n = len(m.requests)
-    begin, end = _day(m.requests[0].at_ms), _day(m.requests[-1].at_ms)
+    first_ms, last_ms = m.requests[0].at_ms, m.requests[-1].at_ms
     whole = sum(r.uncached + r.cached + r.output for r in m.requests)
     when = (
-        f"from {begin} to {end}"
-        if m.dated
-        else f"over {count((m.requests[-1].at_ms - m.requests[0].at_ms) / 86.4e6)} days"
+        f"from {_day(first_ms)} to {_day(last_ms)}" if m.dated else f"over {digits((last_ms - first_ms) / DAY_MS)} days"
     )
     said = [f"{count(n)} requests {when}, {tokens(whole)} tokens in all."]
     for plan in dict.fromkeys(x.plan for x in m.limits):
-        said += [_sentence(x, m.dated) for x in m.limits if x.plan == plan]
+        said += [_sentence(x, _clock(m)) for x in m.limits if x.plan == plan]
     if not m.dated:
-        said.append("The trace has no date: it is laid from midnight UTC of the scenario's first day on.")
+        said.append(
+            "The trace has no date: days are counted, and weeks run as if it began on the scenario's first day."
+        )
     if trace.malformed.count:
         said.append(f"{count(trace.malformed.count)} lines could not be read and are left out.")
     said.append(PAST)
@@ -84,7 +88,7 @@ def _sentences(m: OwnMonth, trace: Trace) -> list[str]:
     return [*said, PRIVATE, *([DISCLAIMER] if m.comparison.public else [])]
 
 
-def _sentence(x: OwnLimit, dated: bool) -> str:
+def _sentence(x: OwnLimit, clock: Clock) -> str:
     """One plan under one scheme: "pro under 2026-05-06: ..."."""
     who = f"{x.plan} under {x.scheme}"
     stops, least = x.value.stops, len(x.high.stops)
@@ -97,7 +101,7 @@ def _sentence(x: OwnLimit, dated: bool) -> str:
     named = " and ".join(f"the {w} window {_times(k)}" for w, k in by.items())
     return (
         f"{who}: {count(x.value.refused)} of {count(x.value.requests)} requests refused in {len(stops)} "
-        f"{'stop' if len(stops) == 1 else 'stops'}{span}, {named}; first {_when(stops[0], dated)}."
+        f"{'stop' if len(stops) == 1 else 'stops'}{span}, {named}; first {_when(stops[0], clock)}."
     )
 
 
@@ -105,19 +109,25 @@ def _times(k: int) -> str:
     return {1: "once", 2: "twice"}.get(k, f"{k} times")
 
 
-def _when(s: Stop, dated: bool) -> str:
-    at = f"on {_day(s.from_ms)} at {_clock(s.from_ms)}" if dated else f"at {_clock(s.from_ms)} of its clock"
-    until = "which does not return" if s.returns_ms is None else f"until {_day(s.returns_ms)}, {_clock(s.returns_ms)}"
-    return f"{at} by the {s.window} window, {until}"
+def _when(s: Stop, clock: Clock) -> str:
+    until = "which does not return" if s.returns_ms is None else f"until {clock(s.returns_ms)}"
+    return f"on {clock(s.from_ms)}, by the {s.window} window, {until}"
+
+
+def _clock(m: OwnMonth) -> Clock:
+    """How instants of a month are told."""
+    return lambda ms: _instant(ms, None if m.dated else m.requests[0].at_ms // DAY_MS)
+
+
+def _instant(ms: int, day_one: int | None) -> str:
+    """An instant as its date, or as a day counted from `day_one` [days since 1970] where the trace has no dates."""
+    day = _day(ms) if day_one is None else f"day {ms // DAY_MS - day_one + 1}"
+    return f"{day}, {datetime.fromtimestamp(ms / 1000, UTC):%H:%M}{' UTC' if day_one is None else ''}"
 
 
 def _day(ms: int) -> str:
     t = datetime.fromtimestamp(ms / 1000, UTC)
     return f"{t:%A} {t.day} {t:%B}"
-
-
-def _clock(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M} UTC"
 
 
 def _overview(m: OwnMonth) -> Table:
@@ -134,13 +144,13 @@ def _overview(m: OwnMonth) -> Table:
     return Table("Stops of the month, by what a window holds", columns, rows, text_columns=2)
 
 
-def _stops(x: OwnLimit, dated: bool) -> Table:
+def _stops(x: OwnLimit, clock: Clock) -> Table:
     rows = [
         (
-            f"{_day(s.from_ms)} {_clock(s.from_ms)}" if dated else _clock(s.from_ms),
+            clock(s.from_ms),
             s.window,
             count(s.requests),
-            "never" if s.returns_ms is None else f"{_day(s.returns_ms)} {_clock(s.returns_ms)}",
+            "never" if s.returns_ms is None else clock(s.returns_ms),
         )
         for s in x.value.stops[:SHOWN_STOPS]
     ]

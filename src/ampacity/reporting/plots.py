@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.base.calendar import WEEK_H, day_of, hours_of_week
+from ampacity.planner.interval import Interval
 from ampacity.planner.limits import ModelLoad
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.plan import Plan
 from ampacity.reporting.sources import claims
 from ampacity.reporting.words import count, digits, share, tokens, usd
 from ampacity.supply.waterfall import STAGES

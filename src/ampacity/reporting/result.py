@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.interval import Interval
+from ampacity.planner.plan import Plan
 from ampacity.reporting.air_view import emissions
 from ampacity.reporting.concentration_view import concentration_of
 from ampacity.reporting.contract_view import contracts_of
@@ -51,7 +52,7 @@ def result(p: Plan) -> dict[str, Any]:
         "lessor": lessor_of(p.scenario),
         "sensitivity": [asdict(m) for m in p.movers],
         "notes": list(p.notes),
-        **({"orbit": orbit_view(p)} if orbital_sites(p.scenario) else {}),
+        **({"orbit": orbit_view(p).data} if orbital_sites(p.scenario) else {}),
     }
 
 
@@ -69,8 +70,8 @@ def _limits(p: Plan) -> dict[str, dict[str, dict[str, Any]]]:
             "stated": w.stated,
             "length_s": w.length_s,
             "model": w.model,
-            "refused_share": w.refused_share,
-            "people_hit_share_per_week": w.people_hit_share,
+            "people_hit_share_per_week": asdict(w.people_hit_share) if w.people_hit_share else None,
+            "unserved_share": asdict(w.unserved_share),
         }
     return found
 

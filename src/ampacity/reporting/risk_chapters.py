@@ -33,7 +33,7 @@ def orbit(p: Plan) -> Chapter | None:
     """What stands or would stand in orbit."""
     if not orbital_sites(p.scenario):
         return None
-    data = orbit_view(p)
+    data = orbit_view(p).data
     tables = [
         Table(f"Figures of {name}, with 90 % intervals", ("What", "How much"), rows(found), text_columns=2)
         for name, found in data["sites"].items()

@@ -192,6 +192,7 @@ FIELDS = {
     "common_swing": "swing that all people share in an hour",
     "price_usd": "price per person",
     "tokens": "tokens that it holds",
+    "requests": "requests that it holds",
     "multiplier": "times that use counts",
     "growth": "growth of people in a month",
     "parallel": "sessions of a person at once, at most",

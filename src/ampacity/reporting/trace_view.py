@@ -162,14 +162,14 @@ def _hits(trace: Trace) -> dict[str, float | None]:
     """Token-weighted hit shares: as recorded, and as caches would have it if blocks or times allow."""
     blocked = trace.block_tokens is not None
     found: dict[str, float | None] = {
-        "recorded": None if blocked else hit_share(trace),
-        "unlimited": hit_share(with_cache(trace, Cache())) if blocked else None,
+        "recorded": None if blocked else hit_share(trace.frame),
+        "unlimited": hit_share(with_cache(trace, Cache()).frame) if blocked else None,
     }
     timed = trace.clock != "none" and (blocked or found["recorded"] is not None)
     sessions = trace.frame["session"].is_not_null().any()
     for lifetime_s, (key, _) in zip(LIFETIMES_S, _lifetimes(), strict=True):
         told = timed and (sessions or blocked)
-        found[key] = hit_share(with_cache(trace, Cache(lifetime_s=lifetime_s))) if told else None
+        found[key] = hit_share(with_cache(trace, Cache(lifetime_s=lifetime_s)).frame) if told else None
     return found
 
 

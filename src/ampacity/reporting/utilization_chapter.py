@@ -6,7 +6,8 @@ from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.interval import Interval
+from ampacity.planner.plan import Plan
 from ampacity.reporting import plots
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, view_chapter
 from ampacity.reporting.utilization_view import utilization_data

@@ -8,7 +8,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from ampacity.planner.announced import after, changes
-from ampacity.planner.plan import Interval, Plan
+from ampacity.planner.interval import Interval
+from ampacity.planner.plan import Plan
 from ampacity.planner.verdict import Spread, Verdict
 from ampacity.reporting import plots
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, day_in_words, view_chapter

@@ -31,7 +31,7 @@ def what_would_fit(load: ModelLoad) -> str | None:
     ways = []
     for other in NARROWER[precision]:
         unit = _on(largest, r, other, chips)
-        if unit is not None and unit.kv_tokens >= context:
+        if unit is not None and unit.sequences(context):
             ways.append(f"{other} weights (placements.{largest.placement.name}.precision: {other})")
             break
     same = _on(largest, r, precision, chips)
@@ -53,7 +53,7 @@ def _smaller(pool: PoolCapacity, chips: int, context: float) -> str | None:
     for name in lookup.model_names():
         shape = Model.model_validate({"name": name, **lookup.model(name)})
         unit = _on(pool, shape, pool.placement.precision, chips)
-        if unit is None or unit.weight_bytes >= own or unit.kv_tokens < context:
+        if unit is None or unit.weight_bytes >= own or not unit.sequences(context):
             continue
         best = max(best or (0.0, name), (unit.weight_bytes, name))
     return best[1] if best else None

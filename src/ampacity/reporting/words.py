@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from ampacity.inference.operating_point import OperatingPoint
-from ampacity.planner.answer import Answer
+from ampacity.planner.answer import Answer, Carried
+from ampacity.planner.interval import Interval
 from ampacity.planner.limits import ModelLoad
-from ampacity.planner.plan import Interval, Plan, PlannedWindow
+from ampacity.planner.plan import Plan, PlannedWindow
 from ampacity.reporting.calibrated import calibrations
 from ampacity.reporting.what_fits import none_fits, what_would_fit
 from ampacity.scenario.pool import counted
@@ -75,7 +76,7 @@ def one_world(p: Plan) -> bool:
     return p.record.worlds == 1
 
 
-def first_sentence(a: Answer, hours_share: float) -> str:
+def first_sentence(a: Carried, hours_share: float) -> str:
     """The answer at the stated values, before any other world is looked at."""
     windows = [w for load in a.models for w in load.limits]
     lengths = _lengths(a)
@@ -95,7 +96,7 @@ def first_sentence(a: Answer, hours_share: float) -> str:
     return f"Each {people} can have {size} ({share(hours_share)} of hours)."
 
 
-def why_nothing(a: Answer, hours_share: float) -> str:
+def why_nothing(a: Carried, hours_share: float) -> str:
     """Why no limit above zero is carried: nothing delivered, nothing that fits, or failures alone break the promise."""
     if not any(p.delivered.any() for p in a.supply):
         return "No limit is carried: no contract delivers anything in these hours."
@@ -174,10 +175,18 @@ def _binding(p: Plan) -> str:
             parts.append(f"on today's use no window{of} binds")
             continue
         worlds = "" if one_world(p) else f" (in {share(binding.binding_share)} of worlds)"
-        hit = share(binding.people_hit_share)
-        parts.append(f"the {binding.window} window{of} binds{worlds}: {hit} of people run into it in a week")
+        parts.append(f"the {binding.window} window{of} binds{worlds}: {hit(binding)} of people run into it in a week")
     sentence = "; ".join(parts)
     return sentence[0].upper() + sentence[1:] + "."
+
+
+def hit(w: PlannedWindow) -> str:
+    """Share of people who run into a window, with its interval where that is wider than what is told."""
+    i = w.people_hit_share
+    if i is None:
+        return "an unknown share"
+    ends = f" ({share(i.low)} to {share(i.high)})"
+    return share(i.value) + ("" if share(i.low) == share(i.high) else ends)
 
 
 def rows(p: Plan) -> list[tuple[str, str]]:
@@ -265,5 +274,5 @@ def path_in_words(path: str) -> str:
     return f"{noun.replace('_', ' ')}{' of ' + owner if owner else ''}"
 
 
-def _lengths(a: Answer) -> dict[tuple[str, str], str]:
+def _lengths(a: Carried) -> dict[tuple[str, str], str]:
     return {(w.tier, w.window): duration(w.length_s) for load in a.models for w in load.limits}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from ampacity.scenario.value import (
     ByteRate,
@@ -52,6 +53,24 @@ class Accelerator(Noun):
     scaleup_world: Ratio | None = None
     scaleout_bytes_per_s: ByteRate | None = Field(None, alias="scaleout_bandwidth")
     speed: Ratio = Value(value=1.0)
+
+    @field_validator(
+        "bf16_flops",
+        "fp8_flops",
+        "fp4_flops",
+        "hbm_bytes",
+        "hbm_bytes_per_s",
+        "scaleup_bytes_per_s",
+        "scaleout_bytes_per_s",
+        "speed",
+    )
+    @classmethod
+    def _works(cls, found: Value | None) -> Value | None:
+        if found is not None and min(found.value, found.value if found.low is None else found.low) <= 0:
+            raise PydanticCustomError(
+                "mistake", "more than zero, or no iteration would end; leave out what is not known"
+            )
+        return found
 
     def flops(self, precision: str) -> Value | None:
         """Dense peak at a precision, or None where it is not known. [FLOP/s]"""

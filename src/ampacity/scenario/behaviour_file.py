@@ -41,8 +41,7 @@ def _section(tree: Tree, key: Key, stated: str, folder: Path) -> dict[str, Any]:
         return {}
     found = content.data.get(SECTION)
     if isinstance(found, dict) and found:
-        marks = {p[1:]: mark for p, mark in content.marks.items() if p[:1] == (SECTION,) and len(p) > 1}
-        tree.marks |= {(*key, *path): mark for path, mark in marks.items()}
+        tree.graft(key, content, (SECTION,))
         return found
     if SECTION in content.data:
         file, line = content.mark((SECTION,))

@@ -25,4 +25,4 @@ def take_in(tree: Tree, folder: Path) -> None:
         content = read_named(tree, key, stated, folder, "a calibration", "kind: serving", WRITTEN_BY)
         if content is not None:
             fields["calibration"] = content.data
-            tree.marks |= {(*key, *path): mark for path, mark in content.marks.items() if path}
+            tree.graft(key, content)

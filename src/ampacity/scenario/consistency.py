@@ -17,7 +17,7 @@ from ampacity.scenario.accelerator import PRECISIONS, Accelerator
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.event import Event
 from ampacity.scenario.job import Job
-from ampacity.scenario.limit import Limit
+from ampacity.scenario.limit import Limit, Window
 from ampacity.scenario.mistakes import nearest
 from ampacity.scenario.model import Model
 from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE, Placement
@@ -287,10 +287,14 @@ def options_name_accelerators(made: Nouns, names: Names) -> Iterator[Finding]:
 
 
 def windows_differ(made: Nouns) -> Iterator[Finding]:
-    """Two windows of one limit with the same length, refill and models: the smaller alone would ever bind."""
+    """Two windows of one limit that count alike over the same length: the smaller alone would ever bind."""
+
+    def kind(w: Window) -> tuple[object, ...]:
+        return w.length_s, w.refill, w.models, w.products, w.requests is None
+
     for limit in made.limits:
         for one, other in combinations(limit.windows, 2):
-            if (one.length_s, one.refill, one.models) == (other.length_s, other.refill, other.models):
+            if kind(one) == kind(other):
                 path = ("limits", limit.name, "windows", other.name)
                 yield path, "", f'same length, refill and models as "{one.name}"; only the smaller could ever bind'
 

@@ -8,10 +8,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ampacity.scenario.value import Factor, Noun, PlainSeconds, Tokens
+from ampacity.scenario.value import Count, Factor, Noun, PlainSeconds, Tokens
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Refill = Literal["at-first-use", "at-instants", "evenly", "never"]
+Refill = Literal["at-first-use", "at-instants", "evenly", "never", "in-flight"]
 
 
 class TokenWeights(Noun):
@@ -42,13 +42,16 @@ class PeakHours(Noun):
 
 
 class Window(Noun):
-    """One store of tokens: so many in so long, and how they come back.
+    """One store of tokens, or of requests: so many in so long, and how they come back.
 
-    length_s: how long a window is [s]; for `never`, 0.
+    length_s: how long a window is [s]; for `never` and `in-flight`, 0.
     refill: `at-first-use` all of it, one length after the first use; `at-instants` all of it, at the anchor's times;
-    `evenly` a token bucket; `never` a credit.
-    tokens: weighted tokens that it holds; absent means: let `plan` find the largest.
-    models: families that it counts, or `all`. weights: see TokenWeights. peak: see PeakHours.
+    `evenly` a token bucket; `never` a credit; `in-flight` each request when its answer ends.
+    tokens: weighted tokens that it holds; absent means: let `plan` find the largest. requests: it counts requests
+    instead, and holds so many; `plan` leaves it out, for it shapes seconds or counts what no demand is known of.
+    models: families that it counts, products: what people use them through; or `all`.
+    weights: see TokenWeights. peak: see PeakHours.
+    overflow: what may pass beyond the size, as a share of it, and passing: which share of the requests there does.
     """
 
     name: str
@@ -56,14 +59,20 @@ class Window(Noun):
     refill: Refill = "at-first-use"
     anchor: Anchor | None = None
     tokens: Tokens | None = None
+    requests: Count | None = None
     models: tuple[str, ...] | Literal["all"] = "all"
+    products: tuple[str, ...] | Literal["all"] = "all"
     weights: TokenWeights = TokenWeights()
     peak: PeakHours | None = None
+    overflow: float = Field(0.0, ge=0, le=1)
+    passing: float = Field(1.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _shape(self) -> Self:
-        if self.refill == "never":
-            if self.tokens is None:
+        if self.refill in ("never", "in-flight"):
+            if self.refill == "in-flight" and self.requests is None:
+                raise PydanticCustomError("mistake.requests", "a window of what is in flight states its requests")
+            if self.tokens is None and self.requests is None:
                 raise PydanticCustomError("mistake.tokens", "a credit that never refills states its tokens")
         elif self.length_s <= 0:
             raise PydanticCustomError("mistake.length", 'a window that refills has a length, such as "5 h"')
@@ -73,6 +82,18 @@ class Window(Noun):
             raise PydanticCustomError("mistake.length", "windows that refill at instants are weekly: length 7 d")
         if max(self.weights.uncached_input, self.weights.cache_read, self.weights.output) <= 0:
             raise PydanticCustomError("mistake.weights", "with all weights zero nothing would ever count")
+        if self.passing < 1 and self.overflow == 0:
+            raise PydanticCustomError("mistake.passing", "nothing passes without an overflow; state both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_one_thing(self) -> Self:
+        if self.requests is not None:
+            if self.tokens is not None:
+                raise PydanticCustomError("mistake.requests", "a window counts tokens or requests, not both")
+            for field in ("weights", "peak"):
+                if getattr(self, field) != Window.model_fields[field].default:
+                    raise PydanticCustomError(f"mistake.{field}", "a window that counts requests counts each once")
         return self
 
 

@@ -28,6 +28,7 @@ class Placement(Noun):
     calibration: how own measurements differ from the catalog; a scenario names the file that holds it.
     draft_tokens, acceptance: tokens guessed ahead in an iteration, and the chance that a guess is right where those
     before it were (speculative decoding) [0 to 1].
+    kv_blocks: blocks of 16 tokens of context that the engine of a replica says it has; absent: what memory leaves.
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
     """
 
@@ -40,6 +41,7 @@ class Placement(Noun):
     kv_precision: Literal["bf16", "fp8", "fp4"] = "fp8"
     engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
+    kv_blocks: int | None = Field(None, ge=1)
     usable: Share = Value(value=1.0)
     calibration: Calibration | None = None
     draft_tokens: int = Field(0, ge=0, le=16)
@@ -48,3 +50,8 @@ class Placement(Noun):
     endpoint: str | None = None
     known_since: date | None = None
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")
+
+    def calibration_on(self, accelerator: str) -> Calibration | None:
+        """The calibration, if it was measured on that accelerator: it says nothing of another."""
+        own = self.calibration
+        return own if own is not None and own.accelerator == accelerator else None

@@ -6,6 +6,7 @@ The text is composed to nodes by ruamel.yaml and read from there, so that duplic
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ MAX_NODES = 50_000
 MAX_DEPTH = 32
 
 Key = tuple[str, ...]
+
+
+class NothingRead(Mistakes):
+    """A file that gave no text: the mistake is the file, not a line of it, so whoever names the file may tell it."""
 
 
 @dataclass
@@ -42,13 +47,25 @@ class Tree:
         lent = {(*borrower, *p[depth:]): m for p, m in self.marks.items() if p[: depth + 1] in under}
         self.marks |= lent
 
+    def graft(self, at: Key, scion: Tree, of: Key = ()) -> None:
+        """Give everything below `at` the file and line that it has below `of` in another tree; `at` keeps its own."""
+        depth = len(of)
+        below = {p[depth:]: mark for p, mark in scion.marks.items() if len(p) > depth and p[:depth] == of}
+        self.marks |= {(*at, *path): mark for path, mark in below.items()}
 
-def read_tree(path: Path, shown: str, what: str = "a scenario", begins: str = "scenario: NAME") -> Tree:
+
+def read_tree(
+    path: Path,
+    shown: str,
+    what: str = "a scenario",
+    begins: str = "scenario: NAME",
+    missing: str = "no such file, and no packaged scenario of that name",
+) -> Tree:
     """The tree of a YAML file. shown: the name that mistakes use. what: it is to be, and how that begins.
 
-    Raises Mistakes.
+    missing: said of a file that is not there. Raises Mistakes, NothingRead if the file gives no text.
     """
-    text = _read_text(path, shown)
+    text = _read_text(path, shown, missing)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -61,7 +78,7 @@ def read_tree(path: Path, shown: str, what: str = "a scenario", begins: str = "s
     except (YAMLError, RecursionError, ValueError) as err:
         raise Mistakes([Mistake(shown, 0, "YAML", "", f"not readable: {str(err).splitlines()[0]}")]) from err
     if node is None:
-        raise Mistakes([Mistake(shown, 0, "file", "", f"empty; {what} begins with `{begins}`")])
+        raise NothingRead([Mistake(shown, 0, "file", "", f"empty; {what} begins with `{begins}`")])
     reader = _Reader(shown)
     data = reader.read(node, (), 0)
     if not isinstance(data, dict):
@@ -101,9 +118,9 @@ def _is_whole(path: Key, key: str, found: dict[str, Any]) -> bool:
     return "value" in found or ("low" in found and "high" in found) or from_file
 
 
-def _read_text(path: Path, shown: str) -> str:
-    def wrong(message: str) -> Mistakes:
-        return Mistakes([Mistake(shown, 0, "file", "", message)])
+def _read_text(path: Path, shown: str, missing: str) -> str:
+    def wrong(message: str) -> NothingRead:
+        return NothingRead([Mistake(shown, 0, "file", "", message)])
 
     try:
         with path.open("rb") as file:
@@ -111,10 +128,10 @@ def _read_text(path: Path, shown: str) -> str:
             size = max(os.fstat(file.fileno()).st_size, len(data))
     except IsADirectoryError as err:
         raise wrong("a folder; expected a YAML file") from err
-    except (FileNotFoundError, ValueError) as err:
-        raise wrong("no such file, and no packaged scenario of that name") from err
+    except (FileNotFoundError, NotADirectoryError, ValueError) as err:
+        raise wrong(missing) from err
     except OSError as err:
-        raise wrong(f"not readable: {err.strerror}") from err
+        raise wrong(missing if err.errno == errno.ENAMETOOLONG else f"not readable: {err.strerror}") from err
     if size > MAX_BYTES:
         raise wrong(f"{size / 1e6:.1f} MB; a scenario is text written by people, at most {MAX_BYTES / 1e6:g} MB")
     try:

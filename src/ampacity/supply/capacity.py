@@ -141,12 +141,12 @@ def _step_time(s: Scenario, p: Placement, pool: Pool) -> StepTime:
         context = max((t.behaviour.context_tokens.value for t in s.tiers if t.model == p.model), default=8192.0)
         size = smallest_replica(model, chip, p.precision, p.kv_precision, context)
         there = max(int(sum(d.quantity.value for d in pool.deliveries)), 1)
-        while size > there and replica(model, chip, p.precision, p.kv_precision, size // 2).kv_tokens >= context:
+        while size > there and replica(model, chip, p.precision, p.kv_precision, size // 2).sequences(context) >= 1:
             size //= 2
-    unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine)
+    unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine, p.kv_blocks)
+    own = p.calibration_on(chip.name)
     # a calibration of one's own replaces the chip's error by its own
-    speed = chip.speed.value if p.calibration is None else 1.0
-    return step_time(unit, speed=speed, calibration=p.calibration)
+    return step_time(unit, speed=chip.speed.value if own is None else 1.0, calibration=own)
 
 
 class _Jobs:

@@ -96,12 +96,12 @@ def test_without_blocks_a_lifetime_empties_the_cache_of_an_idle_session() -> Non
     told = trace(session=[0, 0, 0, 1], agent=[0] * 4, t_s=[0.0, 10.0, 400.0, 0.0], input_tokens=[10] * 4,
                  output_tokens=[1] * 4, cached_tokens=[0, 8, 9, 4])  # fmt: skip
     assert with_cache(told, Cache(lifetime_s=300.0)).frame["cached_tokens"].to_list() == [0, 8, 0, 4]
-    assert hit_share(with_cache(told, Cache(lifetime_s=300.0))) == 12 / 40
-    assert hit_share(told) == 21 / 40
+    assert hit_share(with_cache(told, Cache(lifetime_s=300.0)).frame) == 12 / 40
+    assert hit_share(told.frame) == 21 / 40
 
 
 def test_a_cache_of_another_size_cannot_be_told_without_blocks() -> None:
     told = trace(session=[0], agent=[0], t_s=[0.0], input_tokens=[10], output_tokens=[1], cached_tokens=[5])
     with pytest.raises(ValueError, match="no prefix blocks"):
         with_cache(told, Cache(tokens=1000))
-    assert hit_share(trace(input_tokens=[10], output_tokens=[1])) is None
+    assert hit_share(trace(input_tokens=[10], output_tokens=[1]).frame) is None

@@ -107,7 +107,7 @@ def test_smaller_blocks_become_larger_ones_that_claim_no_more_reuse(shared: Call
     counts = -(-trace.frame["input_tokens"] // 512)
     assert larger.list.len().to_list() == counts.abs().to_list()
     written = Trace(trace.frame.with_columns(blocks=larger), "test", "test", "session", 131, block_tokens=512)
-    fine, coarse = hit_share(with_cache(trace, Cache())), hit_share(with_cache(written, Cache()))
+    fine, coarse = hit_share(with_cache(trace, Cache()).frame), hit_share(with_cache(written, Cache()).frame)
     assert fine is not None
     assert coarse is not None
     mean_input = trace.frame["input_tokens"].mean()

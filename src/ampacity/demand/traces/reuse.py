@@ -50,9 +50,9 @@ def idle_s() -> pl.Expr:
     return pl.coalesce(by_clock, "gap_s")
 
 
-def hit_share(trace: Trace) -> float | None:
-    """Cached over all input, token by token, where the cached part is known; None if it nowhere is. [0 to 1]"""
-    known = trace.frame.filter(pl.col("cached_tokens").is_not_null()).select("input_tokens", "cached_tokens").sum()
+def hit_share(frame: pl.DataFrame) -> float | None:
+    """Cached over all input tokens of the requests whose cached part is known; None if none is. [0 to 1]"""
+    known = frame.filter(pl.col("cached_tokens").is_not_null()).select("input_tokens", "cached_tokens").sum()
     total, cached = known.row(0)
     return cached / total if total else None
 
