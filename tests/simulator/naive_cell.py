@@ -12,7 +12,7 @@ from typing import Any
 from naive import BLOCK, Iteration, Replica, Request, Rules
 
 from ampacity.policy import limits
-from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, STATE_FIELDS, STORE_FIELDS
+from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, REFILL, STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.homes import home_within
 from ampacity.policy.mixing import mixed
 from ampacity.policy.routing import (
@@ -29,6 +29,7 @@ from ampacity.policy.routing import (
     late_bound,
     least,
 )
+from ampacity.policy.rows import IN_FLIGHT
 from ampacity.policy.stores import FOREVER
 
 MS = 10**9
@@ -46,6 +47,7 @@ class Stepper(Replica):
         self.left: dict[Request, int] = {}  # prompt tokens that are seen to be left, of who has not ended
         self.notes: dict[int, list[tuple[Request, int]]] = {}  # by iteration: what is left of prompts once it has run
         self.gave_way: list[tuple[Request, int]] = []
+        self.hits: dict[Request, int] = {}
 
     def send(self, r: Request) -> None:
         r.prompt, r.promised, r.computed = r.inputs, 0, 0
@@ -55,6 +57,11 @@ class Stepper(Replica):
     def chunk(self, it: Iteration, r: Request, chunk: int) -> None:
         super().chunk(it, r, chunk)
         self.notes.setdefault(id(it), []).append((r, r.prompt - r.computed))
+
+    def found(self, r: Request, now_ps: int) -> int:
+        n = super().found(r, now_ps)
+        self.hits[r] = self.hits.get(r, 0) + n
+        return n
 
     def preempt(self, r: Request, now_ps: int) -> None:
         super().preempt(r, now_ps)
@@ -173,10 +180,11 @@ class NaiveCell:
         self.turns = 0
         self.refused: list[tuple[int, int]] = []  # tier, place of the window
         self.reactions = dict.fromkeys(("wait", "later", "switch", "buy", "leave", "retry"), 0)
-        self.hits = 0
 
     def run(self, until_ps: int = NEVER) -> None:
         while True:
+            if not self.events and all(r.flight is None for r in self.replicas):
+                return
             now = min([r.ends_ps() for r in self.replicas] + [at for at, _, _ in self.events])
             if now >= until_ps:
                 return
@@ -216,6 +224,12 @@ class NaiveCell:
         return True
 
     def choose(self, agent: Agent, now: int) -> int:
+        i = self.chosen(agent, now)
+        if i != NOBODY and self.terms.rule != "round-robin":
+            self.turns += 1
+        return i
+
+    def chosen(self, agent: Agent, now: int) -> int:
         cell, t, n = self.lines, self.terms, len(self.replicas)
         for i, r in enumerate(self.replicas):
             cell[i * REPLICA_FIELDS + R_REQUESTS] = len(r.left)
@@ -224,11 +238,12 @@ class NaiveCell:
             cell[i * REPLICA_FIELDS + R_SHARE] = 0 if full else WHOLE_SHARE
         if t.rule == "round-robin":
             turn = in_turn(cell, 0, n, 0, self.turns)
+            if turn == NOBODY:
+                return NOBODY
             self.turns = turn + 1
-            return turn % n if turn != NOBODY else NOBODY
+            return turn % n
         if t.rule == "affinity":
             return home_within(cell, 0, n, mixed(t.seed + agent.number), t.by, 1, t.percent, 0)
-        self.turns += 1
         if t.rule == "least":
             return least(cell, 0, n, t.by, 0, self.turns)
         if t.rule == "soonest":
@@ -276,7 +291,7 @@ class NaiveCell:
         self.refused.append((agent.tier, book[window + PLACE] // STORE_FIELDS))
         back = limits.retry_at_ms(state, book, held, 0, 1, now_ms)
         held[LIMIT] = 0
-        if agent.tries < tier["retries"] and back < FOREVER:
+        if agent.tries < tier["retries"]:
             self.reactions["retry"] += 1
             agent.tries += 1
             if back - now_ms <= tier["told_ms"]:
@@ -286,6 +301,8 @@ class NaiveCell:
                 self.wake(agent, now + wait_ms * (1000 - self.drawn(agent, now_ms, 1) % 251) * 10**6)
             return False
         agent.tries = 0
+        if book[window + REFILL] == IN_FLIGHT:
+            back = now_ms + 8000
         self.react(agent, tier, back, now_ms, now)
         return False
 
@@ -309,14 +326,14 @@ class NaiveCell:
             self.wake(agent, now)
 
     def wake(self, agent: Agent, at: int) -> None:
-        self.events.append((min(at, NEVER), agent.number, agent))
+        self.events += [(at, agent.number, agent)] if at < NEVER - MS else []
 
     def settle(self, agent: Agent, request: Request, held: list[int], now: int) -> None:
         if not held[LIMIT]:
             return
         tier = self.terms.tiers[agent.tier]
         _, inputs, reusable, outputs = agent.steps[agent.at]
-        read = min(request.hits, reusable)
+        read = min(self.replicas[agent.home].hits[request], reusable)
         rest = inputs - read
         written = rest if tier["writes"] else 0
         now_ms = self.terms.epoch_ms + now // MS

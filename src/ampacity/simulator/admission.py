@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, STATE_FIELDS, STORE_FIELDS
+from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, REFILL, STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.limits import hold, reserve, retry_at_ms, settle
 from ampacity.policy.mixing import mixed
-from ampacity.policy.rows import SCALE
+from ampacity.policy.rows import IN_FLIGHT, SCALE
 from ampacity.policy.stores import FOREVER
 from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
@@ -52,7 +52,7 @@ from ampacity.simulator.cell_rows import (
     T_WAIT,
     T_WRITES,
     TIER,
-    TIER_FIELDS,
+    TERM_FIELDS,
     TRIES,
     WAITED,
     WAITS_PS,
@@ -82,7 +82,7 @@ def admit_by_limits(
     now_ms = cell[EPOCH_MS] + now_ps // PS_PER_MS
     a, h = agent * AGENT_FIELDS, place * HELD_FIELDS
     tier = people.agents[a + TIER]
-    t = tier * TIER_FIELDS
+    t = tier * TERM_FIELDS
     hold(
         windows.states,
         people.agents[a + SUBSCRIBER] * STATE_FIELDS,
@@ -108,6 +108,8 @@ def admit_by_limits(
     if people.agents[a + WAITS_PS] == 0:
         people.agents[a + WAITS_PS] = now_ps + 1
     if not client_retries(cell, people, windows, found, agent, back_ms, now_ms, now_ps):
+        if windows.book[refusing + REFILL] == IN_FLIGHT:  # nobody knows when an answer ends
+            back_ms = now_ms + BACKOFF_MOST_MS
         react(cell, people, windows, found, agent, back_ms, now_ms, now_ps)
     return False
 
@@ -117,14 +119,14 @@ def client_retries(
 ) -> bool:
     """Whether the client tries again by itself, as its SDK does; then it is on its way."""
     a = agent * AGENT_FIELDS
-    t = people.agents[a + TIER] * TIER_FIELDS
+    t = people.agents[a + TIER] * TERM_FIELDS
     tries = people.agents[a + TRIES]
-    if tries >= windows.tiers[t + T_RETRIES] or back_ms == FOREVER:
+    if tries >= windows.tiers[t + T_RETRIES]:
         return False
     people.agents[a + TRIES] = tries + 1
     found.counts[people.agents[a + TIER] * COUNT_FIELDS + RETRIES_MADE] += 1
     if back_ms - now_ms <= windows.tiers[t + T_TOLD_MS]:
-        wake_at(people.wakes, (back_ms - cell[EPOCH_MS]) * PS_PER_MS, agent)
+        wake_at(people.wakes, instant_ps(cell, back_ms), agent)
         return True
     longest = min(BACKOFF_MS << min(tries, 4), BACKOFF_MOST_MS)
     less = drawn(cell, agent, now_ms, BACKOFF) % (SCALE // 4 + 1)
@@ -137,7 +139,7 @@ def react(
 ) -> None:
     """A person whose client has given up: one of five reactions, by chance."""
     a = agent * AGENT_FIELDS
-    t = people.agents[a + TIER] * TIER_FIELDS
+    t = people.agents[a + TIER] * TERM_FIELDS
     c = people.agents[a + TIER] * COUNT_FIELDS
     people.agents[a + TRIES] = 0
     tiers = windows.tiers
@@ -172,7 +174,8 @@ def react(
 
 def instant_ps(cell: Any, at_ms: int) -> int:
     """An instant of the limits' clock by the cell's; FOREVER_PS beyond its end."""
-    return min(at_ms - cell[EPOCH_MS], FOREVER_PS // PS_PER_MS) * PS_PER_MS
+    after_ms = at_ms - cell[EPOCH_MS]
+    return after_ms * PS_PER_MS if after_ms < FOREVER_PS // PS_PER_MS else FOREVER_PS
 
 
 def lose(cell: Any, people: People, found: Found, agent: int) -> None:
@@ -200,7 +203,7 @@ def charge_answer(
     reusable = people.steps[people.agents[a + STEP] * ASK_FIELDS + ASK_REUSABLE]
     read = min(requests[r + HITS], reusable)  # after a preemption its own tokens are found too
     rest = requests[r + INPUT] - read
-    written = rest if windows.tiers[people.agents[a + TIER] * TIER_FIELDS + T_WRITES] > 0 else 0
+    written = rest if windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_WRITES] > 0 else 0
     settle(
         windows.states,
         windows.book,

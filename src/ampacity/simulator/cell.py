@@ -119,7 +119,8 @@ class CellTier:
 
     limit, family, product: of the book; limit None: no windows. output_most: tokens that a request allows itself.
     writes: whether computed prompt tokens count as cache writes. retries: of the client, by itself. told_s: the longest
-    wait that the client obeys if the answer tells it; 0: it is not told. [s]
+    wait that the client obeys if the answer tells it; 0: it is not told. [s] priority: class in the engine, 0 to 3; 0
+    goes first.
     """
 
     name: str
@@ -131,6 +132,7 @@ class CellTier:
     retries: int = RETRIES
     told_s: float = 0.0
     reactions: Reactions = NO_REACTIONS
+    priority: int = 0
 
     def row(self, book: Book | None) -> list[int]:
         """As the kernels read it. Raises LimitError if the book has no such limit, ValueError without a book."""
@@ -144,6 +146,7 @@ class CellTier:
         told_ms, patience_ms, delay_ms = (round(x) for x in (self.told_s * 1000, r.patience_ms, r.delay_ms))
         return [
             limit, plan, self.output_most, self.writes, self.retries, told_ms, *shares, patience_ms, delay_ms,
+            self.priority,
         ]  # fmt: skip
 
 
@@ -346,7 +349,7 @@ def _check(pools: tuple[Pool, ...], scripts: Scripts, tiers: tuple[CellTier, ...
     for i, p in enumerate(pools):
         if p.replicas < 1:
             wrong.append(f"pool {i} has {p.replicas} replicas: at least 1")
-        if block_count(int(longest)) > p.engine.kv_blocks:
+        if block_count(int(longest) + p.engine.drafts) > p.engine.kv_blocks:
             wrong.append(f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks")
     if not pools:
         wrong.append("no pool of replicas: at least one")

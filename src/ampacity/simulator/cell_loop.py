@@ -64,9 +64,10 @@ from ampacity.simulator.cell_rows import (
     SIBLING,
     STEP,
     SUBSCRIBER,
+    T_CLASS,
     T_LIMIT,
     TIER,
-    TIER_FIELDS,
+    TERM_FIELDS,
     TIMES_PREEMPTED,
     TPOT,
     TRIES,
@@ -85,6 +86,7 @@ from ampacity.simulator.route import BY_SOONEST, choose, note_load
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
+    CLASS,
     FINISH_PS,
     FIRST_PS,
     GROUP,
@@ -183,7 +185,7 @@ def ask(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, 
     place = cell[FREE_ROW]
     if people.agents[a + TRIES] == 0 and people.agents[a + WAITS_PS] == 0:
         found.counts[c + ASKED] += 1
-    if people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TIER_FIELDS + T_LIMIT] > 0:
+    if people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
         if not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
             return
     if people.agents[a + WAITS_PS] > 0:
@@ -193,12 +195,14 @@ def ask(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, 
     people.agents[a + TRIES] = 0
     found.counts[c + SENT] += 1
     cell[FREE_ROW] = requests[place * REQUEST_FIELDS + NEXT]
-    write_request(e, desk, people, agent, place, now_ps)
+    write_request(e, desk, people, windows, agent, place, now_ps)
     if cell[QUEUE] > 0 or not send(e, desk, people, place, now_ps):
         append(cell, requests, QUEUE, place)
 
 
-def write_request(e: Engines, desk: Desk, people: People, agent: int, place: int, now_ps: int) -> None:
+def write_request(
+    e: Engines, desk: Desk, people: People, windows: Windows, agent: int, place: int, now_ps: int
+) -> None:
     """Make a row of requests the next step of an agent."""
     requests = e.requests
     r = place * REQUEST_FIELDS
@@ -211,6 +215,7 @@ def write_request(e: Engines, desk: Desk, people: People, agent: int, place: int
     requests[r + OUTPUT] = people.steps[s + ASK_OUTPUT]
     requests[r + SESSION] = people.agents[a + CONTEXT]
     requests[r + GROUP] = people.agents[a + SHARES]
+    requests[r + CLASS] = windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_CLASS]
     n = place * NOTE_FIELDS
     desk.notes[n + BY_AGENT] = agent
     desk.notes[n + ASKED_PS] = now_ps
@@ -255,7 +260,7 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     a = agent * AGENT_FIELDS
     agents = people.agents
     measure(e.requests, desk, people, found, agent, place)
-    if windows.tiers[agents[a + TIER] * TIER_FIELDS + T_LIMIT] > 0:
+    if windows.tiers[agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
         charge_answer(desk.cell, e.requests, people, windows, agent, place, now_ps)
     step = agents[a + STEP]
     agents[a + STEP] = step + 1

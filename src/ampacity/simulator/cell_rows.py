@@ -71,8 +71,9 @@ BY_AGENT, AT_REPLICA, ASKED_PS, HAS_HELD, NOTE_FIELDS = range(5)
     T_BUY,
     T_PATIENCE_MS,
     T_DELAY_MS,
-    TIER_FIELDS,
-) = range(13)
+    T_CLASS,  # of priority in the engine
+    TERM_FIELDS,
+) = range(14)
 
 # counted by tier
 (

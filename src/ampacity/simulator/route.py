@@ -69,21 +69,30 @@ def note_load(cell: Any, row: Any, replica: int) -> None:
 
 
 def choose(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
-    """The replica that the next request of an agent goes to; NOBODY if none has room.
+    """The replica that the next request of an agent goes to; NOBODY if none has room, and nobody's turn has passed.
 
     If the rule is BY_SOONEST, the replica that the agent comes from must have been advanced to `now_ps`.
     """
+    if cell[ROUTE] == BY_TURN:
+        turn = in_turn(cell, CELL_FIELDS, cell[REPLICAS], 0, cell[TURNS])
+        if turn == NOBODY:
+            return NOBODY
+        cell[TURNS] = turn + 1
+        return turn % cell[REPLICAS]
+    replica = choose_by_load(cell, rules, sessions, agents, agent, steps, now_ps)
+    if replica != NOBODY:
+        cell[TURNS] += 1
+    return replica
+
+
+def choose_by_load(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
+    """The same for the rules that look at replicas."""
     count = cell[REPLICAS]
     route = cell[ROUTE]
-    if route == BY_TURN:
-        turn = in_turn(cell, CELL_FIELDS, count, 0, cell[TURNS])
-        cell[TURNS] = turn + 1
-        return turn % count if turn != NOBODY else NOBODY
     if route == BY_HOME:
         return home_within(
             cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0
         )
-    cell[TURNS] += 1
     if route == BY_SOONEST:
         return choose_soonest(cell, rules, sessions, agents, agent, steps, now_ps)
     if route == BY_LEAST:

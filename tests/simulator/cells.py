@@ -1,0 +1,237 @@
+"""Cells that reach every corner, and one way to run them: naive, plain source or compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from naive import BLOCK
+from naive_cell import Agent, NaiveCell, Stepper, Terms
+from workloads import MS, Workload, drawn, rules_of
+
+from ampacity.demand.reactions import Reactions
+from ampacity.policy.book import Book, compile_book
+from ampacity.policy.routing import replica_rows
+from ampacity.policy.rows import AT_FIRST_USE, EVENLY, IN_FLIGHT, ONE_IN_FLIGHT, ONE_REQUEST, Price, WindowRule
+from ampacity.simulator import cell_loop
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell import LOADS, Cell, CellResult, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.engine import FOREVER_PS
+from ampacity.simulator.route import BY_SOONEST
+from ampacity.simulator.scripts import Scripts, checked
+from ampacity.simulator.step_table import TICKS, iteration_ticks
+
+RULES = ("random", "round-robin", "two-choices", "least", "affinity", "soonest")
+
+
+@dataclass
+class CellWorkload:
+    """One or two pools of replicas, sessions as chains, some of them helpers: (parent, step) of the chain, from 1."""
+
+    pools: tuple[tuple[Workload, int], ...]
+    routing: Routing
+    tiers: tuple[CellTier, ...]
+    tier_of: tuple[int, ...]
+    subscriber_of: tuple[int, ...]
+    helper_of: tuple[tuple[int, int], ...]
+    book: Book | None
+    epoch_ms: int
+
+    @property
+    def sessions(self) -> Workload:
+        return self.pools[0][0]
+
+
+def drawn_cell(seed: int, limited: bool | None = None, **routing: Any) -> CellWorkload:
+    """A cell of a seed. limited: whether windows count some of its tiers."""
+    rng = np.random.default_rng([seed, 7])
+    rule = str(routing.pop("rule", rng.choice(RULES)))
+    lag = {"lag": 0} if rule == "soonest" else {}  # the naive cache runs ahead with scheduling
+    first = drawn(seed, **lag)
+    pools = [(first, int(rng.integers(1, 5)))]
+    if rng.random() < 0.3:
+        other = drawn(seed + 1, kv_blocks=first.engine.kv_blocks, prefix_cache=first.engine.prefix_cache, **lag)
+        drafts = {"drafts": first.engine.drafts, "tokens_per_round": first.engine.tokens_per_round}
+        size = {"token_budget": first.engine.token_budget, "max_seqs": first.engine.max_seqs}
+        pools.append((replace(other, engine=replace(other.engine, **drafts, **size)), int(rng.integers(1, 4))))
+    kind = Routing(
+        rule=rule,
+        by=str(rng.choice(["requests", "tokens"])),
+        percent=int(rng.choice([110, 125, 200])),
+        room=None if rng.random() < 0.6 else int(rng.integers(1, 4)),
+    )
+    n = len(first.chains)
+    helper_of = [(0, 0)] * n
+    for i in range(1, n):
+        if rng.random() < 0.25:
+            parent = int(rng.integers(0, i))
+            if helper_of[parent] == (0, 0):
+                helper_of[i] = (parent + 1, int(rng.integers(0, len(first.chains[parent]))))
+    book = _book(rng) if (rng.random() < 0.5 if limited is None else limited) else None
+    return CellWorkload(
+        tuple(pools),
+        replace(kind, **routing),
+        (_tier(rng, "free", book), CellTier("api"), _tier(rng, "pro", book)),
+        tuple(int(t) for t in rng.integers(0, 3, n)),
+        tuple(int(s) for s in rng.integers(0, 4, n)),
+        tuple(helper_of),
+        book,
+        int(rng.choice([1, 1_790_000_000_123])),
+    )
+
+
+def _book(rng: np.random.Generator) -> Book:
+    price = Price(1000, 1250, 100, 5000)
+
+    def some(most: int) -> int:
+        return int(rng.integers(1, most)) * 1000
+
+    rules = {
+        "free": [
+            WindowRule("short", some(2000), AT_FIRST_USE, int(rng.choice([20, 300, 5000])), price),
+            WindowRule("at once", 1000 * int(rng.integers(1, 3)), IN_FLIGHT, 0, ONE_IN_FLIGHT),
+        ],
+        "pro": [
+            WindowRule("stream", some(4000), EVENLY, 1000, price, overflow=200, passing=500),
+            WindowRule("asks", 1000 * int(rng.integers(1, 6)), EVENLY, 400, ONE_REQUEST),
+        ],
+    }
+    return compile_book(rules, prior_tokens=(100, 0, 300, 50))
+
+
+def _tier(rng: np.random.Generator, name: str, book: Book | None) -> CellTier:
+    wait, later, switch, buy = (float(x) for x in rng.dirichlet([3, 1, 1, 1, 1])[:4])
+    shares = [int(x * 1000) / 1000 for x in (wait, later, switch, buy)]
+    return CellTier(
+        name,
+        limit=name if book else None,
+        output_most=int(rng.choice([50, 500])),
+        writes=bool(rng.integers(2)),
+        retries=int(rng.integers(0, 3)),
+        told_s=float(rng.choice([0.0, 0.2, 10.0])),
+        reactions=Reactions(*shares, patience_ms=float(rng.choice([10, 1000])), delay_ms=float(rng.choice([1, 100]))),
+    )
+
+
+def scripts_of(w: CellWorkload) -> Scripts:
+    """The chains as agents, numbered as they are."""
+    s = w.sessions
+    agents = np.zeros((len(s.chains) + 1, at.AGENT_FIELDS), np.int64)
+    steps, starts, last_child = [], [], {}
+    first: list[int] = []
+    for chain in s.chains:
+        first.append(len(steps))
+        steps += chain
+    rows = [(i, *w.helper_of[i - 1]) for i in range(1, len(s.chains) + 1)]
+    for i, parent, after in sorted(rows, key=lambda row: (row[1], row[2], row[0])):
+        a = agents[i]
+        a[at.STEP], a[at.LAST] = first[i - 1], first[i - 1] + len(s.chains[i - 1])
+        a[at.TIER], a[at.SUBSCRIBER], a[at.CONTEXT] = w.tier_of[i - 1], w.subscriber_of[i - 1], i
+        a[at.SHARES] = len(s.chains) + s.group_of[i - 1] if s.group_of[i - 1] else 0
+        if parent == 0:
+            starts.append((s.chains[i - 1][0][0], i))
+            continue
+        a[at.AFTER] = first[parent - 1] + after
+        if parent in last_child:
+            agents[last_child[parent], at.SIBLING] = i
+        else:
+            agents[parent, at.CHILD] = i
+        last_child[parent] = i
+    return checked(Scripts(np.array(sorted(starts)), agents, np.array(steps), len(s.chains), s.shared))
+
+
+def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
+    """The cell before anything happens; plain: rows are lists, and the source runs as it stands."""
+    pools = tuple(Pool(x.engine, x.table, n) for x, n in w.pools)
+    cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True)
+    if plain:
+        cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
+        cell.engines = cell.engines._replace(rules=Rules2(cell.engines.rules))
+        for name in ("desk", "people", "windows", "found"):
+            group = getattr(cell, name)
+            setattr(cell, name, type(group)(*(a.tolist() for a in group)))
+        lists = {n: getattr(cell.engines, n).tolist() for n in ("rows", "tables", "requests", "sessions")}
+        cell.engines = cell.engines._replace(**lists)
+    return cell
+
+
+class Rules2(list[Any]):
+    """Rules of pools as a list of lists that is also asked by [pool, field]."""
+
+    def __init__(self, rules: np.ndarray) -> None:
+        super().__init__(rules.tolist())
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            return super().__getitem__(key[0])[key[1]]
+        return super().__getitem__(key)
+
+
+def by_cell(w: CellWorkload, plain: bool = False) -> tuple[CellResult, list[tuple[int, int, int, int]]]:
+    """What came out, and of every step: arrival, first, finish, replica."""
+    cell = opened(w, plain)
+    cell.run(FOREVER_PS)
+    found = cell.result()
+    assert found.met is not None
+    met = [(int(a), int(b), int(c), int(d)) for a, b, c, d in found.met[:, :4]]
+    return found, met
+
+
+def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple[int, int, int, int]]]:
+    """The same by the naive cell."""
+    s = w.sessions
+    agents = []
+    for i, chain in enumerate(s.chains, 1):
+        group = s.group_of[i - 1]
+        shared = s.shared[group - 1] // BLOCK if group else 0
+        agents.append(Agent(i, chain, w.tier_of[i - 1], w.subscriber_of[i - 1], group, shared))
+    heads = []
+    for agent, (parent, step) in zip(agents, w.helper_of, strict=True):
+        if parent:
+            agents[parent - 1].helpers.append((step, agent))
+        else:
+            heads.append((agent.steps[0][0], agent))
+    pools = [Pool(x.engine, x.table, n) for x, n in w.pools]
+    lines: list[int] = []
+    steppers = []
+    for (x, n), p in zip(w.pools, pools, strict=True):
+        flat = [int(v) for v in x.table.flat()]
+        lines += replica_rows(range(len(steppers), len(steppers) + n), p.pace_ns)
+        for _ in range(n):
+            steppers.append(
+                Stepper(rules_of(x), lambda b, k, p, a2, f=flat: iteration_ticks(f, b, k, p, a2), TICKS)
+            )
+    cell_seed = int(opened(w, seed=seed).desk.cell[at.SEED])
+    r = w.routing
+    terms = Terms(r.rule, LOADS[r.by], r.percent, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms)
+    naive = NaiveCell(steppers, lines, heads, terms)
+    naive.run()
+    return naive, [m for a in agents for m in a.met]
+
+
+def _plain_tiers(w: CellWorkload) -> tuple[dict[str, int], ...]:
+    out = []
+    for t in w.tiers:
+        if t.limit is None or w.book is None:
+            out.append({})
+            continue
+        r = t.reactions
+        out.append(
+            {
+                "limit": w.book.limit(t.limit),
+                "plan": w.book.plan(t.limit),
+                "output_most": t.output_most,
+                "writes": int(t.writes),
+                "retries": t.retries,
+                "told_ms": round(t.told_s * 1000),
+                **{name: round(getattr(r, name) * 1000) for name in ("wait", "later", "switch", "buy")},
+                "patience_ms": round(r.patience_ms),
+                "delay_ms": round(r.delay_ms),
+            }
+        )
+    return tuple(out)
+
+
+__all__ = ["BY_SOONEST", "MS", "CellWorkload", "by_cell", "by_naive_cell", "drawn_cell", "opened"]
