@@ -43,6 +43,7 @@ class Request:
     shared: int = 0  # whole blocks that the group shares
     number: int = 0  # of several at one instant the least comes first
     priority: int = 0  # 0 goes first and gives way last
+    brought: int = 0  # tokens of its prompt that come from another replica, until it is admitted
     gap_ps: int = 0
     follower: Request | None = None
     first_ps: int = 0
@@ -213,8 +214,9 @@ class Replica:
 
     def found(self, r: Request, now_ps: int) -> int:
         """Tokens of r's prompt that are in memory; what is left of its segment is forgotten."""
-        most = min(r.cacheable, r.prompt - 1)
-        if not self.rules.prefix_cache:
+        most = min(max(r.cacheable, r.brought), r.prompt - 1)
+        brought, r.brought = r.brought, 0
+        if brought or not self.rules.prefix_cache:
             return most
         shared = r.shared
         if r.group and not any(x.group == r.group for x in self.running):

@@ -77,7 +77,7 @@ def test_every_mistake_in_requests_is_named_at_once() -> None:
         serve_open_loop(engine(kv_blocks=4), TEN_MS, [5, 3], [10, 100], [0, 1], [10, 0], [0, -1])
     assert str(met.value) == (
         "request 1 comes before the one above it, or before 0 (1 such); request 0 has no output (1 such); "
-        "request 0 has more cached than input, or all of it (1 such); request 1 names no session (1 such); "
+        "request 0 has more cached or brought than input, or all of it (1 such); request 1 names no session (1 such); "
         "request 1 never fits into 4 blocks of context (1 such)"
     )
 

@@ -74,10 +74,11 @@ def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool
 
 
 def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:
-    """Admit a request that has waited, with what the cache holds of its prompt; the last token is always computed."""
+    """Admit a request that has waited, with what it brings or the cache holds of its prompt, but for the last token."""
     at = place * REQUEST_FIELDS
-    found = min(requests[at + CACHEABLE], requests[at + INPUT] + requests[at + DONE] - 1)
-    if rules[PREFIX_CACHE]:
+    brought = requests[at + COMPUTED]
+    found = min(max(requests[at + CACHEABLE], brought), requests[at + INPUT] + requests[at + DONE] - 1)
+    if rules[PREFIX_CACHE] and brought == 0:
         found = tokens_found(row, rules, requests, sessions, place, found, known_ps)
     else:
         row[FREE] -= block_count(found)

@@ -135,7 +135,7 @@ def _check(engine: Engine, steps: Ints) -> None:
         "a gap below 0": gap < 0,
         "no input or no output": (inputs < 1) | (outputs < 1),
         "more cacheable than input, or all of it": (cacheable < 0) | (cacheable >= np.maximum(inputs, 1)),
-        f"more context than {engine.kv_blocks} blocks hold": inputs + outputs - 1 > 16 * engine.kv_blocks,
+        f"more context than {engine.kv_blocks} blocks hold": inputs + outputs - 1 > engine.context_most,
     }
     found = [f"step {np.flatnonzero(at)[0]} has {words} ({at.sum()} such)" for words, at in wrong.items() if at.any()]
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -79,6 +80,11 @@ class Engine:
         found = [words for is_wrong, words in wrong if is_wrong]
         if found:
             raise ValueError("; ".join(found))
+
+    @property
+    def context_most(self) -> int:
+        """Tokens that a request can have in memory when its last one comes out; what more is guessed needs room too."""
+        return self.kv_blocks * KV_BLOCK_TOKENS - (math.ceil(self.tokens_per_round) - 1)
 
     def rules(self) -> NDArray[np.int64]:
         """The rules as the kernels read them."""

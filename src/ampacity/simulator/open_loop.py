@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
+from ampacity.simulator.engine import FOREVER_PS, Engine
 from ampacity.simulator.replica import advance, push
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
+    COMPUTED,
     FINISH_PS,
     FIRST_PS,
     INPUT,
@@ -66,45 +67,41 @@ def serve_open_loop(
     output_tokens: ArrayLike,
     cached_tokens: ArrayLike = 0,
     session: ArrayLike = 0,
+    brought_tokens: ArrayLike = 0,
 ) -> Served:
     """Run requests on one replica; arrays of one length, arrivals rising.
 
     cached_tokens: of each input, what an earlier request of its `session` (1, 2, ...; 0: of none) had. Without a
-    prefix cache they are taken as found. Raises ValueError that lists everything that is impossible.
+    prefix cache they are taken as found. brought_tokens: of each input, what comes along in memory from another
+    replica. Raises ValueError that lists everything that is impossible.
     """
-    columns = np.broadcast_arrays(
-        *(
-            np.atleast_1d(np.asarray(x, np.int64))
-            for x in (arrival_ps, input_tokens, cached_tokens, output_tokens, session)
-        )
-    )
+    given = (arrival_ps, input_tokens, cached_tokens, output_tokens, session, brought_tokens)
+    columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, np.int64)) for x in given))
     _check(engine, *columns)
     requests, sessions = fresh_requests(len(columns[0])), fresh_sessions(int(columns[4].max(initial=0)))
     rows = requests.reshape(-1, REQUEST_FIELDS)
-    for field, column in zip((ARRIVAL_PS, INPUT, CACHEABLE, OUTPUT, SESSION), columns, strict=True):
+    for field, column in zip((ARRIVAL_PS, INPUT, CACHEABLE, OUTPUT, SESSION, COMPUTED), columns, strict=True):
         rows[1:, field] = column
     from ampacity.simulator.compile import kernel  # which imports this file
 
     row = fresh_replicas(engine, 1)[0]
     kernel().serve_all(row, engine.rules(), step.flat(), requests, sessions, FOREVER_PS)
-    return Served(
-        rows[1:, FIRST_PS].copy(),
-        rows[1:, FINISH_PS].copy(),
-        int(row[STEPPED]),
-        int(row[JUMPED]),
-        int(row[PREEMPTIONS]),
-    )
+    counts = int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS])
+    return Served(rows[1:, FIRST_PS].copy(), rows[1:, FINISH_PS].copy(), *counts)
 
 
-def _check(engine: Engine, arrival: Ints, inputs: Ints, cached: Ints, outputs: Ints, session: Ints) -> None:
-    blocks = np.vectorize(block_count, otypes=[np.int64])(inputs + outputs - 1)
+def _check(
+    engine: Engine, arrival: Ints, inputs: Ints, cached: Ints, outputs: Ints, session: Ints, brought: Ints
+) -> None:
+    most = np.maximum(cached, brought)
     wrong = {
         "comes before the one above it, or before 0": np.diff(arrival, prepend=0) < 0,
         "has no input": inputs < 1,
         "has no output": outputs < 1,
-        "has more cached than input, or all of it": (cached < 0) | (cached >= np.maximum(inputs, 1)),
+        "has more cached or brought than input, or all of it": (np.minimum(cached, brought) < 0)
+        | (most >= np.maximum(inputs, 1)),
         "names no session": session < 0,
-        f"never fits into {engine.kv_blocks} blocks of context": blocks > engine.kv_blocks,
+        f"never fits into {engine.kv_blocks} blocks of context": inputs + outputs - 1 > engine.context_most,
     }
     found = [f"request {np.flatnonzero(at)[0]} {words} ({at.sum()} such)" for words, at in wrong.items() if at.any()]
     if found:

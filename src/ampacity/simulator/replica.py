@@ -63,7 +63,8 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
     """Send a request that comes now; False if its context can never fit and it is not taken.
 
     The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
-    than the input), SESSION, GROUP and CLASS are read, DONE if it has begun elsewhere; the rest must be zero.
+    than the input), SESSION, GROUP and CLASS are read; DONE if it has begun elsewhere; COMPUTED if it brings so much of
+    its prompt from another replica, and then no GROUP. The rest must be zero.
     """
     at = place * REQUEST_FIELDS
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same

@@ -86,7 +86,7 @@ A round is a token of a sequence: rounds and iterations are the same thing as lo
     FIRST_PS,  # of its first token; 0 before
     FINISH_PS,  # of its last token; 0 before
     DONE,  # tokens it had when its prompt was last begun: 0, or more after a preemption
-    COMPUTED,  # tokens of its prompt in memory, hits counted
+    COMPUTED,  # tokens of its prompt in memory, hits counted; before it is admitted, those that it brings along
     HITS,  # tokens that it did not have to compute, over all its admissions
     LAST_ROUND,
     ADMISSION,
