@@ -90,7 +90,7 @@ class NaiveQueue:
         own = self.counters[person]
         if self.of_tier(tier):
             head = self.head(tier)
-            return max(own, self.counters[head.person] - self.ageing * (now - head.came))
+            return max(own, self.counters[head.person] - self.ageing * max(0, now - head.came))
         last = self.left[tier]
         return own if last is None else max(own, self.counters[last])
 
@@ -264,6 +264,7 @@ class Line:
         return person
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 2), min_size=50, max_size=250), st.randoms(use_true_random=False))
 def test_two_who_wait_throughout_are_never_served_more_than_twice_the_largest_charge_apart(
     passers_by: list[int], rng: random.Random
@@ -406,6 +407,13 @@ def test_a_queue_that_cannot_be_is_told_with_every_mistake() -> None:
     ]
     with pytest.raises(ValueError, match="0 tiers, expected 1 to 16"):
         fresh_queue([], 1)
+
+
+def test_a_clock_that_steps_back_makes_nobody_pay_for_the_hour() -> None:
+    line = Line(2, ageing=10)
+    line.ask(0, 100, now=3_600_000)
+    line.ask(1, 100, now=1)
+    assert line.people[PERSON_FIELDS + P_COUNTER] == 0
 
 
 def test_a_clock_beyond_its_bounds_is_cut() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.policy.line import (
@@ -48,6 +48,7 @@ class Tiers:
         return tier
 
 
+@settings(max_examples=25)
 @given(QUANTA, st.data(), st.randoms(use_true_random=False))
 def test_service_of_tiers_that_always_wait_is_within_a_round_and_a_request_of_the_fluid_ideal(
     quanta: list[int], data: st.DataObject, rng: random.Random
