@@ -154,32 +154,9 @@ def test_a_million_operations_are_decided_alike_interpreted_and_compiled(policy:
     assert plain[ops[:, 0] == EXPIRE, 0].sum() > 1000
 
 
-class Int63(int):
-    """An integer that refuses to leave 63 bits, whatever is computed with it."""
-
-
-def _watched(name: str) -> Any:
-    plain = getattr(int, name)
-
-    def method(self: int, other: int) -> Any:
-        result = plain(self, other)
-        if result is NotImplemented:
-            return result
-        assert -(2**63) <= result < 2**63, f"{int(self)} {name} {int(other)}"
-        return Int63(result)
-
-    return method
-
-
-for _name in ("add", "sub", "mul", "floordiv", "mod", "lshift", "rshift", "or", "and"):
-    setattr(Int63, f"__{_name}__", _watched(f"__{_name}__"))
-    setattr(Int63, f"__r{_name}__", _watched(f"__r{_name}__"))
-Int63.__neg__ = lambda self: Int63(-int(self))  # type: ignore[method-assign]
-
-
-def test_the_watched_integer_sees_an_overflow() -> None:
+def test_the_watched_integer_sees_an_overflow(watched: Any) -> None:
     with pytest.raises(AssertionError, match="mul"):
-        3 * (Int63(2**62) - 1)
+        3 * (watched(2**62) - 1)
 
 
 LARGEST_PRICE = Price(*[WEIGHT_MOST] * 4, request=WEIGHT_MOST, peak_times=PEAK_MOST, peaks_ms=(1, 2**44))
@@ -194,7 +171,7 @@ INSTANTS = st.sampled_from([1, 10**12, 1_800_000_000_000, 2**43])
     st.lists(st.tuples(EXTREMES, EXTREMES, EXTREMES, INSTANTS, INSTANTS), min_size=1, max_size=12),
 )
 def test_no_product_passes_63_bits_at_the_largest_weights_sizes_and_times(
-    size: int, length: int, overflow: int, requests: list[tuple[int, ...]]
+    watched: Any, size: int, length: int, overflow: int, requests: list[tuple[int, ...]]
 ) -> None:
     price = LARGEST_PRICE
     rules = [
@@ -205,17 +182,17 @@ def test_no_product_passes_63_bits_at_the_largest_weights_sizes_and_times(
     ]
     book = compile_book({"l": rules})
     smaller = compile_book({"l": [*rules[:2], WindowRule("c", 7, EVENLY, 2**32, price), rules[3]]}, like=book)
-    flat, other = [Int63(n) for n in book.flat], [Int63(n) for n in smaller.flat]
-    state, held = [Int63(0)] * STATE_FIELDS, [Int63(0)] * HELD_FIELDS
-    limit, plan = Int63(book.limit("l")), Int63(book.plan("l"))
+    flat, other = [watched(n) for n in book.flat], [watched(n) for n in smaller.flat]
+    state, held = [watched(0)] * STATE_FIELDS, [watched(0)] * HELD_FIELDS
+    limit, plan = watched(book.limit("l")), watched(book.plan("l"))
     for uncached, read, output, begin, end in requests:
-        began, ended = Int63(begin), Int63(end)
-        tokens = (Int63(uncached), Int63(uncached), Int63(read), Int63(output))
-        hold(state, Int63(0), flat, limit, plan, held, Int63(0), began, ended, tokens[0], tokens[3])
-        reserve(state, flat, held, Int63(0), 1, began, 0)
-        retry_at_ms(state, flat, held, Int63(0), 1, began)
-        settle(state, flat, held, Int63(0), ended, *tokens)
-        rebase(state, Int63(0), flat, other, limit, ended)
+        began, ended = watched(begin), watched(end)
+        tokens = (watched(uncached), watched(uncached), watched(read), watched(output))
+        hold(state, watched(0), flat, limit, plan, held, watched(0), began, ended, tokens[0], tokens[3])
+        reserve(state, flat, held, watched(0), 1, began, 0)
+        retry_at_ms(state, flat, held, watched(0), 1, began)
+        settle(state, flat, held, watched(0), ended, *tokens)
+        rebase(state, watched(0), flat, other, limit, ended)
         flat, other = other, flat
         assert all(0 <= n < 2**63 for n in state)
 

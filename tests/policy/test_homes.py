@@ -25,7 +25,7 @@ from ampacity.policy.routing import (
 )
 
 NOW_MS = 1_795_424_700_000
-SESSIONS = [mixed(n) for n in range(20_000)]
+SESSIONS = [mixed(n) for n in range(8000)]
 
 
 def homes(cell: list[int], sessions: list[int] = SESSIONS) -> list[int]:

@@ -14,6 +14,7 @@ from scipy.stats import chisquare
 from ampacity.policy.mixing import MIXED_MASK, mixed
 from ampacity.policy.routing import (
     BACKLOG_MOST,
+    MOVE_MOST_NS,
     NOBODY,
     PACE_MOST_NS,
     R_BACKLOG,
@@ -24,6 +25,7 @@ from ampacity.policy.routing import (
     R_STALL_NS,
     REPLICA_FIELDS,
     STALL_MOST_NS,
+    TIMES_MOST,
     WHOLE_SHARE,
     at_random,
     better_of_two,
@@ -84,29 +86,32 @@ def test_the_least_loaded_for_its_share_is_chosen_and_of_equals_the_first_from_t
     assert chosen == first_from(start, len(replicas), best)
 
 
-@given(CELLS, st.lists(st.integers(0, 10**6), min_size=9, max_size=9), st.integers(0, 10**6), DRAWS)
+TIMES = st.sampled_from([1, 2, TIMES_MOST])
+
+
+@given(CELLS, st.lists(st.integers(0, 10**6), min_size=9, max_size=9), st.integers(0, 10**6), TIMES, DRAWS)
 def test_where_wait_and_uncached_prefill_are_least_is_soonest(
-    replicas: list[tuple[int, ...]], cached: list[int], tokens: int, start: int
+    replicas: list[tuple[int, ...]], cached: list[int], tokens: int, times: int, start: int
 ) -> None:
     def total(i: int) -> int:
         _, _, _, backlog, stall, pace = replicas[i]
-        return stall + backlog * pace + max(tokens - cached[i], 1) * pace
+        return stall + backlog * pace + times * max(tokens - cached[i], 1) * pace
 
     best = cheapest(open_ones(replicas), total)
     cell = laid_out(replicas)
-    chosen = soonest(cell, BEFORE, len(replicas), [99, *cached], 1, tokens, NOW_MS, start)
+    chosen = soonest(cell, BEFORE, len(replicas), [99, *cached], 1, times, tokens, NOW_MS, start)
     assert chosen == first_from(start, len(replicas), best)
 
 
-@given(CELLS, st.integers(-1, 8), st.data(), DRAWS)
+@given(CELLS, st.integers(-1, 8), st.data(), TIMES, DRAWS)
 def test_a_session_leaves_home_only_for_a_wait_beyond_recomputing_or_moving_and_goes_where_it_is_served_soonest(
-    replicas: list[tuple[int, ...]], home: int, data: st.DataObject, start: int
+    replicas: list[tuple[int, ...]], home: int, data: st.DataObject, times: int, start: int
 ) -> None:
     home = min(home, len(replicas) - 1)
     tokens = data.draw(st.integers(0, 10**6))
     elsewhere = data.draw(st.integers(0, tokens))
     at_home = data.draw(st.integers(elsewhere, tokens)) if home != NOBODY else elsewhere
-    move = data.draw(st.sampled_from([0, 1000, 10**9, STALL_MOST_NS]))
+    move = data.draw(st.sampled_from([0, 1000, 10**9, MOVE_MOST_NS]))
     kept, fresh = max(tokens - at_home, 1), max(tokens - elsewhere, 1)
 
     def wait(i: int) -> int:
@@ -115,17 +120,17 @@ def test_a_session_leaves_home_only_for_a_wait_beyond_recomputing_or_moving_and_
     def total(i: int) -> int:
         pace = replicas[i][R_PACE_NS]
         if i == home:
-            return wait(i) + kept * pace
-        return wait(i) + (min(fresh * pace, move + kept * pace) if home != NOBODY else fresh * pace)
+            return wait(i) + times * kept * pace
+        return wait(i) + times * (min(fresh * pace, move + kept * pace) if home != NOBODY else fresh * pace)
 
     candidates = open_ones(replicas)
-    if home in candidates and wait(home) <= min((fresh - kept) * replicas[home][R_PACE_NS], move):
+    if home in candidates and wait(home) <= times * min((fresh - kept) * replicas[home][R_PACE_NS], move):
         expected = home
     else:
         best = cheapest(candidates, total)
         expected = home if home in best else first_from(start, len(replicas), best)
     cell = laid_out(replicas)
-    chosen = late_bound(cell, BEFORE, len(replicas), home, at_home, elsewhere, move, tokens, NOW_MS, start)
+    chosen = late_bound(cell, BEFORE, len(replicas), home, at_home, elsewhere, move, times, tokens, NOW_MS, start)
     assert chosen == expected
 
 
@@ -193,7 +198,7 @@ def test_replica_0_is_not_favoured_among_equals() -> None:
     cell = replica_rows(range(8), 1000)
     chosen = Counter(least(cell, 0, 8, R_BACKLOG, NOW_MS, start) for start in range(800))
     assert chosen == dict.fromkeys(range(8), 100)
-    chosen = Counter(late_bound(cell, 0, 8, NOBODY, 0, 0, 0, 100, NOW_MS, start) for start in range(800))
+    chosen = Counter(late_bound(cell, 0, 8, NOBODY, 0, 0, 0, 1, 100, NOW_MS, start) for start in range(800))
     assert chosen == dict.fromkeys(range(8), 100)
 
 

@@ -228,10 +228,16 @@ def last_in_line(queue: Flat, people: Flat, p: int, tier: int, now_ms: int) -> i
 
 
 def _lifted(queue: Flat, people: Flat, p: int, t: int, now_ms: int) -> int:
-    """The counter with which an idle person joins the tier at `t`: no less than what who is next counts for now."""
+    """The counter with which an idle person joins the tier at `t`: no less than what who is next counts for now.
+
+    Where the clock has stepped back, who is next has waited for no time.
+    """
     least_now = 0
     if queue[t + T_PEOPLE] > 0:
-        least_now = people[queue[queue[t + T_NEXT_UP]] + P_NEXT_UP + KEY] - _aged(queue, now_ms)
+        up = queue[queue[t + T_NEXT_UP]]
+        least_now = people[up + P_NEXT_UP + KEY] - _aged(queue, now_ms)
+        if least_now > people[up + P_COUNTER]:
+            least_now = people[up + P_COUNTER]
     elif queue[t + T_LEFT] > 0:
         least_now = people[queue[t + T_LEFT] - 1 + P_COUNTER]
     own = people[p + P_COUNTER]

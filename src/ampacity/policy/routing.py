@@ -13,7 +13,8 @@ equals the first from there on is chosen, so that replica 0 is not the busiest f
     R_PACE_NS       how long it takes for one uncached prompt token [ns]
     R_NAME          a mixed number that is its own wherever its row lies
 
-`BOUNDS` keep every product under 2^61. What a request finds cached is the caller's estimate, in tokens of its prompt.
+The bounds below keep every sum of products under 2^62. What a request finds cached is the caller's estimate, in tokens
+of its prompt.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ REQUESTS_MOST = 1 << 32
 BACKLOG_MOST = 1 << 32  # also prompt tokens of one request
 STALL_MOST_NS = 1 << 60
 PACE_MOST_NS = 1 << 24
+MOVE_MOST_NS = 1 << 56
+TIMES_MOST = 16
 CHANCES = 4  # so often a draw may hit a replica that takes nothing, before all are looked at
 
 
@@ -152,15 +155,20 @@ def better_of_two(cell: Flat, at: int, count: int, by: int, now_ms: int, draw: i
     return other if cell[s + by] * cell[r + R_SHARE] < cell[r + by] * cell[s + R_SHARE] else one
 
 
-def soonest(cell: Flat, at: int, count: int, cached: Flat, c: int, input_tokens: int, now_ms: int, start: int) -> int:
-    """Where wait + uncached prefill is least; `cached` has from `c` on what each replica has of the prompt. [token]"""
+def soonest(
+    cell: Flat, at: int, count: int, cached: Flat, c: int, times: int, input_tokens: int, now_ms: int, start: int
+) -> int:
+    """Where wait + uncached prefill is least; `cached` has from `c` on what each replica has of the prompt. [token]
+
+    times: so often prefill counts, 1 to TIMES_MOST, as for `late_bound`.
+    """
     best = NOBODY
     least_ns = 0
     for turn in range(start % count, start % count + count):
         i = turn if turn < count else turn - count
         r = at + i * REPLICA_FIELDS
         if takes(cell, r, now_ms):
-            total_ns = wait_ns(cell, r) + _uncached(input_tokens, cached[c + i]) * cell[r + R_PACE_NS]
+            total_ns = wait_ns(cell, r) + times * _uncached(input_tokens, cached[c + i]) * cell[r + R_PACE_NS]
             if best == NOBODY or total_ns < least_ns:
                 best = i
                 least_ns = total_ns
@@ -175,18 +183,21 @@ def late_bound(
     at_home: int,
     elsewhere: int,
     move_ns: int,
+    times: int,
     input_tokens: int,
     now_ms: int,
     start: int,
 ) -> int:
-    """Where a request of a session is served soonest; it leaves home only for a wait that is worth it.
+    """Where wait + prefill is least, prefill counted so many `times`; a session leaves home only for a wait worth it.
 
     home: where the session's cache lies, or NOBODY. at_home, elsewhere: what home has of the prompt, and what any other
-    replica has (a prompt that many share); at_home >= elsewhere. move_ns: how long moving the cache takes,
-    STALL_MOST_NS if it cannot be moved.
+    replica has (a prompt that many share); at_home >= elsewhere. move_ns: how long moving the cache takes, 0 to
+    MOVE_MOST_NS; that much if it cannot be moved. times: 1 to TIMES_MOST; 1 counts what the request itself waits, 2
+    also what one behind it does. When all are busy, 1 can hold a cell in a state in which sessions keep leaving homes
+    and the recomputing is what keeps all busy; 2 leaves it.
 
-    It stays if it waits at home no longer than recomputing what only home has, or moving it, would take: O(1). If it
-    waits longer it goes where wait + uncached prefill (or move, then prefill) is least; home is first among equals.
+    It stays if it waits at home no longer than `times` what recomputing or moving would take: O(1). Otherwise all are
+    looked at, and home is first among equals.
     """
     best = NOBODY
     least_ns = 0
@@ -195,10 +206,10 @@ def late_bound(
     if home != NOBODY and takes(cell, at + home * REPLICA_FIELDS, now_ms):
         r = at + home * REPLICA_FIELDS
         least_ns = wait_ns(cell, r)
-        if least_ns <= move_ns and least_ns <= (fresh - kept) * cell[r + R_PACE_NS]:
+        if least_ns <= times * move_ns and least_ns <= times * (fresh - kept) * cell[r + R_PACE_NS]:
             return home
         best = home
-        least_ns += kept * cell[r + R_PACE_NS]
+        least_ns += times * kept * cell[r + R_PACE_NS]
     for turn in range(start % count, start % count + count):
         i = turn if turn < count else turn - count
         r = at + i * REPLICA_FIELDS
@@ -206,7 +217,7 @@ def late_bound(
             prefill_ns = fresh * cell[r + R_PACE_NS]
             if home != NOBODY and move_ns + kept * cell[r + R_PACE_NS] < prefill_ns:
                 prefill_ns = move_ns + kept * cell[r + R_PACE_NS]
-            total_ns = wait_ns(cell, r) + prefill_ns
+            total_ns = wait_ns(cell, r) + times * prefill_ns
             if best == NOBODY or total_ns < least_ns:
                 best = i
                 least_ns = total_ns
