@@ -83,6 +83,14 @@ def test_an_office_is_busiest_in_its_own_morning_and_two_regions_are_smoother_th
     assert both.max() < 0.8 * one.max()
 
 
+def test_nobody_is_active_for_more_than_all_of_an_hour() -> None:
+    """People who work 100 hours a week would be active 2.1 hours in an hour of office work."""
+    p = people(hours_per_week=100.0, regions=(Region("r", 1.0, "UTC", "office"),))
+    active = active_people(p, MONDAY, 168)[0]
+    assert active.max() == pytest.approx(p.people, rel=1e-9)
+    assert active.min() < 0.5 * p.people
+
+
 def test_growth_multiplies_people_every_month() -> None:
     p = people(growth_per_month=0.1)
     hours = round(12 * MONTH_S / 3600)
