@@ -203,11 +203,6 @@ def arrivals(windows: ClientWindows, seed: int, length_s: float = WINDOW_S) -> t
     return entry, t + windows.window[entry] * length_s
 
 
-def mean_gap_s(weibull: bool, shape: float, scale_s: float) -> float:
-    """Mean of a published law of gaps; shape and scale > 0. [s]"""
-    return float(scale_s * np.exp(gammaln(1 + 1 / shape)) if weibull else shape * scale_s)
-
-
 def _renewals(
     windows: ClientWindows, seed: int, length_s: float, entries: Ints, number: Ints
 ) -> tuple[Ints, Floats, Flags]:

@@ -102,16 +102,6 @@ def rank_of(u: ArrayLike, people: ArrayLike, sigma: float) -> Ints:
     return np.asarray(np.minimum(np.floor(share_of_top(u, sigma) * number), np.ceil(number) - 1), dtype=np.int64)
 
 
-def sigma_of(ninetieth_over_mean: float) -> float:
-    """The smaller log-normal sigma at which the 90 % quantile is so many times the mean, from 1 up to 2.27 at 1.28.
-
-    A larger ratio is one that no log-normal law has; it gets the sigma of the largest, 1.28.
-    """
-    z = float(ndtri(0.9))
-    inside = z**2 - 2 * np.log(ninetieth_over_mean)
-    return float(z - np.sqrt(max(inside, 0.0)))
-
-
 def active_people(p: Population, start_s: int, hours: int) -> Floats:
     """Expected number of people active at once in each hour from `start_s`, by region. [region, hour]"""
     people = _people(p, HOUR_S * (np.arange(hours, dtype=np.float64) + 0.5))
