@@ -33,9 +33,7 @@ from ampacity.demand.crossings import (
     PATIENCE,
     REACTION_FIELDS,
     SERVED,
-    STOPS,
     SWITCHED,
-    SWITCHED_MS,
     TOTAL_FIELDS,
     WANTED,
     WEEK,
@@ -107,7 +105,7 @@ class Met:
     each hour [ms at the mean pace]. stopped: of each subscriber and week the windows that stopped them, one bit each.
     refused: stretches that each window stopped, each time counted. wanted, served, lost, switched, bought, outstanding:
     all work by its end [ms at the mean pace]; what was bought is in served, what is outstanding would follow after the
-    last hour. lost_ms, switched_ms, delayed_ms: active time lost and switched, and time from stop to resumption.
+    last hour. lost_ms, delayed_ms: active time lost, and time from stop to resumption.
     """
 
     people: int
@@ -122,9 +120,7 @@ class Met:
     switched: float
     bought: float
     outstanding: float
-    stops: float
     lost_ms: float
-    switched_ms: float
     delayed_ms: float
 
     @property
@@ -221,9 +217,7 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         switched=float(totals[SWITCHED]),
         bought=float(totals[PAID]),
         outstanding=float(totals[OUTSTANDING]),
-        stops=float(totals[STOPS]),
         lost_ms=float(totals[LOST_MS]),
-        switched_ms=float(totals[SWITCHED_MS]),
         delayed_ms=float(totals[DELAYED_MS]),
     )
 
