@@ -19,7 +19,18 @@ from ampacity.planner.scheme_figures import tier_under
 from ampacity.planner.schemes import comparison
 from ampacity.policy.book import HELD_FIELDS, MARK, PLACE, STATE_FIELDS, compile_book
 from ampacity.policy.limits import hold, reserve, settle
-from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, ONE_REQUEST, SCALE, Price, WindowRule
+from ampacity.policy.rows import (
+    AT_FIRST_USE,
+    AT_INSTANTS,
+    EVENLY,
+    NEVER,
+    ONE_REQUEST,
+    SCALE,
+    Price,
+    WindowRule,
+    compile_limit,
+)
+from ampacity.scenario.limit import Limit
 from ampacity.scenario.load import load
 
 Floats = NDArray[np.float64]
@@ -414,3 +425,19 @@ def test_a_window_twice_as_large_serves_the_same_people_more_if_what_is_stopped_
     assert once.wanted == twice.wanted  # the same wishes
     assert twice.served > 1.05 * once.served
     assert twice.hit_by("weekly") >= once.hit_by("weekly")
+
+
+def test_windows_of_requests_are_left_out_and_one_product_counts_as_all() -> None:
+    limit = Limit.model_validate(
+        {
+            "name": "l",
+            "windows": [
+                {"name": "a-day", "length": "1 d", "requests": 100},
+                {"name": "at-once", "refill": "in-flight", "requests": 8},
+                {"name": "of-code", "length": "5 h", "tokens": 1e6, "products": ["code"]},
+            ],
+        }
+    )
+    scheme = Scheme(compile_limit(limit, 0, 10**6))
+    assert scheme.left_out == ("a-day", "at-once")
+    assert [(r.name, r.products) for r in scheme.windows] == [("of-code", None)]

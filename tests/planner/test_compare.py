@@ -169,7 +169,7 @@ def test_windows_that_shape_seconds_are_left_out_and_named(tmp_path: Path) -> No
     path.write_text(f"limits:\n  pro:\n    windows:\n      five-hour: {window}\n      per-minute: {evenly}\n")
     c = compare(str(path), str(path), worlds=1, people=100)
     assert [n for n in c.notes if "left out" in n] == [
-        "ours-pro, per-minute: shapes seconds and not weeks, and is left out"
+        "ours-pro, per-minute: shapes seconds, or counts requests, and is left out"
     ]
 
 

@@ -46,7 +46,7 @@ from ampacity.demand.crossings import (
 from ampacity.demand.reactions import Reactions
 from ampacity.demand.stretches import Habits, Stretches, stretches
 from ampacity.policy.book import PRICE_FIELDS, PRICES, STATE_FIELDS, compile_book, plan_of
-from ampacity.policy.rows import EVENLY, IN_FLIGHT, SCALE, WindowRule
+from ampacity.policy.rows import EVENLY, IN_FLIGHT, ONE_REQUEST, SCALE, WindowRule
 from ampacity.scenario.tier import Behaviour
 
 Floats = NDArray[np.float64]
@@ -79,8 +79,9 @@ def kinds_of(b: Behaviour) -> Kinds:
 class Scheme:
     """A limit as people meet it.
 
-    rules: its windows. families: share of stretches that ask each model family; the others ask none of them, and who
-    switches inside the service does so too.
+    rules: its windows; what people use a model through is not told apart, so a window of one product counts all.
+    families: share of stretches that ask each model family; the others ask none of them, and who switches inside the
+    service does so too.
     """
 
     rules: tuple[WindowRule, ...]
@@ -89,12 +90,17 @@ class Scheme:
     @property
     def left_out(self) -> tuple[str, ...]:
         """Windows that session granularity does not see."""
-        return tuple(r.name for r in self.rules if r.refill in (EVENLY, IN_FLIGHT))
+        return tuple(r.name for r in self.rules if not _is_seen(r))
 
     @property
     def windows(self) -> tuple[WindowRule, ...]:
         """Windows that it sees, in order."""
-        return tuple(r for r in self.rules if r.refill not in (EVENLY, IN_FLIGHT))
+        return tuple(replace(r, products=None) for r in self.rules if _is_seen(r))
+
+
+def _is_seen(r: WindowRule) -> bool:
+    """Whether a window fills over hours, with tokens."""
+    return r.refill not in (EVENLY, IN_FLIGHT) and r.price != ONE_REQUEST
 
 
 @dataclass(frozen=True)

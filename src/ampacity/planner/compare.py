@@ -19,11 +19,11 @@ from ampacity.base.record import Record
 from ampacity.demand.at_limit import Scheme
 from ampacity.planner.answer import answer
 from ampacity.planner.interval import Interval, interval
+from ampacity.planner.people import HOURS
 from ampacity.planner.returning import Deferral, deferrals
 from ampacity.planner.scheme_figures import (
     CALIBRATED_BY,
     HIT_AT_MOST,
-    HOURS,
     NEWLY_HIT,
     PREDICTED,
     Figures,
@@ -200,7 +200,8 @@ def _notes(c: Comparison, found: dict[str, dict[str, float]]) -> tuple[str, ...]
     for name in sorted(names):
         rules = compile_limit(s.limit(name), start_s, start_s + HOURS * HOUR_S, found.get(name))
         notes += [
-            f"{name}, {window}: shapes seconds and not weeks, and is left out" for window in Scheme(rules).left_out
+            f"{name}, {window}: shapes seconds, or counts requests, and is left out"
+            for window in Scheme(rules).left_out
         ]
         for w in s.limit(name).windows:
             if w.models != "all" and not any(asks(f, 1, 0) for f in w.models):
