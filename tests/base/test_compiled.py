@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from ampacity.base.compiled import KernelError, cache_folder, compiled, kernel_text
+from ampacity.base.compiled import KernelError, cache_folder, compiled, is_compiled, kernel_text
 
 LEAF = "STEP = {step}\n\n\ndef leaf(n):\n    return n * {factor} + STEP\n"
 ROOT = """from {leaf} import leaf
@@ -51,6 +51,16 @@ def test_an_edit_of_a_callee_or_of_its_constant_is_seen(tmp_path: Path) -> None:
         assert fast.root(10) == plain.root(10) == 45 * factor + 10 * step
         files.add(fast.__file__)
     assert len(files) == 3
+
+
+def test_it_is_known_whether_a_call_would_compile(tmp_path: Path) -> None:
+    one, other = (rooted(tmp_path, f"known_{n}", 3, n) for n in (1, 2))
+    assert not is_compiled(one.root, folder=tmp_path)
+    found = compiled(one.root, folder=tmp_path)
+    assert not is_compiled(one.root, folder=tmp_path)  # nothing is compiled before its first call
+    found.root(3)
+    assert is_compiled(one.root, folder=tmp_path)
+    assert not is_compiled(other.root, folder=tmp_path)
 
 
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:

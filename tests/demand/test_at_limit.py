@@ -19,7 +19,18 @@ from ampacity.planner.scheme_figures import tier_under
 from ampacity.planner.schemes import comparison
 from ampacity.policy.book import HELD_FIELDS, MARK, PLACE, STATE_FIELDS, compile_book
 from ampacity.policy.limits import hold, reserve, settle
-from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, ONE_REQUEST, SCALE, Price, WindowRule
+from ampacity.policy.rows import (
+    AT_FIRST_USE,
+    AT_INSTANTS,
+    EVENLY,
+    NEVER,
+    ONE_REQUEST,
+    SCALE,
+    Price,
+    WindowRule,
+    compile_limit,
+)
+from ampacity.scenario.limit import Limit
 from ampacity.scenario.load import load
 
 Floats = NDArray[np.float64]
@@ -108,7 +119,7 @@ def test_who_has_less_patience_than_the_window_takes_comes_back_a_delay_after_it
 def test_what_is_bought_is_served_at_once_and_counts_in_no_window() -> None:
     scheme = Scheme((window("five-hour", 3600, COUNTED),))
     m = met(habit(1), wishes((0.0, 3.0, 1.0), reaction=0.5), ONE, scheme, Reactions(0.0, 0.0, 0.0, 1.0))
-    assert (m.served, m.bought, m.lost, m.stops) == (3 * HOUR, 2 * HOUR, 0, 1)
+    assert (m.served, m.bought, m.lost, m.refused.sum()) == (3 * HOUR, 2 * HOUR, 0, 1)
 
 
 def test_who_switches_inside_the_service_goes_on_under_the_other_windows() -> None:
@@ -155,7 +166,7 @@ def test_all_work_ends_as_served_lost_switched_or_outstanding(r: Reactions) -> N
     m = under(habit(), AGENT, Scheme((window("five-hour", 2 * HOURLY), weekly(20 * HOURLY))), r, seed=1)
     assert m.served + m.lost + m.switched + m.outstanding == pytest.approx(m.wanted, rel=1e-9)
     assert m.served_ms.sum() == pytest.approx(m.served)
-    assert m.stops == m.refused.sum() > 1000
+    assert m.refused.sum() > 1000
     assert sum(m.binding.values()) == pytest.approx(1.0)
 
 
@@ -414,3 +425,19 @@ def test_a_window_twice_as_large_serves_the_same_people_more_if_what_is_stopped_
     assert once.wanted == twice.wanted  # the same wishes
     assert twice.served > 1.05 * once.served
     assert twice.hit_by("weekly") >= once.hit_by("weekly")
+
+
+def test_windows_of_requests_are_left_out_and_one_product_counts_as_all() -> None:
+    limit = Limit.model_validate(
+        {
+            "name": "l",
+            "windows": [
+                {"name": "a-day", "length": "1 d", "requests": 100},
+                {"name": "at-once", "refill": "in-flight", "requests": 8},
+                {"name": "of-code", "length": "5 h", "tokens": 1e6, "products": ["code"]},
+            ],
+        }
+    )
+    scheme = Scheme(compile_limit(limit, 0, 10**6))
+    assert scheme.left_out == ("a-day", "at-once")
+    assert [(r.name, r.products) for r in scheme.windows] == [("of-code", None)]

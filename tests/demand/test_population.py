@@ -20,7 +20,6 @@ from ampacity.demand.population import (
     rank_of,
     session_starts,
     share_of_top,
-    sigma_of,
     stated,
     swing,
 )
@@ -52,10 +51,16 @@ def test_a_tenth_of_the_people_ask_for_a_third_to_a_half_over_the_stated_range()
     assert float(share_of_top(0.1, high)) == pytest.approx(0.50, abs=0.01)
 
 
-@pytest.mark.parametrize(("over_mean", "sigma"), [(30 / 13, 1.28), (12 / 6, 0.78), (1.0, 0.0)])
-def test_the_stated_range_follows_from_the_published_quantiles(over_mean: float, sigma: float) -> None:
+def test_the_stated_range_follows_from_the_published_quantiles() -> None:
     """12/6 is read as p90/mean; 30/13 is more than a log-normal has, and gets the sigma of the largest ratio."""
-    assert sigma_of(over_mean) == pytest.approx(sigma, abs=0.01)
+
+    def ninetieth_over_mean(sigma: float) -> float:
+        return float(activity(90_000, 100_000, sigma))
+
+    low, high = 0.78, 1.28
+    assert ninetieth_over_mean(low) == pytest.approx(12 / 6, rel=0.01)
+    assert max(ninetieth_over_mean(s) for s in np.linspace(0.0, 3.0, 301)) < 30 / 13
+    assert ninetieth_over_mean(high) == pytest.approx(max(ninetieth_over_mean(s) for s in np.linspace(0.0, 3.0, 301)))
 
 
 def test_who_acts_is_drawn_in_proportion_to_activity() -> None:
@@ -81,6 +86,14 @@ def test_an_office_is_busiest_in_its_own_morning_and_two_regions_are_smoother_th
         people(regions=(Region("ny", 0.5, "America/New_York"), Region("tokyo", 0.5, "Asia/Tokyo"))), MONDAY, 168
     ).sum(axis=0)
     assert both.max() < 0.8 * one.max()
+
+
+def test_nobody_is_active_for_more_than_all_of_an_hour() -> None:
+    """People who work 100 hours a week would be active 2.1 hours in an hour of office work."""
+    p = people(hours_per_week=100.0, regions=(Region("r", 1.0, "UTC", "office"),))
+    active = active_people(p, MONDAY, 168)[0]
+    assert active.max() == pytest.approx(p.people, rel=1e-9)
+    assert active.min() < 0.5 * p.people
 
 
 def test_growth_multiplies_people_every_month() -> None:

@@ -12,7 +12,7 @@ import pytest
 from ampacity.demand.agent_model import AgentModel, packaged_model
 from ampacity.demand.service import Service
 from ampacity.demand.session_hour import session_hour
-from ampacity.demand.sessions import Served, Steps, generate, served, with_gaps
+from ampacity.demand.sessions import Served, Steps, generate, served
 from ampacity.demand.traces.reuse import hit_share
 
 
@@ -125,7 +125,7 @@ def test_a_longer_cache_lifetime_never_misses_more(model: AgentModel, steps: Ste
 
 
 def test_people_who_wait_longer_ask_as_often_but_fewer_times_an_hour(model: AgentModel, steps: Steps) -> None:
-    longer = with_gaps(steps, steps.gap_s + 30.0)
+    longer = replace(steps, gap_s=np.where(steps.step == 0, 0.0, steps.gap_s + 30.0))
     hours = [session_hour(served(s, model.service)) for s in (steps, longer)]
     assert hours[1].requests < 0.8 * hours[0].requests
     assert hours[1].input_tokens / hours[1].requests == pytest.approx(hours[0].input_tokens / hours[0].requests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,6 +160,17 @@ def test_own_limits_are_not_calibrated_on_public_statements() -> None:
     c = compare("laptop", "laptop", worlds=2, people=200)
     assert c.calibration is None
     assert any("state no tokens" in note for note in c.notes)
+
+
+def test_windows_that_shape_seconds_are_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "ours.yaml"
+    window = "{length: 5 h, refill: at-first-use, tokens: 12 Mtoken}"
+    evenly = "{length: 60 s, refill: evenly, tokens: 1 Mtoken}"
+    path.write_text(f"limits:\n  pro:\n    windows:\n      five-hour: {window}\n      per-minute: {evenly}\n")
+    c = compare(str(path), str(path), worlds=1, people=100)
+    assert [n for n in c.notes if "left out" in n] == [
+        "ours-pro, per-minute: shapes seconds, or counts requests, and is left out"
+    ]
 
 
 @pytest.mark.slow

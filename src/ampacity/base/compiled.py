@@ -55,7 +55,7 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
         circle; every mistake at once.
     """
     text = kernel_text(functions)
-    name = "ampacity_kernel_" + hashlib.sha256((text + _versions()).encode()).hexdigest()[:20]
+    name = _name(text)
     if name in sys.modules:
         return sys.modules[name]
     path = _written(folder or cache_folder(), name, text)
@@ -69,6 +69,12 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
         del sys.modules[name]
         raise
     return module
+
+
+def is_compiled(*functions: Callable[..., Any], folder: Path | None = None) -> bool:
+    """Whether machine code of these functions, as they stand, is kept from an earlier call; else that takes seconds."""
+    kept = (folder or cache_folder()) / "kernels" / _name(kernel_text(functions)) / "__pycache__"
+    return all(any(kept.glob(f"kernel.{function.__name__}-*.nbc")) for function in functions)
 
 
 def cache_folder() -> Path:
@@ -136,6 +142,10 @@ def _globals_named(code: CodeType) -> list[str]:
 
 def _source(function: FunctionType) -> str:
     return textwrap.dedent(inspect.getsource(function))
+
+
+def _name(text: str) -> str:
+    return "ampacity_kernel_" + hashlib.sha256((text + _versions()).encode()).hexdigest()[:20]
 
 
 def _versions() -> str:

@@ -43,11 +43,13 @@ def compare(
         return
     if plan is not None:
         raise typer.BadParameter("a plan is chosen for one's own log; expected --log beside it", param_hint="--plan")
-    from ampacity.cli.screen import Progress, shows, tell
+    from ampacity.cli.screen import Progress, say_what_is_compiled, shows, tell
     from ampacity.planner.compare import compare as compared
     from ampacity.reporting.compare_view import compare_view
 
     progress, show = Progress("worlds"), shows(json, quiet=quiet)
+    if show:
+        say_what_is_compiled()
     c = compared(a, b, on=on, seed=seed, worlds=worlds, people=people, progress=progress if show else None)
     progress.close()
     if output is not None:

@@ -26,10 +26,20 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     began = time.monotonic()
     typer.echo(f"{headline(s)} · seed {seed}\n")
     typer.echo("  " + _first(draw(s, seed, 0)))
+    say_what_is_compiled()
     progress = Progress("worlds", began)
     p = plan(s, seed=seed, progress=progress)
     progress.close()
     return p
+
+
+def say_what_is_compiled() -> None:
+    """Announce the seconds that the first answer of a version takes to compile what it counts people's weeks with."""
+    from ampacity.base.compiled import is_compiled
+    from ampacity.demand.crossings import run
+
+    if not is_compiled(run):
+        typer.echo("  compiling, once for this version: about ten seconds", err=True)
 
 
 def _first(s: Scenario) -> str:

@@ -33,9 +33,7 @@ from ampacity.demand.crossings import (
     PATIENCE,
     REACTION_FIELDS,
     SERVED,
-    STOPS,
     SWITCHED,
-    SWITCHED_MS,
     TOTAL_FIELDS,
     WANTED,
     WEEK,
@@ -48,7 +46,7 @@ from ampacity.demand.crossings import (
 from ampacity.demand.reactions import Reactions
 from ampacity.demand.stretches import Habits, Stretches, stretches
 from ampacity.policy.book import PRICE_FIELDS, PRICES, STATE_FIELDS, compile_book, plan_of
-from ampacity.policy.rows import EVENLY, IN_FLIGHT, SCALE, WindowRule
+from ampacity.policy.rows import EVENLY, IN_FLIGHT, ONE_REQUEST, SCALE, WindowRule
 from ampacity.scenario.tier import Behaviour
 
 Floats = NDArray[np.float64]
@@ -81,8 +79,9 @@ def kinds_of(b: Behaviour) -> Kinds:
 class Scheme:
     """A limit as people meet it.
 
-    rules: its windows. families: share of stretches that ask each model family; the others ask none of them, and who
-    switches inside the service does so too.
+    rules: its windows; what people use a model through is not told apart, so a window of one product counts all.
+    families: share of stretches that ask each model family; the others ask none of them, and who switches inside the
+    service does so too.
     """
 
     rules: tuple[WindowRule, ...]
@@ -91,12 +90,17 @@ class Scheme:
     @property
     def left_out(self) -> tuple[str, ...]:
         """Windows that session granularity does not see."""
-        return tuple(r.name for r in self.rules if r.refill in (EVENLY, IN_FLIGHT))
+        return tuple(r.name for r in self.rules if not _is_seen(r))
 
     @property
     def windows(self) -> tuple[WindowRule, ...]:
         """Windows that it sees, in order."""
-        return tuple(r for r in self.rules if r.refill not in (EVENLY, IN_FLIGHT))
+        return tuple(replace(r, products=None) for r in self.rules if _is_seen(r))
+
+
+def _is_seen(r: WindowRule) -> bool:
+    """Whether a window fills over hours, with tokens."""
+    return r.refill not in (EVENLY, IN_FLIGHT) and r.price != ONE_REQUEST
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class Met:
     each hour [ms at the mean pace]. stopped: of each subscriber and week the windows that stopped them, one bit each.
     refused: stretches that each window stopped, each time counted. wanted, served, lost, switched, bought, outstanding:
     all work by its end [ms at the mean pace]; what was bought is in served, what is outstanding would follow after the
-    last hour. lost_ms, switched_ms, delayed_ms: active time lost and switched, and time from stop to resumption.
+    last hour. lost_ms, delayed_ms: active time lost, and time from stop to resumption.
     """
 
     people: int
@@ -122,9 +126,7 @@ class Met:
     switched: float
     bought: float
     outstanding: float
-    stops: float
     lost_ms: float
-    switched_ms: float
     delayed_ms: float
 
     @property
@@ -221,9 +223,7 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         switched=float(totals[SWITCHED]),
         bought=float(totals[PAID]),
         outstanding=float(totals[OUTSTANDING]),
-        stops=float(totals[STOPS]),
         lost_ms=float(totals[LOST_MS]),
-        switched_ms=float(totals[SWITCHED_MS]),
         delayed_ms=float(totals[DELAYED_MS]),
     )
 

@@ -22,6 +22,7 @@ from scipy.special import expit, gammaincinv, gammaln, logit, ndtr, ndtri
 
 from ampacity.demand import draws
 from ampacity.demand.runs import running_sums
+from ampacity.demand.slow import slow_scores
 from ampacity.scenario import lookup
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,6 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 WINDOW_S = 600.0
-_MEMORY = 256
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ def client_windows(
     level = np.exp(law.sigma * z)
     level *= rate_per_s / float(np.sum(level * share))
     window = np.arange(*windows, dtype=np.int64)
-    on = ndtr(_slow(seed, "client on", rank, window, law.stay)) < share[:, None]
-    swing = _slow(seed, "client rate", rank, window, law.within_correlation)
+    on = ndtr(slow_scores(seed, "client on", window, law.stay, rank)) < share[:, None]
+    swing = slow_scores(seed, "client rate", window, law.within_correlation, rank)
     rate = level[:, None] * _swings(law, swing)
     client, place = np.nonzero(on)
     number = window[place]
@@ -203,11 +203,6 @@ def arrivals(windows: ClientWindows, seed: int, length_s: float = WINDOW_S) -> t
     return entry, t + windows.window[entry] * length_s
 
 
-def mean_gap_s(weibull: bool, shape: float, scale_s: float) -> float:
-    """Mean of a published law of gaps; shape and scale > 0. [s]"""
-    return float(scale_s * np.exp(gammaln(1 + 1 / shape)) if weibull else shape * scale_s)
-
-
 def _renewals(
     windows: ClientWindows, seed: int, length_s: float, entries: Ints, number: Ints
 ) -> tuple[Ints, Floats, Flags]:
@@ -246,13 +241,3 @@ def _variation(weibull: Flags, shape: Floats) -> Floats:
     """Squared coefficient of variation of the gaps."""
     of_weibull = np.exp(np.minimum(gammaln(1 + 2 / shape) - 2 * gammaln(1 + 1 / shape), 30.0)) - 1
     return np.where(weibull, of_weibull, 1 / shape)
-
-
-def _slow(seed: int, purpose: str, rank: Ints, window: Ints, correlation: float) -> Floats:
-    """Standard normal scores by client and window that change slowly: a weighted sum of the last 256 innovations."""
-    weight = correlation ** np.arange(_MEMORY)
-    weight /= np.sqrt(np.sum(weight**2))
-    span = np.arange(int(window[0]) - _MEMORY + 1, int(window[-1]) + 1)
-    fresh = draws.normal(seed, purpose, rank[:, None], span[None, :])
-    rows = [np.convolve(row, weight, mode="valid") for row in fresh]
-    return np.asarray(rows)

@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 FROM, LEFT, PLAN, STRETCH, TRIES, BOUGHT, JOB_FIELDS = range(7)
 # of what people do, `reactions`: cumulative shares, then times [ms]
 BY_WAIT, BY_LATER, BY_SWITCH, BY_BUY, PATIENCE, DELAY, REACTION_FIELDS = range(7)
-# of `totals` [ms at the mean pace; stretches; ms of active time]
+# of `totals` [ms at the mean pace; ms of active time]
 (
     WANTED,
     SERVED,
@@ -48,12 +48,10 @@ BY_WAIT, BY_LATER, BY_SWITCH, BY_BUY, PATIENCE, DELAY, REACTION_FIELDS = range(7
     SWITCHED,
     PAID,
     OUTSTANDING,
-    STOPS,
     LOST_MS,
     DELAYED_MS,
-    SWITCHED_MS,
     TOTAL_FIELDS,
-) = range(11)
+) = range(9)
 HOUR, WEEK = 3_600_000, 604_800_000
 TURN = 0.6180339887498949
 """Golden ratio: multiples of it, modulo 1, spread evenly, so a stretch that is stopped again reacts anew."""
@@ -220,7 +218,6 @@ def react(j: int, w: int, now: int, wishes: Wishes, terms: Terms, desk: Desk, fo
     draw -= int(draw)
     jobs[j, TRIES] += 1
     back = fits_from_ms(desk.state, terms.book[w + PLACE], terms.book, w, 1, now)
-    totals[STOPS] += 1
     if draw < reactions[BY_LATER] and back < FOREVER:
         if draw >= reactions[BY_WAIT] or back - now > reactions[PATIENCE]:
             back += int(wishes.delay[i] * reactions[DELAY])
@@ -233,7 +230,6 @@ def react(j: int, w: int, now: int, wishes: Wishes, terms: Terms, desk: Desk, fo
             jobs[j, PLAN] = other
             return 1
         totals[SWITCHED] += work
-        totals[SWITCHED_MS] += jobs[j, LEFT]
         return 0
     if reactions[BY_SWITCH] <= draw < reactions[BY_BUY]:
         totals[PAID] += work

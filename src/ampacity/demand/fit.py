@@ -35,7 +35,7 @@ FEWEST_STEPS = 5
 """Sessions with fewer steps say nothing of how steps of a session are alike."""
 
 
-def fit(frame: pl.DataFrame, about: dict[str, Any] | None = None) -> AgentModel:
+def fit(frame: pl.DataFrame) -> AgentModel:
     """The model of the sessions in a frame of `requests.COLUMNS`.
 
     Raises ValueError below 20 sessions or 200 requests: their noise would be taken for structure.
@@ -68,7 +68,6 @@ def fit(frame: pl.DataFrame, about: dict[str, Any] | None = None) -> AgentModel:
         context=_context(main, limit, limit_sigma, full),
         sub_agents=_sub_agents(frame, len(sessions)),
         service=fit_service(frame),
-        about=about or {},
     )
 
 

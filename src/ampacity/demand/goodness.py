@@ -33,7 +33,6 @@ TARGETS = {
 }
 """Kolmogorov distance that a fit should not exceed, by statistic."""
 HIT_POINTS, MEANS_SHARE = 1.0, 0.15
-MEANS = ("input_tokens", "uncached_tokens", "output_tokens")
 DRAWN_SESSIONS = 4000
 
 

@@ -41,9 +41,7 @@ class HourlyDemand:
 def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand:
     """Demand of a tier in `hours` hours from `start_s`; its people live by `time_zone`."""
     behaviour, people = tier.behaviour, tier.people.value
-    shape = week_shape(behaviour.shape)
-    clock = clock_of(behaviour.shape, time_zone)
-    active = np.minimum(behaviour.active_share.value * shape[list(hours_of_week(start_s, hours, clock))], 1.0)
+    active = active_shares(behaviour.active_share.value, behaviour.shape, time_zone, start_s, hours)
     active_s = people * active * HOUR_S
     return HourlyDemand(
         tier=tier.name,
@@ -53,6 +51,12 @@ def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand
         cached_input=active_s * behaviour.cached_per_s.value,
         output=active_s * behaviour.output_per_s.value,
     )
+
+
+def active_shares(mean: float, shape: str, time_zone: str, start_s: int, hours: int) -> Array:
+    """Probability that a person is active in each hour from `start_s`, its mean over a week, at most 1. [0 to 1]"""
+    local = hours_of_week(start_s, hours, clock_of(shape, time_zone))
+    return np.minimum(mean * week_shape(shape)[list(local)], 1.0)
 
 
 def clock_of(shape: str, time_zone: str) -> str:

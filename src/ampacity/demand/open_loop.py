@@ -14,10 +14,10 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 from scipy.stats import poisson
 
 from ampacity.demand import draws
+from ampacity.demand.population import share_of_top
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -112,7 +112,7 @@ def _users(people: int, sigma: float) -> tuple[Ints, Ints]:
     """Ranks that each of 65,536 equal shares of activity begins with, and how many it spans."""
     if not 0 < people < 1 << 31:
         raise ValueError(f"people is {people}; expected 1 to {(1 << 31) - 1}")
-    edges = np.floor(ndtr(ndtri(np.arange(TABLE + 1) / TABLE) + sigma) * people).astype(np.int64)
+    edges = np.floor(share_of_top(np.arange(TABLE + 1) / TABLE, sigma) * people).astype(np.int64)
     edges[-1] = people
     base = np.minimum(edges[:-1], people - 1)
     return base, np.maximum(edges[1:] - base, 1)

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import poisson
 
-from ampacity.base.calendar import WEEK_H, hours_of_week
+from ampacity.base.calendar import WEEK_H
 from ampacity.demand import draws
-from ampacity.demand.hourly import clock_of, week_shape
+from ampacity.demand.hourly import active_shares
+from ampacity.demand.slow import slow_scores
 from ampacity.scenario import lookup
 
 Floats = NDArray[np.float64]
@@ -25,8 +26,6 @@ Ints = NDArray[np.int64]
 HOUR_S = 3600.0
 WINDOW_S = 600.0
 MONTH_S = 365.25 / 12 * 86400.0
-_MEMORY = 128
-"""Ten-minute windows that the swing remembers: at a correlation of 0.9 the rest is 1e-6 of its variance."""
 
 
 @dataclass(frozen=True)
@@ -100,28 +99,15 @@ def share_of_top(part: ArrayLike, sigma: float) -> Floats:
 def rank_of(u: ArrayLike, people: ArrayLike, sigma: float) -> Ints:
     """Rank of who does something, drawn in proportion to activity, for uniform u in (0, 1)."""
     number = np.asarray(people, dtype=np.float64)
-    share = np.asarray(ndtr(ndtri(np.asarray(u, dtype=np.float64)) + sigma))
-    return np.asarray(np.minimum(np.floor(share * number), np.ceil(number) - 1), dtype=np.int64)
-
-
-def sigma_of(ninetieth_over_mean: float) -> float:
-    """The smaller log-normal sigma at which the 90 % quantile is so many times the mean, from 1 up to 2.27 at 1.28.
-
-    A larger ratio is one that no log-normal law has; it gets the sigma of the largest, 1.28.
-    """
-    z = float(ndtri(0.9))
-    inside = z**2 - 2 * np.log(ninetieth_over_mean)
-    return float(z - np.sqrt(max(inside, 0.0)))
+    return np.asarray(np.minimum(np.floor(share_of_top(u, sigma) * number), np.ceil(number) - 1), dtype=np.int64)
 
 
 def active_people(p: Population, start_s: int, hours: int) -> Floats:
     """Expected number of people active at once in each hour from `start_s`, by region. [region, hour]"""
     people = _people(p, HOUR_S * (np.arange(hours, dtype=np.float64) + 0.5))
-    shapes = np.stack(
-        [week_shape(r.shape)[list(hours_of_week(start_s, hours, clock_of(r.shape, r.time_zone)))] for r in p.regions]
-    )
-    shares = np.array([r.share for r in p.regions])[:, None]
-    return np.asarray(people * p.hours_per_week / WEEK_H * shares * shapes)
+    mean = p.hours_per_week / WEEK_H
+    active = np.stack([active_shares(mean, r.shape, r.time_zone, start_s, hours) for r in p.regions])
+    return np.asarray(people * np.array([r.share for r in p.regions])[:, None] * active)
 
 
 def _people(p: Population, t_s: Floats) -> Floats:
@@ -130,16 +116,8 @@ def _people(p: Population, t_s: Floats) -> Floats:
 
 
 def swing(p: Population, seed: int, window: Ints) -> Floats:
-    """The swing that all share in ten-minute windows of these numbers: log-normal, mean 1, correlated in time.
-
-    Every window is a weighted sum of the innovations of the 128 windows up to it, so any of them can be asked alone.
-    """
-    phi = p.swing_correlation
-    weight = np.power(phi, np.arange(_MEMORY, dtype=np.float64))
-    weight = weight / np.sqrt(np.sum(weight**2))
-    past = window[:, None] - np.arange(_MEMORY)[None, :]
-    # summed row by row: a matrix product may round by how many rows it has
-    z = np.sum(draws.normal(seed, "swing", past) * weight, axis=1)
+    """The swing that all share in consecutive ten-minute windows: log-normal, mean 1, correlated in time."""
+    (z,) = slow_scores(seed, "swing", window, p.swing_correlation)
     return np.asarray(np.exp(p.swing_sd * z - p.swing_sd**2 / 2))
 
 

@@ -51,11 +51,6 @@ class Reactions:
             raise ValueError("; ".join(wrong))
 
     @property
-    def leave(self) -> float:
-        """Share that gives up what was left of its work. [0 to 1]"""
-        return max(0.0, 1.0 - self.wait - self.later - self.switch - self.buy)
-
-    @property
     def deferred(self) -> float:
         """Share whose work comes back under the windows, sooner or later. [0 to 1]"""
         return self.wait + self.later
@@ -64,9 +59,9 @@ class Reactions:
 NOBODY_RETURNS = Reactions(0.0, 0.0, 0.0, 0.0)
 
 
-def deferring(share: float, like: Reactions | None = None) -> Reactions:
+def deferring(share: float) -> Reactions:
     """Reactions in which `share` of the stopped work returns later and the rest is lost."""
-    base = like or stated()
+    base = stated()
     return Reactions(0.0, share, 0.0, 0.0, base.patience_ms, base.delay_ms)
 
 

@@ -7,7 +7,7 @@ purpose, session, step): any chunk of sessions gives the same rows as all at onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
@@ -153,8 +153,8 @@ def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | 
     z = [draws.normal(seed, name, key[owner], step) for name in ("output", "growth", "gap")]
     growth = np.maximum(np.rint(law.growth.at(z[1])), 1).astype(np.int64)
     nobody = np.zeros(len(owner), dtype=np.bool_)
-    no_limit = np.full(len(parent), model.context.limit)
-    whole, reusable = _contexts(model.context, seed, key, length, first, no_limit, growth, nobody)
+    limits = np.full(len(parent), model.context.limit)
+    whole, reusable = _contexts(model.context, seed, key, length, first, limits, growth, nobody)
     gap = law.gap.at(z[2])
     gap[step == 0] = 0.0
     return Steps(
@@ -281,8 +281,3 @@ def _helper_starts(steps: Steps, answered: Floats) -> Floats:
         parent = main[np.searchsorted(steps.session[main], steps.session[helper])]
         starts[helper] = answered[parent + steps.start_step[helper]]
     return starts
-
-
-def with_gaps(steps: Steps, gap_s: Floats) -> Steps:
-    """The same steps with other gaps: what a reaction to a limit or a slower tool makes of them. Gaps >= 0. [s]"""
-    return replace(steps, gap_s=np.where(steps.step == 0, 0.0, gap_s))

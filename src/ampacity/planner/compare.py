@@ -14,9 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from ampacity.base.calendar import HOUR_S, utc_s
 from ampacity.base.record import Record
+from ampacity.demand.at_limit import Scheme
 from ampacity.planner.answer import answer
 from ampacity.planner.interval import Interval, interval
+from ampacity.planner.people import HOURS
 from ampacity.planner.returning import Deferral, deferrals
 from ampacity.planner.scheme_figures import (
     CALIBRATED_BY,
@@ -30,6 +33,7 @@ from ampacity.planner.scheme_figures import (
     world_of,
 )
 from ampacity.planner.schemes import Comparison, comparison
+from ampacity.policy.rows import compile_limit
 from ampacity.scenario import lookup
 from ampacity.scenario.worlds import draw, ranges
 
@@ -70,7 +74,7 @@ class Compared:
     """A comparison's answer.
 
     figures: by scheme and name, over the worlds that agree with what calibrates, or over all if none does. change: by
-    name, B over A in each world (`newly_hit`, `no_longer_hit` are shares of people). windows: names by scheme.
+    name, B over A in each world (`newly_hit`, `no_longer_hit` are shares of people).
     accelerator: which one `accelerators` counts. drawn: subscribers drawn of each tier. deferrals: at the stated
     values. notes: what does not count here.
     """
@@ -79,7 +83,6 @@ class Compared:
     record: Record
     figures: dict[str, dict[str, Interval]]
     change: dict[str, Interval]
-    windows: dict[str, tuple[str, ...]]
     accelerator: str | None
     drawn: dict[str, int]
     deferrals: tuple[Deferral, ...]
@@ -136,7 +139,6 @@ def compare(
             s: _intervals(central.schemes[s], [o.schemes[s] for o in told]) for s in dict.fromkeys((first, second))
         },
         change=_intervals(central.change, [o.change for o in told]),
-        windows=central.windows,
         accelerator=central.accelerator,
         drawn=drawn,
         deferrals=deferrals(both, drawn, found, seed),
@@ -193,12 +195,15 @@ def tokens_found(c: Comparison) -> dict[str, dict[str, float]]:
 
 def _notes(c: Comparison, found: dict[str, dict[str, float]]) -> tuple[str, ...]:
     notes = []
-    s = c.scenario
+    s, start_s = c.scenario, utc_s(c.scenario.start)
     names = {limit for scheme in c.schemes[:2] for tier, limit in scheme.limits.items() if limit and tier in c.tiers}
     for name in sorted(names):
+        rules = compile_limit(s.limit(name), start_s, start_s + HOURS * HOUR_S, found.get(name))
+        notes += [
+            f"{name}, {window}: shapes seconds, or counts requests, and is left out"
+            for window in Scheme(rules).left_out
+        ]
         for w in s.limit(name).windows:
-            if w.refill == "evenly":
-                notes.append(f"{name}, {w.name}: refills evenly, shapes seconds and not weeks, and is left out")
             if w.models != "all" and not any(asks(f, 1, 0) for f in w.models):
                 notes.append(
                     f"{name}, {w.name}: counts {', '.join(w.models)}; who asks for it is not assumed, so nobody does"

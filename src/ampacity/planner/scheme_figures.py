@@ -53,7 +53,6 @@ class World:
 
     schemes: dict[str, Figures]
     change: Figures
-    windows: dict[str, tuple[str, ...]]
     accelerator: str | None
     hit_2025: float
     newly_hit: float
@@ -84,9 +83,6 @@ def world_of(c: Comparison, drawn: dict[str, int], found: TokensFound, seed: int
     return World(
         schemes=figures,
         change=change,
-        windows={
-            label: tuple(dict.fromkeys(w for m in by.values() for w in m.windows)) for label, by in results.items()
-        },
         accelerator=machines.accelerator if machines else None,
         hit_2025=_hit(s, results[CALIBRATED_BY], "weekly") if known else 0.0,
         newly_hit=_newly(s, results[CALIBRATED_BY], results[PREDICTED]) if known else 0.0,

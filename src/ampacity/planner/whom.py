@@ -39,7 +39,7 @@ def whom(s: Scenario, tier: Tier, tokens: Mapping[str, float], seed: int = 1, wo
         rules = compile_limit(limit, h.start_ms // 1000, h.end_ms // 1000, dict(tokens))
     except LimitError as err:
         raise Mistakes([Mistake(s.name, 0, f"limits.{limit.name}", "", text) for text in err.mistakes]) from err
-    scheme = Scheme(tuple(replace(rule, families=None, products=None) for rule in rules))
+    scheme = Scheme(tuple(replace(rule, families=None) for rule in rules))
     parallel = round(tier.behaviour.parallel.value)
     (met,) = under_each(h, kinds_of(tier.behaviour), [(scheme, stated(seed, world))], own, tier.name, parallel)
     return met

@@ -11,7 +11,7 @@ from ampacity.planner.interval import Interval
 from ampacity.planner.scheme_figures import KINDS
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.chapter import Table
-from ampacity.reporting.compare_words import binding, rough, rounded, sentences
+from ampacity.reporting.compare_words import binding, rough, sentences
 from ampacity.reporting.words import digits, tokens
 
 KIND_WORDS = {
@@ -126,10 +126,10 @@ def _volume_rows(c: Compared) -> list[tuple[str, ...]]:
     rows = []
     for name, words in (("peak_hour_tokens", "busiest hour"), ("weekly_tokens", "week")):
         rows += [_row(c, f"{words}, {KIND_WORDS[kind]}", f"{name}/{kind}", tokens) for kind in (*KINDS, "all")]
-    rows.append(_row(c, f"{c.accelerator or 'accelerators'} in the hour that needs most", "accelerators", rounded))
-    rows.append(_row(c, "active hours lost in a week", "hours_lost_per_week", rounded))
+    rows.append(_row(c, f"{c.accelerator or 'accelerators'} in the hour that needs most", "accelerators", digits))
+    rows.append(_row(c, "active hours lost in a week", "hours_lost_per_week", digits))
     rows.append(_row(c, "of them, per person who is stopped", "hours_lost_per_person_hit", digits))
-    rows.append(_row(c, "hours waited by work that returns", "hours_delayed_per_week", rounded))
+    rows.append(_row(c, "hours waited by work that returns", "hours_delayed_per_week", digits))
     return rows
 
 

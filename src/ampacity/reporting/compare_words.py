@@ -82,9 +82,9 @@ def _lost(c: Compared) -> str:
     a, b = c.labels
     lost, waited = ({s: c.figures[s][f"hours_{what}_per_week"] for s in (a, b)} for what in ("lost", "delayed"))
     return (
-        f"People give up {interval(lost[b], rounded)} active hours a week for good, against "
-        f"{interval(lost[a], rounded)}; work that comes back waits {rounded(waited[b].value)} hours a week, against "
-        f"{rounded(waited[a].value)}."
+        f"People give up {interval(lost[b], digits)} active hours a week for good, against "
+        f"{interval(lost[a], digits)}; work that comes back waits {digits(waited[b].value)} hours a week, against "
+        f"{digits(waited[a].value)}."
     )
 
 
@@ -97,8 +97,8 @@ def _volume(c: Compared) -> list[str]:
     if c.accelerator is not None and "accelerators" in c.figures[a]:
         need = {s: c.figures[s]["accelerators"] for s in (a, b)}
         said.append(
-            f"In the hour that needs most that takes {interval(need[b], rounded)} {c.accelerator}, against "
-            f"{interval(need[a], rounded)}, at the operating point of the first pool that serves them."
+            f"In the hour that needs most that takes {interval(need[b], digits)} {c.accelerator}, against "
+            f"{interval(need[a], digits)}, at the operating point of the first pool that serves them."
         )
     return said
 
@@ -156,8 +156,3 @@ def _calibrated(c: Compared) -> list[str]:
 def rough(x: float) -> str:
     """A share to two figures at most: "23 %", "0.8 %"."""
     return f"{digits(100 * x, 2 if x >= 0.01 else 1)} %" if x > 0 else "0 %"
-
-
-def rounded(x: float) -> str:
-    """A count to three figures."""
-    return digits(x)
