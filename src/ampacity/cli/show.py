@@ -63,18 +63,29 @@ def serving(
     acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,
     errors: Annotated[bool, typer.Option("--errors", help="The model's errors against measurements.")] = False,
     by: Annotated[str | None, typer.Option("--by", help="Errors by accelerator, engine, model or precision.")] = None,
-    out: Annotated[str | None, typer.Option("--out", metavar="FILE.html", help="Write the frontier there.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write the frontier as .html there; with --errors all of them, .md."
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Serving: the best layout of a model on an accelerator and why, the frontier, money, energy, expected error."""
+    from ampacity.cli.options import page
     from ampacity.cli.screen import write_json
 
     if errors:
+        from ampacity.base.files import write_whole
+        from ampacity.reporting.serving_errors_page import serving_errors_page
         from ampacity.reporting.serving_errors_view import serving_errors_view
 
+        table = page(out, "table of errors is Markdown", (".md",))
         view = serving_errors_view(by)
+        if table is not None:
+            write_whole(table, serving_errors_page())
     else:
-        from ampacity.cli.options import page, requests, service_level
+        from ampacity.cli.options import requests, service_level
         from ampacity.reporting.serving_view import Served, served, serving_view
 
         if model is None or not accelerators:
