@@ -68,6 +68,7 @@ def measured(
     write_whole(out, as_yaml(calibration))
     view = own_view(calibration, assumed)
     following = f"\n\n  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
+    following += f"\n           or: ampacity show serving {unit[0].model.name} {unit[0].chip} --calibration {out}"
     return View(view.text + following, {**view.data, "file": str(out)})
 
 

@@ -51,13 +51,19 @@ def serving(
     osl: Annotated[int, typer.Option("--osl", help="Output tokens of a request.")] = 1024,
     cached: Annotated[int, typer.Option("--cached", help="Input tokens found in the prefix cache.")] = 0,
     slo: Annotated[str, typer.Option("--slo", help="Service level: means, at most.")] = "TTFT 2 s, TPOT 50 ms",
-    engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="vllm, sglang or trtllm; absent: the calibration's, or vllm.")
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: as published, or fp8."),
     ] = None,
     chips: Annotated[
         int | None, typer.Option("--chips", min=1, help="Accelerators that you have; absent: as many as it takes.")
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option("--calibration", metavar="FILE", help="Your own, as `calibrate serving` wrote it."),
     ] = None,
     drafts: Annotated[int, typer.Option("--drafts", help="Tokens guessed ahead (speculative decoding).")] = 0,
     acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,
@@ -87,12 +93,15 @@ def serving(
     else:
         from ampacity.cli.options import requests, service_level
         from ampacity.reporting.serving_view import Served, served, serving_view
+        from ampacity.scenario.calibration_file import read_calibration
 
         if model is None or not accelerators:
             raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
         picture = page(out)
+        own = read_calibration(calibration) if calibration else None
+        engine = engine or (own.calibration.engine if own else "vllm")
         load = requests(engine.lower(), isl, osl, cached, drafts, acceptance)
-        found = served(model, accelerators, load, service_level(slo), engine, precision, chips)
+        found = served(model, accelerators, load, service_level(slo), engine, precision, chips, own)
         view = serving_view(found)
         if picture is not None:
             from ampacity.reporting.serving_plot import save_frontier

@@ -14,6 +14,7 @@ from ampacity.inference.steady import Load, Steady, steady, usual_load
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.model import Model
 
 BATCHES = 28
@@ -89,14 +90,15 @@ def survey(
     engine: str = "vllm",
     precision: str | None = None,
     chips: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Survey:
     """Survey every candidate. load: absent: 1,024 tokens in and out. chips: that there are; absent:
-    as many as it takes.
+    as many as it takes. calibration: one's own, of that model, chip and engine, at whose precisions everything is.
 
     Raises Mistakes as `candidates` does.
     """
     load = load or usual_load(engine)
-    found = candidates(model, chip, load, engine, precision, chips)
+    found = candidates(model, chip, load, engine, precision, chips, calibration)
     stack = stacked(found.steps)
     shares = np.linspace(0.0, 1.0, BATCHES)
     requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)

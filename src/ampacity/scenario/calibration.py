@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -84,6 +85,13 @@ class Calibration(Noun):
     tpot: Errors = Errors()
     ttft: Errors = Errors()
     shifts: Shifts
+
+    def not_as_asked(self, **asked: str | None) -> Iterator[tuple[str, str, str]]:
+        """What of a question (model=, accelerator=, engine=, precision=) was not measured: key, measured, in words."""
+        for key, wanted in asked.items():
+            measured = str(getattr(self, key))
+            if wanted not in (None, measured):
+                yield key, measured, f"what was measured; asked for is {wanted}"
 
     @property
     def expected_error(self) -> float | None:
