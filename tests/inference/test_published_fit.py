@@ -63,7 +63,7 @@ def test_refitting_the_published_points_gives_the_catalog(refit: tuple[Any, Any]
         (r["path"], r["factor"], r["level"]): float(r["log_shift"]) for r in lookup.table("serving_coefficients")
     }
     assert set(packaged) <= set(parameters(t))
-    own = Fit(np.array([packaged.get(key, 0.0) for key in parameters(t)]), 0)
+    own = Fit(np.array([packaged.get(key, 0.0) for key in parameters(t)]))
     np.testing.assert_allclose(predicted(t, again), predicted(t, own), rtol=0.01)
 
 

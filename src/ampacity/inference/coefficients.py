@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 
-import numpy as np
-
-from ampacity.inference.work import EFFICIENCIES, PATHS, Array
+from ampacity.inference.work import EFFICIENCIES, PATHS
 from ampacity.scenario import lookup
 from ampacity.scenario.calibration import Calibration
 
@@ -141,8 +139,3 @@ def _measured() -> frozenset[str]:
 def _shifts() -> dict[tuple[str, str, str], float]:
     rows = lookup.table("serving_coefficients")
     return {(row["path"], row["factor"], row["level"]): float(row["log_shift"]) for row in rows}
-
-
-def as_array(c: Coefficients) -> Array:
-    """The costs as an array in the order of PATHS."""
-    return np.array(c.cost)

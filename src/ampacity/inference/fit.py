@@ -59,10 +59,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Fit:
-    """Shifts in the order of `parameters`, and the rows that they were fitted to."""
+    """Shifts in the order of `parameters`."""
 
     shifts: Array
-    rows: int
 
 
 def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Table:
@@ -138,7 +137,7 @@ def fit(t: Table, rows: Rows | None = None, start: Fit | None = None) -> Fit:
         return np.log(total / t.measured)[rows], (jacobian / total[:, None])[rows]
 
     begin = ridge.prior if start is None else start.shifts
-    return Fit(minimized(residuals, t.weight[rows], ridge, begin, longest=2.0), len(rows))
+    return Fit(minimized(residuals, t.weight[rows], ridge, begin, longest=2.0))
 
 
 def _factors(path: str) -> tuple[str, ...]:

@@ -7,17 +7,13 @@ import numpy as np
 from ampacity.inference.survey import Operation, Survey
 
 
-def frontier(s: Survey, ttft_s: float = float("inf")) -> tuple[Operation, ...]:
-    """Operations that no other beats in both output tokens/s per chip and tokens/s per user, fastest user first.
-
-    ttft_s: only those whose mean time to the first token is at most that. [s]
-    """
+def frontier(s: Survey) -> tuple[Operation, ...]:
+    """Operations that no other beats in both output tokens/s per chip and tokens/s per user, fastest user first."""
     at = s.at
     rate = s.tokens_per_s_per_chip
-    allowed = np.flatnonzero((at.ttft_s <= ttft_s).ravel())
-    order = allowed[np.lexsort((-rate.ravel()[allowed], at.tpot_s.ravel()[allowed]))]
+    order = np.lexsort((-rate.ravel(), at.tpot_s.ravel()))
     best = np.maximum.accumulate(rate.ravel()[order])
-    first = np.concatenate([[True], best[1:] > best[:-1]]) if len(order) else np.zeros(0, dtype=bool)
+    first = np.concatenate([[True], best[1:] > best[:-1]])
     return tuple(_at(s, *np.unravel_index(int(i), rate.shape)) for i in order[first])
 
 
