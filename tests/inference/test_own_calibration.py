@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampacity.inference.coefficients import FIRST, catalog_digest, shifted
+from ampacity.inference.coefficients import ALL_PATHS, FIRST, catalog_digest, shifted
 from ampacity.inference.layout import Layout
 from ampacity.inference.loop import measure, schedule
 from ampacity.inference.own_calibration import OwnCalibration, as_yaml, own_calibration
 from ampacity.inference.own_fit import SHIFTS
-from ampacity.inference.own_loads import ALL_PATHS, TPOT, TTFT, loads, predicted, protocol
+from ampacity.inference.own_loads import TPOT, TTFT, loads, predicted, protocol
 from ampacity.inference.replica import Replica
 from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.results.read import Results

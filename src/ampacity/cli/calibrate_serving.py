@@ -113,8 +113,8 @@ def _replica(
     from ampacity.inference.replica import replica, usual_kv
     from ampacity.scenario import lookup
     from ampacity.scenario.accelerator import Accelerator
+    from ampacity.scenario.engine import Engine, KvPrecision, Precision
     from ampacity.scenario.model import Model
-    from ampacity.scenario.placement import Engine, Precision
 
     wrong: list[Mistake] = []
 
@@ -129,7 +129,7 @@ def _replica(
     accelerator = one_of("--accelerator", accelerator, lookup.accelerator_names())
     one_of("--engine", engine, get_args(Engine))
     one_of("--precision", precision, get_args(Precision))
-    kv = one_of("--kv-precision", kv or usual_kv(precision), ("bf16", "fp8", "fp4"))
+    kv = one_of("--kv-precision", kv or usual_kv(precision), get_args(KvPrecision))
     if wrong:
         raise Mistakes(wrong)
     shape = Model.model_validate({"name": model, **lookup.model(model)})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.layout import Layout, mistakes
+from ampacity.inference.layout import NODE, Layout, mistakes
 from ampacity.inference.replica import Replica, replica, usual_kv
 from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime, step_time
@@ -22,8 +22,6 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
 from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE
 
-NODE = 8
-"""Chips that talk over the fast link where the datasheet does not say."""
 LARGEST_WITHIN, LARGEST = 64, 1024
 """Chips of a replica: the most that is tried over the fast link (or all of it, up to 72), and at all."""
 MOST_STAGES = 8

@@ -16,8 +16,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import FACTORS, FIRST, PRECISION_PATHS
+from ampacity.inference.coefficients import ALL_PATHS, FACTORS, PRECISION_PATHS, first_at
 from ampacity.inference.compositions import condensed
+from ampacity.inference.engines import mixes, token_budget
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
 from ampacity.inference.published import Point
@@ -26,7 +27,6 @@ from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
 
 Rows = NDArray[np.int64]
-ALL_PATHS = PATHS + FIRST
 PULL = {"all": 0.003, "engine": 0.1, "accelerator": 0.2, "version": 1.0, "precision": 0.2}
 """Shrinkage of a factor's shifts: what a squared shift costs, in units of a squared relative error of one row."""
 START = (0.8, 0.6, 0.6, 0.5, 0.5, 0.3, 0.4, 0.5, 2.5, 8.0, 8.0, 6.0, 0.5, 40.0, 10.0, 0.3)
@@ -35,7 +35,6 @@ TTFT_WEIGHT = 0.2
 """Of a row's TTFT against its TPOT: queues make it much noisier."""
 OFFLINE_WEIGHT = 3.0
 """Of an offline throughput against one row's TPOT: there are few."""
-MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Tabl
     blocks, rows = [], []
     for i, point in enumerate(points):
         first = np.zeros((1, len(ALL_PATHS)))
-        first[0, len(PATHS) :] = (1e-3, 1e-6 * point.input_tokens, 1e-3 * point.concurrency)
+        first[0, len(PATHS) :] = first_at(point.input_tokens, point.concurrency)
         decode, wait = _typical(point)
         blocks += [decode, wait, first]
         rows += [i] * len(decode) + [n + i] * (len(wait) + 1)
@@ -199,14 +198,13 @@ def _typical(point: Point) -> tuple[Array, Array]:
 
 def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: str) -> Protocol:
     """The protocol of a published point: a burst of as many requests as may be in flight, ten times that in all."""
-    mixed = engine != "sglang"
     return Protocol(
         concurrency=concurrency,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         per_slot=10 if concurrency <= 512 else 4,
-        mixed=mixed,
-        token_budget=MIXED_BUDGET if mixed else SEPARATE_BUDGET,
+        mixed=mixes(engine),
+        token_budget=token_budget(engine),
     )
 
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import FIRST, Coefficients
+from ampacity.inference.coefficients import ALL_PATHS, FIRST_UNITS_S, Coefficients, first_at
 from ampacity.inference.compositions import condensed
-from ampacity.inference.fit import MIXED_BUDGET, SEPARATE_BUDGET, TTFT_WEIGHT
+from ampacity.inference.engines import mixes, token_budget
+from ampacity.inference.fit import TTFT_WEIGHT
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.replica import Replica
 from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
 from ampacity.scenario.mistakes import Mistake
 
-ALL_PATHS = PATHS + FIRST
 TPOT, TTFT, TOGETHER = 0, 1, 2
 """What a number is: a mean TPOT, a mean TTFT, or the time that all requests together took."""
 MOST_REQUESTS = 20_000
@@ -68,7 +68,7 @@ def loads(measurements: Sequence[Measurement], r: Replica) -> Loads:
         q = protocol(m, r)
         ran = schedule(q)
         per_token, until_first, together = condensed(ran)
-        first = np.array((1e-3, 1e-6 * m.input_tokens, 1e-3 * q.concurrency))
+        first = np.array(first_at(m.input_tokens, q.concurrency))
         for what, value, typical, firsts in (
             (TPOT, m.tpot_s, per_token, 0.0),
             (TTFT, m.ttft_s, until_first, 1.0),
@@ -100,7 +100,6 @@ def protocol(m: Measurement, r: Replica) -> Protocol:
     """How a measurement asked: its requests in flight, as many after each other as it had, its mean lengths."""
     concurrency = min(m.concurrency, m.requests)
     most = max(min(10, MOST_REQUESTS // concurrency), 1)
-    mixed = r.engine != "sglang"
     longest = 2.0 / (1.0 + m.shortest)
     return Protocol(
         concurrency=concurrency,
@@ -109,8 +108,8 @@ def protocol(m: Measurement, r: Replica) -> Protocol:
         shortest=m.shortest,
         per_slot=min(max(math.ceil(m.requests / concurrency), 1), most),
         cached_tokens=round(m.cached_tokens),
-        token_budget=MIXED_BUDGET if mixed else SEPARATE_BUDGET,
-        mixed=mixed,
+        token_budget=token_budget(r.engine),
+        mixed=mixes(r.engine),
         kv_tokens=r.kv_tokens,
     )
 
@@ -133,8 +132,7 @@ def predicted(t: Loads, cost: Array) -> Array:
 
 def costs(c: Coefficients) -> Array:
     """The costs of ALL_PATHS, in the units of `Loads.at`."""
-    units = np.array((1e-3, 1e-6, 1e-3))
-    return np.concatenate([np.array(c.cost), np.array(c.first) / units])
+    return np.concatenate([np.array(c.cost), np.array(c.first) / np.array(FIRST_UNITS_S)])
 
 
 def impossible(t: Loads, r: Replica) -> list[Mistake]:

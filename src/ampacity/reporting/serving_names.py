@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import get_args
 
 from ampacity.scenario import lookup
+from ampacity.scenario.engine import Engine, Precision
 from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
-from ampacity.scenario.placement import Engine, Precision
 
 SIMILAR = 4
 """Names that a suggestion lists at most."""

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ampacity.scenario.engine import Engine, KvPrecision, Precision
 from ampacity.scenario.value import Noun
 
-Engine = Literal["vllm", "sglang", "trtllm"]
 Shift = Annotated[float, Field(ge=-5.0, le=5.0)]
 Error = Annotated[float | None, Field(ge=0.0)]
 
@@ -79,8 +79,8 @@ class Calibration(Noun):
     engine: Engine
     version: str = ""
     catalog: str = ""
-    precision: Literal["bf16", "fp8", "fp4", "int4"]
-    kv_precision: Literal["bf16", "fp8", "fp4"] = "fp8"
+    precision: Precision
+    kv_precision: KvPrecision = "fp8"
     layout: str = ""
     tpot: Errors = Errors()
     ttft: Errors = Errors()
