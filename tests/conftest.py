@@ -1,4 +1,4 @@
-"""What tests share: running the command as people do, in a process of its own; and where shared traces lie."""
+"""What tests share: running the command as people do, things of the catalog, and where shared traces lie."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
+from ampacity.scenario.model import Model
 
 # every run draws the same examples, and none is judged by how long it takes
 settings.register_profile("ampacity", deadline=None, derandomize=True)
@@ -60,6 +64,18 @@ def answer(ampacity: Ampacity) -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def model() -> Callable[[str], Model]:
+    """A model of the catalog."""
+    return catalog_model
+
+
+@pytest.fixture(scope="session")
+def chip() -> Callable[[str], Accelerator]:
+    """A chip of the catalog."""
+    return catalog_accelerator
 
 
 @pytest.fixture(scope="session")

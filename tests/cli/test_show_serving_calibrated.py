@@ -14,11 +14,9 @@ from ampacity.inference.best_layout import best_layout
 from ampacity.inference.coefficients import catalog_digest
 from ampacity.inference.layout import Layout
 from ampacity.inference.replica import replica
-from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.calibration_file import read_calibration
-from ampacity.scenario.lookup import accelerator, model
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.mistakes import Mistakes
-from ampacity.scenario.model import Model
 
 OURS = f"""kind: serving
 date: 2026-11-22
@@ -97,8 +95,8 @@ def test_engine_and_precisions_are_those_that_were_measured(found: Callable[...,
     data = found(*ASKED, "--calibration", "ours.yaml")
     assert data["engine"] == "sglang"
     assert data["load"]["mixed"] is False
-    shape = Model.model_validate({"name": "llama-3.1-70b", **model("llama-3.1-70b")})
-    chip = Accelerator.model_validate({"name": "h100-sxm", **accelerator("h100-sxm")})
+    shape = catalog_model("llama-3.1-70b")
+    chip = catalog_accelerator("h100-sxm")
     for x in data["layouts"]:
         layout = Layout(x["tensor"], x["data"], x["pipeline"], x["expert"])
         assert x["precision"] == "fp8"
@@ -169,8 +167,8 @@ def test_a_file_that_is_no_calibration_says_why(
 
 def test_a_search_in_python_refuses_a_calibration_of_something_else() -> None:
     own = read_calibration("ours.yaml").calibration
-    shape = Model.model_validate({"name": "llama-3.1-8b", **model("llama-3.1-8b")})
-    chip = Accelerator.model_validate({"name": "h100-sxm", **accelerator("h100-sxm")})
+    shape = catalog_model("llama-3.1-8b")
+    chip = catalog_accelerator("h100-sxm")
     with pytest.raises(Mistakes, match="what was measured; asked for is llama") as told:
         best_layout(shape, chip, engine="sglang", calibration=own)
     assert [m.key for m in told.value.mistakes] == ["engine", "model"]

@@ -112,9 +112,8 @@ def _replica(
     from ampacity.inference.operating_point import smallest_replica
     from ampacity.inference.replica import replica, usual_kv
     from ampacity.scenario import lookup
-    from ampacity.scenario.accelerator import Accelerator
+    from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
     from ampacity.scenario.engine import Engine, KvPrecision, Precision
-    from ampacity.scenario.model import Model
 
     wrong: list[Mistake] = []
 
@@ -132,8 +131,8 @@ def _replica(
     kv = one_of("--kv-precision", kv or usual_kv(precision), get_args(KvPrecision))
     if wrong:
         raise Mistakes(wrong)
-    shape = Model.model_validate({"name": model, **lookup.model(model)})
-    chip = Accelerator.model_validate({"name": accelerator, **lookup.accelerator(accelerator)})
+    shape = catalog_model(model)
+    chip = catalog_accelerator(accelerator)
     try:
         degrees = layout_from(layout, shape) if layout else None
     except ValueError as err:

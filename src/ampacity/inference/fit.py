@@ -20,11 +20,12 @@ from ampacity.inference.coefficients import ALL_PATHS, FACTORS, PRECISION_PATHS,
 from ampacity.inference.compositions import condensed
 from ampacity.inference.engines import mixes, token_budget
 from ampacity.inference.loop import Protocol, schedule
-from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
+from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, replica_of
 from ampacity.inference.published import Point
 from ampacity.inference.replica import replica, usual_kv
 from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 
 Rows = NDArray[np.int64]
 PULL = {"all": 0.003, "engine": 0.1, "accelerator": 0.2, "version": 1.0, "precision": 0.2}
@@ -186,8 +187,8 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
 
 def _typical(point: Point) -> tuple[Array, Array]:
     """Ideal times by path of a point's typical iterations, weighted: those that add up to TPOT, and to TTFT."""
-    kv = usual_kv(point.precision)
-    r = replica(model_of(point.model), chip_of(point.accelerator), point.precision, kv, point.layout, point.engine)
+    model, chip, kv = catalog_model(point.model), catalog_accelerator(point.accelerator), usual_kv(point.precision)
+    r = replica(model, chip, point.precision, kv, point.layout, point.engine)
     found = []
     for typical in _condensed(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady):
         block = np.zeros((len(typical), len(ALL_PATHS)))

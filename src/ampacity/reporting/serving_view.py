@@ -16,12 +16,11 @@ from ampacity.reporting.catalog_views import View
 from ampacity.reporting.serving_errors_view import expected_error
 from ampacity.reporting.serving_names import spelled
 from ampacity.reporting.words import digits, share, tokens
-from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.calibration_file import CalibrationFile
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.mistakes import Mistakes
-from ampacity.scenario.model import Model
 
 LAYOUTS, FRONTIER = 8, 10
 """Rows that the tables show."""
@@ -64,10 +63,10 @@ def served(
         if wrong := calibrated.not_as_asked(model=model, accelerator=part, engine=engine, precision=precision):
             raise Mistakes(wrong)
         precision = own.precision
-    shape = Model.model_validate({"name": model, **lookup.model(model)})
+    shape = catalog_model(model)
     found: list[Served | Mistakes] = []
     for name in accelerators:
-        chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+        chip = catalog_accelerator(name)
         try:
             by = own if own is not None and own.accelerator == name else None
             s = survey(shape, chip, load, engine, precision, chips, by)
