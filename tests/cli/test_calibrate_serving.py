@@ -63,6 +63,36 @@ def test_everything_that_is_wrong_with_files_and_options_is_told_at_once(said: S
     assert "Traceback" not in err
 
 
+def test_names_are_read_as_show_serving_reads_them(said: Said, tmp_path: Path) -> None:
+    of = ("--model", "LLaMA-3.1-70B", "--accelerator", "H100-SXM", "--engine", "vLLM", "--precision", "FP8")
+    code, out, err = said(
+        "calibrate", "serving", str(SAMPLES / "own.csv"), *of, "--kv-precision", "BF16", "--layout", "4"
+    )
+    assert code == 0, err
+    assert out.startswith("llama-3.1-70b fp8 on h100-sxm (TP4, vllm)")
+    text = (tmp_path / "my-serving.yaml").read_text()
+    assert "engine: vllm\n" in text and "precision: fp8\nkv_precision: bf16\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "llama-70b"), 'like it are "llama-3.1-70b", "llama-2-70b"'),
+        (("--model", "h100-sxm"), "that is an accelerator\n"),
+        (("--accelerator", "h100"), 'the nearest is "h100-sxm"'),
+        (("--accelerator", "zzz"), "(ampacity show accelerators lists all)"),
+        (("--engine", "vlm"), 'the nearest is "vllm"'),
+        (("--kv-precision", "int4"), "known are bf16, fp4, fp8"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_right_ones(said: Said, options: tuple[str, str], words: str) -> None:
+    names = {"--model": "llama-3.1-70b", "--accelerator": "h100-sxm", options[0]: options[1]}
+    code, _, err = said("calibrate", "serving", str(SAMPLES / "own.csv"), *(x for pair in names.items() for x in pair))
+    assert code == 1
+    assert err.startswith("options: 1 mistake\n")
+    assert f"{options[0]}: {options[1]}\n" in err and words in err
+
+
 @pytest.mark.parametrize(
     ("layout", "words"),
     [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
-from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.mistakes import Mistake, Mistakes
 
 if TYPE_CHECKING:
     from ampacity.inference.replica import Replica
@@ -111,26 +111,14 @@ def _replica(
     from ampacity.inference.layout_text import layout_from
     from ampacity.inference.operating_point import smallest_replica
     from ampacity.inference.replica import replica, usual_kv
-    from ampacity.scenario import lookup
     from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
-    from ampacity.scenario.engine import Engine, KvPrecision, Precision
+    from ampacity.scenario.spelling import Spelling
 
-    wrong: list[Mistake] = []
-
-    def one_of(option: str, found: str | None, known: tuple[str, ...]) -> str:
-        if found is None:
-            wrong.append(Mistake("options", 0, option, "", f"missing; {nearest('', known)}"))
-        elif found not in known:
-            wrong.append(Mistake("options", 0, option, found, f"none of that name; {nearest(found, known)}"))
-        return found or ""
-
-    model = one_of("--model", model, lookup.model_names())
-    accelerator = one_of("--accelerator", accelerator, lookup.accelerator_names())
-    one_of("--engine", engine, get_args(Engine))
-    one_of("--precision", precision, get_args(Precision))
-    kv = one_of("--kv-precision", kv or usual_kv(precision), get_args(KvPrecision))
-    if wrong:
-        raise Mistakes(wrong)
+    names = Spelling("options")
+    model, accelerator = names.model(model, "--model"), names.accelerator(accelerator, "--accelerator")
+    engine, precision = names.engine(engine, "--engine"), names.precision(precision, "--precision")
+    kv = names.kv_precision(kv or usual_kv(precision), "--kv-precision")
+    names.check()
     shape = catalog_model(model)
     chip = catalog_accelerator(accelerator)
     try:

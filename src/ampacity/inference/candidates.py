@@ -39,14 +39,6 @@ USEFUL = {
 COMMON = {"bf16": ("bf16", "fp8")}
 """What engines commonly make of weights published at a precision, that one first; of others, nothing else."""
 
-PRICES = {
-    "rental_1yr_usd_per_s": "1-year contract",
-    "rental_3yr_usd_per_s": "3-year rental",
-    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
-    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
-}
-"""Prices in the order in which they are looked for."""
-
 
 @dataclass(frozen=True)
 class RuledOut:
@@ -92,18 +84,6 @@ def offered(model: Model, chip: Accelerator) -> tuple[str, ...]:
     """
     common = COMMON.get(model.published_precision, (model.published_precision,))
     return tuple(p for p in common if runs(model, chip, p)) or precisions(chip)
-
-
-def not_known(chip: Accelerator) -> list[str]:
-    """Figures of a chip that nobody states and that an answer would use, in words."""
-    words = {**ESSENTIAL, **USEFUL}
-    found = [word for name, word in words.items() if getattr(chip, name) is None]
-    return (found if precisions(chip) else [*found, "peak arithmetic"]) + ([] if has_price(chip) else ["price"])
-
-
-def has_price(chip: Accelerator) -> bool:
-    """Whether any price of an hour of the chip is known."""
-    return any(getattr(chip, name) is not None for name in PRICES)
 
 
 def candidates(

@@ -7,20 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from ampacity.inference.best_layout import Choice, Slo, choose, ms
-from ampacity.inference.candidates import PRICES, not_known
 from ampacity.inference.frontier import frontier
 from ampacity.inference.steady import Load
 from ampacity.inference.survey import Operation, Survey, survey
-from ampacity.inference.token_cost import KINDS, TokenCost, phases, price_usd_per_s, shared_price, token_cost
+from ampacity.inference.token_cost import (
+    KINDS,
+    PRICES,
+    TokenCost,
+    not_known,
+    phases,
+    price_usd_per_s,
+    shared_price,
+    token_cost,
+)
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.serving_errors_view import expected_error
-from ampacity.reporting.serving_names import spelled
 from ampacity.reporting.words import digits, share, tokens
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.calibration_file import CalibrationFile
 from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.mistakes import Mistakes
+from ampacity.scenario.spelling import Spelling
 
 LAYOUTS, FRONTIER = 8, 10
 """Rows that the tables show."""
@@ -56,7 +64,11 @@ def served(
 
     Raises Mistakes for names that nothing has, and for a calibration of something else.
     """
-    model, accelerators, engine, precision = spelled(model, accelerators, engine, precision)
+    names = Spelling("show serving")
+    model, engine = names.model(model), names.engine(engine)
+    accelerators = [names.accelerator(name) for name in accelerators]
+    precision = None if precision is None else names.precision(precision)
+    names.check()
     own = None if calibrated is None else calibrated.calibration
     if calibrated is not None and own is not None:
         part = None if own.accelerator in accelerators else ", ".join(accelerators)
