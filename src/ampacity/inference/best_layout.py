@@ -150,9 +150,7 @@ def _coarse(s: Survey, slo: Slo, row: int, i: int) -> Operation:
     else:
         after = int(np.searchsorted(at.requests[row], requests, side="right"))
         binds = _binding(slo, at.ttft_s[row, after], at.tpot_s[row, after])
-    times = float(at.ttft_s[row, i]), float(at.tpot_s[row, i])
-    rate = float(s.tokens_per_s_per_chip[row, i])
-    return Operation(s.candidates.steps[row], s.load, int(requests), *times, rate, binds)
+    return s.operation(row, i, binds)
 
 
 def _binding(slo: Slo, ttft_s: float, tpot_s: float) -> str:

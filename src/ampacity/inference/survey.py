@@ -22,36 +22,6 @@ BATCHES = 28
 
 
 @dataclass(frozen=True)
-class Survey:
-    """Candidates in steady state.
-
-    chips: accelerators of each (a column). at: arrays of (candidates, batches). owned: chips that there are; None: as
-    many as it takes.
-    """
-
-    model: Model
-    chip: Accelerator
-    load: Load
-    candidates: Candidates
-    stack: StepTime
-    chips: Array
-    at: Steady
-    owned: int | None = None
-
-    @property
-    def in_use(self) -> Array:
-        """Share of the chips that there are which whole replicas of each candidate take (a column). [0 to 1]"""
-        if self.owned is None:
-            return np.ones_like(self.chips)
-        return np.asarray(self.owned // self.chips * self.chips / self.owned)
-
-    @property
-    def tokens_per_s_per_chip(self) -> Array:
-        """Output tokens. [token/s]"""
-        return self.at.output_tokens_per_s / self.chips
-
-
-@dataclass(frozen=True)
 class Operation:
     """A replica with so many requests in flight.
 
@@ -81,6 +51,42 @@ class Operation:
     def tokens_per_s_per_user(self) -> float:
         """Output tokens of one request while it decodes. [token/s]"""
         return 1.0 / self.tpot_s
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Candidates in steady state.
+
+    chips: accelerators of each (a column). at: arrays of (candidates, batches). owned: chips that there are; None: as
+    many as it takes.
+    """
+
+    model: Model
+    chip: Accelerator
+    load: Load
+    candidates: Candidates
+    stack: StepTime
+    chips: Array
+    at: Steady
+    owned: int | None = None
+
+    @property
+    def in_use(self) -> Array:
+        """Share of the chips that there are which whole replicas of each candidate take (a column). [0 to 1]"""
+        if self.owned is None:
+            return np.ones_like(self.chips)
+        return np.asarray(self.owned // self.chips * self.chips / self.owned)
+
+    @property
+    def tokens_per_s_per_chip(self) -> Array:
+        """Output tokens. [token/s]"""
+        return self.at.output_tokens_per_s / self.chips
+
+    def operation(self, row: int, batch: int, binds: str = "nothing") -> Operation:
+        """One candidate at one of its batches, by their places in `at`."""
+        times = float(self.at.ttft_s[row, batch]), float(self.at.tpot_s[row, batch])
+        rate = float(self.tokens_per_s_per_chip[row, batch])
+        return Operation(self.candidates.steps[row], self.load, int(self.at.requests[row, batch]), *times, rate, binds)
 
 
 def survey(
