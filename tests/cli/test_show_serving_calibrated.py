@@ -144,6 +144,10 @@ def test_everything_that_differs_is_told_at_once(said: Said) -> None:
     [
         (None, ("--calibration: 1 mistake", "file: ours.yaml", "no such file; `ampacity calibrate serving` writes")),
         ("", ("--calibration: 1 mistake", "empty; a calibration begins with `kind: serving`")),
+        (
+            "scenario: lab\nextends: laptop\n",
+            ("ours.yaml: 1 mistake", "line 1  keys: scenario, extends", "a calibration begins"),
+        ),
         ("- a\n", ("ours.yaml: 1 mistake", "line 1  file", "a calibration is a mapping")),
         (OURS.replace("all:", "al:"), ("line 14  shifts.al", 'the nearest is "all"')),
         (OURS.replace("0.2", "9"), ("line 14  shifts.all: 9", "expected at most 5")),
@@ -152,7 +156,7 @@ def test_everything_that_differs_is_told_at_once(said: Said) -> None:
             ("ours.yaml: 2 mistakes", "line 2  date: soon", "line 4  points: x"),
         ),
     ],
-    ids=["missing", "empty", "a-list", "unknown-shift", "huge-shift", "two"],
+    ids=["missing", "empty", "a-scenario", "a-list", "unknown-shift", "huge-shift", "two"],
 )
 def test_a_file_that_is_no_calibration_says_why(
     said: Said, tmp_path: Path, content: str | None, words: tuple[str, ...]
@@ -163,6 +167,24 @@ def test_a_file_that_is_no_calibration_says_why(
     assert (code, out) == (1, "")
     for part in words:
         assert part in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--calibration", "."), "file: .\n  a folder; `ampacity calibrate serving` writes such a file"),
+        (("--calibration", ""), "a folder"),
+        (("--engine", ""), "missing; known are sglang, trtllm, vllm"),
+    ],
+)
+def test_an_empty_word_and_a_folder_are_no_answer(said: Said, options: tuple[str, str], words: str) -> None:
+    code, out, err = said(*ASKED, *options)
+    assert (code, out) == (1, "")
+    assert words in err
+
+
+def test_an_accelerator_named_twice_is_shown_once(found: Callable[..., Any]) -> None:
+    assert found(*ASKED, "H100-SXM") == found(*ASKED)
 
 
 def test_a_search_in_python_refuses_a_calibration_of_something_else() -> None:

@@ -89,6 +89,8 @@ def serving(
 
     given = list(files or [])
     say = not quiet and json != "-"
+    if published and kernels:
+        raise typer.BadParameter("one at a time", param_hint="--published and --kernels")
     try:
         if published:
             view = refit(given, out or Path(), progress=say)

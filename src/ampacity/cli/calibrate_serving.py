@@ -76,6 +76,7 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     """Refit the published points, write both tables and compare them with the package's. Raises Mistakes."""
     from ampacity.base.files import write_whole
     from ampacity.inference.calibration import published_calibration
+    from ampacity.reporting.catalog_views import View
     from ampacity.reporting.serving_calibration_view import published_view
 
     if given:
@@ -86,7 +87,8 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     view = published_view(files)  # before writing: the folder may be the package's own
     for name, text in files.items():
         write_whole(folder / name, text)
-    return view
+    written = [str(folder / name) for name in files]
+    return View(view.text + f"\n\n  written  {', '.join(written)}", {**view.data, "files": written})
 
 
 def kernel_opinion(given: list[str], layout: str | None, engine: str, precision: str, kv_precision: str | None) -> View:

@@ -98,8 +98,9 @@ def serving(
         if model is None or not accelerators:
             raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
         picture = page(out)
-        own = read_calibration(calibration) if calibration else None
-        engine = engine or (own.calibration.engine if own else "vllm")
+        own = None if calibration is None else read_calibration(calibration)
+        if engine is None:
+            engine = "vllm" if own is None else own.calibration.engine
         load = requests(engine.lower(), isl, osl, cached, drafts, acceptance)
         found = served(model, accelerators, load, service_level(slo), engine, precision, chips, own)
         view = serving_view(found)

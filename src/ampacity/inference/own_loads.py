@@ -28,6 +28,8 @@ TPOT, TTFT, TOGETHER = 0, 1, 2
 MOST_REQUESTS = 20_000
 TOLERANCE = 0.02
 """A load may be so much faster than the chip's peak before it counts as impossible: datasheets round."""
+MOST_TIMES = 20.0
+"""A time that is so many times the least or less, read as seconds, was probably meant so."""
 DOES = {
     "dense_memory": "reading the weights",
     "dense_compute": "multiplying the weights",
@@ -145,10 +147,15 @@ def impossible(t: Loads, r: Replica) -> list[Mistake]:
         worst = DOES[ALL_PATHS[int(parts.argmax())]]
         least, m = float(parts.sum()), t.measurements[t.load[i]]
         key, stated, needed = _in_words(int(t.kind[i]), m, float(t.measured[i]), least)
+        in_seconds = t.kind[i] != TOGETHER and least <= 1e3 * t.measured[i] <= MOST_TIMES * least
+        why = (
+            "seconds where ms belong?"
+            if in_seconds
+            else "another model, precision, layout or load was measured, or tokens were speculated or cached"
+        )
         message = (
             f"faster than the chips can be: {r.model.name} {r.precision} on {r.accelerators} x {r.chip} ({r.layout}) "
-            f"at full speed needs {needed}, most of it for {worst}; another model, precision, layout or load was "
-            "measured, or tokens were speculated or cached"
+            f"at full speed needs {needed}, most of it for {worst}; {why}"
         )
         found.append(Mistake(m.file, m.line, key, stated, message))
     return found
@@ -159,7 +166,13 @@ def _in_words(kind: int, m: Measurement, measured_s: float, least_s: float) -> t
         rate = m.tokens_per_s or 0.0
         return "throughput", f"{rate:,.0f} token/s", f"at most {rate * measured_s / least_s:,.0f} token/s"
     key = "tpot" if kind == TPOT else "ttft"
-    return key, f"{measured_s * 1e3:,.2f} ms", f"{least_s * 1e3:,.2f} ms"
+    return key, _ms(measured_s), _ms(least_s)
+
+
+def _ms(seconds: float) -> str:
+    """A time as files have it; small ones with all digits that tell, so that a wrong unit shows."""
+    ms = seconds * 1e3
+    return f"{ms:,.2f} ms" if ms >= 0.1 else f"{ms:.3g} ms"
 
 
 def _together_s(m: Measurement, tokens: float) -> float | None:

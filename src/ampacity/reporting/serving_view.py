@@ -66,7 +66,7 @@ def served(
     """
     names = Spelling("show serving")
     model, engine = names.model(model), names.engine(engine)
-    accelerators = [names.accelerator(name) for name in accelerators]
+    accelerators = list(dict.fromkeys(names.accelerator(name) for name in accelerators))
     precision = None if precision is None else names.precision(precision)
     names.check()
     own = None if calibrated is None else calibrated.calibration

@@ -40,10 +40,15 @@ class CalibrationFile:
 
 def read_calibration(stated: str) -> CalibrationFile:
     """The calibration in a file; its path counts from the current folder. Raises Mistakes."""
+    if Path(stated).is_dir():
+        raise Mistakes([Mistake(OPTION, 0, "file", stated, f"a folder; {WRITTEN_BY}")])
     told = Tree({}, {(): (OPTION, 0)})
     tree = read_named(told, ("file",), stated, Path(), WHAT, BEGINS, WRITTEN_BY)
     if tree is None:
         raise Mistakes(told.mistakes)
+    if not tree.data.keys() & {"kind", "shifts"}:
+        keys = ", ".join(tree.data)[:60]
+        raise Mistakes([Mistake(Path(stated).name, 1, "keys", keys, f"{WHAT} begins with `{BEGINS}`; {WRITTEN_BY}")])
     try:
         return CalibrationFile(Calibration.model_validate(tree.data), tree)
     except ValidationError as err:

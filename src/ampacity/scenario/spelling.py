@@ -60,7 +60,7 @@ class Spelling:
     def _one(self, key: str, name: str | None, known: Sequence[str], listed_by: str = "") -> str:
         found = {k.lower(): k for k in known}.get((name or "").lower())
         if found is None:
-            why = "missing; " + nearest("", known) if name is None else _like(name, known)
+            why = _like(name, known) if name and name.strip() else "missing; " + nearest("", known)
             more = f" ({listed_by} lists all)" if why.endswith("...") and listed_by else ""
             self.wrong.append(Mistake(self.where, 0, key, name or "", why + more))
         return found or name or ""
