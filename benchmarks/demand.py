@@ -27,9 +27,7 @@ from ampacity.demand.sessions import generate, served
 from ampacity.inference.operating_point import Mix, operating_point
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import StepTime, step_time
-from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.model import Model
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from measure import arguments, cpu_s, publish
 
 Floats = NDArray[np.float64]
@@ -135,8 +133,8 @@ def accelerators(frame: pl.DataFrame) -> float:
 
 def machine() -> StepTime:
     """Llama 3.1 70B in fp8 on eight H100."""
-    model = Model.model_validate({"name": "llama-3.1-70b", **lookup.model("llama-3.1-70b")})
-    chip = Accelerator.model_validate({"name": "h100-sxm", **lookup.accelerator("h100-sxm")})
+    model = catalog_model("llama-3.1-70b")
+    chip = catalog_accelerator("h100-sxm")
     return step_time(replica(model, chip, "fp8", "fp8", 8))
 
 

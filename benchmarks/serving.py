@@ -12,6 +12,7 @@ from ampacity.inference.best_layout import Slo, best_layout, choose
 from ampacity.inference.survey import survey
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
 from measure import cpu_s, publish
@@ -55,16 +56,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def model(name: str) -> Model:
-    """A model of the catalog."""
-    return Model.model_validate({"name": name, **lookup.model(name)})
-
-
-def chip(name: str) -> Accelerator:
-    """An accelerator of the catalog."""
-    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
-
-
 def table(models: list[Model], chips: list[Accelerator]) -> tuple[int, int]:
     """The best layout of every model on every chip at every service level: how many there are, and how many not."""
     found, none = 0, 0
@@ -87,16 +78,17 @@ def table(models: list[Model], chips: list[Accelerator]) -> tuple[int, int]:
 def main() -> None:
     """Measure and print."""
     options = arguments()
-    m, c = model(CASE[0]), chip(CASE[1])
+    m, c = catalog_model(CASE[0]), catalog_accelerator(CASE[1])
     chosen = best_layout(m, c, SLOS[0], precision="fp8")
     names = list(lookup.model_names())[: 2 if options.smoke else MODELS]
-    models, chips = [model(name) for name in names], [chip(name) for name in lookup.accelerator_names()]
+    models = [catalog_model(name) for name in names]
+    chips = [catalog_accelerator(name) for name in lookup.accelerator_names()]
     counts = table(models, chips)
     warm = cpu_s(lambda: [best_layout(m, c, SLOS[0], precision="fp8") for _ in range(20)], 3) / 20
     figures: dict[str, object] = {
         f"best layout of {CASE[0]} on {CASE[1]}, warm, CPU s": warm,
         "largest case (deepseek-r1 on gb200-nvl72), warm, CPU s": cpu_s(
-            lambda: best_layout(model("deepseek-r1"), chip("gb200-nvl72"), SLOS[0]), 3
+            lambda: best_layout(catalog_model("deepseek-r1"), catalog_accelerator("gb200-nvl72"), SLOS[0]), 3
         ),
         f"table of {len(models)} models x {len(chips)} accelerators x {len(SLOS)} SLOs, CPU s": cpu_s(
             lambda: table(models, chips), 1 if options.smoke else 3

@@ -1,4 +1,4 @@
-"""What tests share: running the command as people do, in a process of its own; and where shared traces lie."""
+"""What tests share: running the command as people do, things of the catalog, and where shared traces lie."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
+from ampacity.scenario.model import Model
 
 # every run draws the same examples, and none is judged by how long it takes
 settings.register_profile("ampacity", deadline=None, derandomize=True)
@@ -81,6 +85,18 @@ def calibration_text() -> Callable[..., str]:
         return "".join(f"{key}: {json.dumps(value)}\n" for key, value in {**own, **fields}.items())
 
     return text
+
+
+@pytest.fixture(scope="session")
+def model() -> Callable[[str], Model]:
+    """A model of the catalog."""
+    return catalog_model
+
+
+@pytest.fixture(scope="session")
+def chip() -> Callable[[str], Accelerator]:
+    """A chip of the catalog."""
+    return catalog_accelerator
 
 
 @pytest.fixture(scope="session")

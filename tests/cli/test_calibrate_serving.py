@@ -63,6 +63,36 @@ def test_everything_that_is_wrong_with_files_and_options_is_told_at_once(said: S
     assert "Traceback" not in err
 
 
+def test_names_are_read_as_show_serving_reads_them(said: Said, tmp_path: Path) -> None:
+    of = ("--model", "LLaMA-3.1-70B", "--accelerator", "H100-SXM", "--engine", "vLLM", "--precision", "FP8")
+    code, out, err = said(
+        "calibrate", "serving", str(SAMPLES / "own.csv"), *of, "--kv-precision", "BF16", "--layout", "4"
+    )
+    assert code == 0, err
+    assert out.startswith("llama-3.1-70b fp8 on h100-sxm (TP4, vllm)")
+    text = (tmp_path / "my-serving.yaml").read_text()
+    assert "engine: vllm\n" in text and "precision: fp8\nkv_precision: bf16\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "llama-70b"), 'like it are "llama-3.1-70b", "llama-2-70b"'),
+        (("--model", "h100-sxm"), "that is an accelerator\n"),
+        (("--accelerator", "h100"), 'the nearest is "h100-sxm"'),
+        (("--accelerator", "zzz"), "(ampacity show accelerators lists all)"),
+        (("--engine", "vlm"), 'the nearest is "vllm"'),
+        (("--kv-precision", "int4"), "known are bf16, fp4, fp8"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_right_ones(said: Said, options: tuple[str, str], words: str) -> None:
+    names = {"--model": "llama-3.1-70b", "--accelerator": "h100-sxm", options[0]: options[1]}
+    code, _, err = said("calibrate", "serving", str(SAMPLES / "own.csv"), *(x for pair in names.items() for x in pair))
+    assert code == 1
+    assert err.startswith("options: 1 mistake\n")
+    assert f"{options[0]}: {options[1]}\n" in err and words in err
+
+
 @pytest.mark.parametrize(
     ("layout", "words"),
     [
@@ -215,6 +245,7 @@ def test_a_refit_writes_both_tables_and_says_whether_they_are_the_catalogs(
     assert out.startswith("The refit is what the package has, to the last digit.")
     assert "configuration left out" in out
     assert {n: (tmp_path / n).read_text(encoding="utf-8") for n in names} == same
+    assert f"written  {tmp_path / names[0]}, {tmp_path / names[1]}" in out
 
     shift = next(r for r in lookup.table(names[0].removesuffix(".csv")) if r["factor"] == "engine")["log_shift"]
     other = {
@@ -224,6 +255,12 @@ def test_a_refit_writes_both_tables_and_says_whether_they_are_the_catalogs(
     monkeypatch.setattr("ampacity.inference.calibration.published_calibration", lambda progress: other)
     code, out, err = said("calibrate", "serving", "--published", "--out", str(tmp_path))
     assert "The refit differs from what the package has: shifts by 0.2500 at most." in out
+
+
+def test_a_refit_and_a_look_at_kernels_are_two_commands(said: Said) -> None:
+    code, _, err = said("calibrate", "serving", "--published", "--kernels")
+    assert code == 2
+    assert "one at a time" in err
 
 
 def test_a_refit_needs_a_folder(said: Said) -> None:
@@ -251,3 +288,11 @@ def test_kernels_nobody_measured_are_said_to_be_so(said: Said) -> None:
     assert code == 1
     assert "brings no shape of llama-2-7b" in err
     assert "has measured no mi300x" in err
+
+
+@pytest.mark.skipif(not installed(), reason="kernel times come with aiconfigurator-core")
+def test_a_precision_without_kernels_is_told_without_the_path_of_the_package(said: Said) -> None:
+    code, _, err = said("calibrate", "serving", "--kernels", "llama-3.1-8b", "h100-sxm", "--precision", "int4")
+    assert code == 1
+    assert "missing for quant 'int4_wo'; available" in err
+    assert "site-packages" not in err

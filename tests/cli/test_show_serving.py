@@ -140,6 +140,13 @@ def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity)
     assert "configuration left out" in ampacity("show", "serving", "--errors").stdout
 
 
+def test_all_errors_are_written_as_the_page_of_the_documentation(ampacity: Ampacity, tmp_path: Path) -> None:
+    done = ampacity("show", "serving", "--errors", "--by", "engine", "--out", "errors.md")
+    assert done.returncode == 0, done.stderr
+    page = Path(__file__).parents[2] / "docs" / "serving-errors.md"
+    assert (tmp_path / "errors.md").read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -164,6 +171,7 @@ def test_the_errors_are_those_of_the_catalog(answer: Answer, ampacity: Ampacity)
         (("llama-3.1-70b", "h100-sxm", "--cached", "2000"), 2, "from 0 to 1023"),
         (("llama-3.1-70b",), 2, "needs a MODEL and an ACCELERATOR"),
         (("--errors", "--by", "month"), 1, "accelerator, engine, model, precision"),
+        (("--errors", "--out", "errors.html"), 2, "ends in .md"),
     ],
 )
 def test_wrong_words_are_answered_with_right_ones(

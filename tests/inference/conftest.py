@@ -9,21 +9,8 @@ import pytest
 from ampacity.inference.layout import Layout
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import StepTime, step_time
-from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
-
-
-@pytest.fixture(scope="session")
-def model() -> Callable[[str], Model]:
-    """A model of the catalog."""
-    return lambda name: Model.model_validate({"name": name, **lookup.model(name)})
-
-
-@pytest.fixture(scope="session")
-def chip() -> Callable[[str], Accelerator]:
-    """A chip of the catalog."""
-    return lambda name: Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
 
 
 @pytest.fixture(scope="session")

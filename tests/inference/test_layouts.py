@@ -9,11 +9,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ampacity.inference.candidates import candidates, layouts, not_known, precisions
+from ampacity.inference.candidates import candidates, layouts, precisions
 from ampacity.inference.layout import Layout
 from ampacity.inference.stack import stacked
 from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime
+from ampacity.inference.token_cost import not_known
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampacity.inference.coefficients import FIRST, catalog_digest, shifted
+from ampacity.inference.coefficients import ALL_PATHS, FIRST, catalog_digest, shifted
 from ampacity.inference.layout import Layout
 from ampacity.inference.loop import measure, schedule
 from ampacity.inference.own_calibration import OwnCalibration, as_yaml, own_calibration
 from ampacity.inference.own_fit import SHIFTS
-from ampacity.inference.own_loads import ALL_PATHS, TPOT, TTFT, loads, predicted, protocol
+from ampacity.inference.own_loads import TPOT, TTFT, loads, predicted, protocol
 from ampacity.inference.replica import Replica
 from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.results.read import Results
@@ -188,6 +188,17 @@ def test_a_load_faster_than_the_chips_is_refused_by_name_with_what_it_would_need
     least_ms = unit.weight_bytes / 4 / 3.35e12 * 1e3
     assert "reading the weights" in mistake.message
     assert 0.95 * least_ms < float(mistake.message.split("needs ")[1].split(" ms")[0]) < 1.2 * least_ms
+
+
+def test_a_time_in_seconds_is_asked_about_and_shown_with_its_digits(unit: Replica) -> None:
+    (one,) = measured(unit, Shifts(), GRID[:1])
+    assert one.tpot_s is not None
+    with pytest.raises(Mistakes, match="seconds where ms belong") as told:
+        fitted(unit, [replace(one, tpot_s=one.tpot_s / 1e3)])
+    (mistake,) = told.value.mistakes
+    assert mistake.found == f"{one.tpot_s:.3g} ms"
+    with pytest.raises(Mistakes, match="another model, precision, layout or load"):
+        fitted(unit, [replace(one, tpot_s=one.tpot_s / 5)])
 
 
 def test_a_throughput_beyond_the_peak_says_what_the_most_would_be(unit: Replica) -> None:

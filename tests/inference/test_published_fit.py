@@ -31,15 +31,6 @@ def refit() -> tuple[Any, Any]:
     return t, fit(t)
 
 
-def test_a_configuration_left_out_is_predicted_within_12_per_cent() -> None:
-    assert error("configuration left out", "tpot_median") <= 0.12
-    assert error("configuration left out", "tpot_p90") <= 0.38
-
-
-def test_a_model_left_out_is_predicted_within_18_per_cent() -> None:
-    assert error("model left out", "tpot_median") <= 0.18
-
-
 def test_every_split_is_in_the_catalog() -> None:
     assert {r["split"] for r in lookup.table("serving_errors")} == set(SPLITS)
 
@@ -63,7 +54,7 @@ def test_refitting_the_published_points_gives_the_catalog(refit: tuple[Any, Any]
         (r["path"], r["factor"], r["level"]): float(r["log_shift"]) for r in lookup.table("serving_coefficients")
     }
     assert set(packaged) <= set(parameters(t))
-    own = Fit(np.array([packaged.get(key, 0.0) for key in parameters(t)]), 0)
+    own = Fit(np.array([packaged.get(key, 0.0) for key in parameters(t)]))
     np.testing.assert_allclose(predicted(t, again), predicted(t, own), rtol=0.01)
 
 

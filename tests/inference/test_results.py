@@ -127,6 +127,39 @@ def test_a_row_that_is_wrong_is_counted_and_named(tmp_path: Path, row: str, key:
     assert any(m.key == key and words in m.message for m in found.left_out)
 
 
+@pytest.mark.parametrize(
+    ("content", "key", "found", "words"),
+    [
+        ("isl,osl,concurrency,tpot_ms\n\n", "rows", "", "none; expected one for each load"),
+        ('{"benchmarks": []}', "rows", "", "none; expected one for each load"),
+        ("hello world\n1\n", "columns", "hello world", "expected isl, osl, concurrency and at least one of throughput"),
+        ("in,out,n,rate\n1,2,3,4\n", "columns", "in, out, n, rate", "no column of a table of results"),
+        ("isl;osl\n1;2\n", "separator", ";", "apart by commas"),
+        ("isl\tosl\n1\t2\n", "separator", "tab", "apart by commas"),
+    ],
+)
+def test_a_file_without_results_is_one_mistake(tmp_path: Path, content: str, key: str, found: str, words: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(Mistakes) as told:
+        read_results([tmp_path / "a.csv"])
+    (mistake,) = told.value.mistakes
+    assert (mistake.file, mistake.key, mistake.found) == ("a.csv", key, found)
+    assert words in mistake.message
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    with pytest.raises(Mistakes, match="a folder; expected a result of vllm bench serve"):
+        read_results([tmp_path / "results"])
+
+
+def test_a_row_of_no_known_tool_misses_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"speed": 3}')
+    (mistake,) = read_results([tmp_path / "a.json"]).left_out
+    assert (mistake.key, mistake.found) == ("row", "speed")
+    assert "keys of no known tool" in mistake.message
+
+
 def test_every_file_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("isl,osl,concurency,tpot\n1,2,3,4\n")
     (tmp_path / "b.json").write_text('{"mean_ttft_ms": 1')

@@ -44,8 +44,8 @@ def test_larger_windows_hit_no_more_people_and_serve_no_less(ours: Ours) -> None
     assert (binding_window(found[0]), binding_window(found[-1])) == ("five-hour", "")
 
 
-def test_a_thousand_people_know_a_share_to_the_error_that_is_told(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 40 samples of a thousand, against forty thousand: half a point where 5 % are hit."""
+def test_people_drawn_know_a_share_to_the_error_that_is_told(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 samples, against forty thousand people: a quarter of a point at the stated values where 5 % are hit."""
     s, sizes = ours(), {"five-hour": 140e6, "weekly": 1e15}
     tier = s.tier("developers")
     samples = [m.hit_share for seed in range(40) if (m := whom(s, tier, sizes, seed)) is not None]
@@ -53,7 +53,7 @@ def test_a_thousand_people_know_a_share_to_the_error_that_is_told(ours: Ours, mo
     many = whom(s, tier, sizes, 99)
     assert many is not None
     assert 0.02 < many.hit_share < 0.1
-    assert float(np.std(samples)) < 0.0065
+    assert float(np.std(samples)) < 0.0035
     assert abs(float(np.mean(samples)) - many.hit_share) < 0.003
 
 

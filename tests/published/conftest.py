@@ -8,15 +8,8 @@ import pytest
 
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import StepTime, step_time
-from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.model import Model
-
-
-@pytest.fixture(scope="session")
-def chip() -> Callable[[str], Accelerator]:
-    """A chip of the catalog."""
-    return lambda name: Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+from ampacity.scenario.catalog_nouns import catalog_model
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +17,7 @@ def on(chip: Callable[[str], Accelerator]) -> Callable[..., StepTime]:
     """`on("llama-3.1-70b", "h100-sxm", 8, "fp8", "fp8", "vllm")`."""
 
     def make(model: str, name: str, count: int, precision: str, kv: str, engine: str, speed: float = 1.0) -> StepTime:
-        shape = Model.model_validate({"name": model, **lookup.model(model)})
+        shape = catalog_model(model)
         return step_time(replica(shape, chip(name), precision, kv, count, engine), speed=speed)
 
     return make

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ampacity.scenario import lookup
-from ampacity.scenario.model import Model
+from ampacity.scenario.catalog_nouns import catalog_model
 
 CITED = re.compile(r"model config (\S+_config\.json) in aiconfigurator-core 0\.12\.0")
 CITING = [name for name in lookup.model_names() if CITED.search(lookup.model(name)["source"])]
@@ -36,7 +36,7 @@ def first(c: dict[str, Any], *keys: str) -> int:
 @pytest.mark.published("configuration files of 24 models in aiconfigurator-core 0.12.0 (Apache-2.0)")
 @pytest.mark.parametrize("name", CITING)
 def test_a_shape_is_that_of_the_cited_configuration(name: str) -> None:
-    c, m = config(name), Model.model_validate({"name": name, **lookup.model(name)})
+    c, m = config(name), catalog_model(name)
     mla = first(c, "kv_lora_rank")
     assert {
         "layers": m.layers,
@@ -75,7 +75,7 @@ def test_a_shape_is_that_of_the_cited_configuration(name: str) -> None:
 @pytest.mark.published("configuration files of 24 models in aiconfigurator-core 0.12.0 (Apache-2.0)")
 @pytest.mark.parametrize("name", CITING)
 def test_routed_experts_are_as_many_parameters_as_the_cited_widths_give(name: str) -> None:
-    c, m = config(name), Model.model_validate({"name": name, **lookup.model(name)})
+    c, m = config(name), catalog_model(name)
     width = first(c, "moe_intermediate_size", "intermediate_size")
     assert m.expert_parameters == pytest.approx(m.moe_layers * m.experts * 3 * m.hidden * width, rel=1e-3)
 
@@ -87,4 +87,4 @@ def test_weights_are_published_at_the_precision_of_the_cited_configuration(name:
     precision = {"none": "bf16", "fp8": "fp8", "mxfp4": "fp4", "compressed-tensors": "int4"}[method]
     # the vendor of GLM-5 publishes zai-org--GLM-5-FP8_config.json beside the cited file
     expected = "fp8" if name == "glm-5" else precision
-    assert Model.model_validate({"name": name, **lookup.model(name)}).published_precision == expected
+    assert catalog_model(name).published_precision == expected

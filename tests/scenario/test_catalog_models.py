@@ -7,9 +7,10 @@ import re
 import pytest
 
 from ampacity.scenario import lookup
+from ampacity.scenario.catalog_nouns import catalog_model
 from ampacity.scenario.model import Model
 
-MODELS = [Model.model_validate({"name": n, **lookup.model(n)}) for n in lookup.model_names()]
+MODELS = [catalog_model(n) for n in lookup.model_names()]
 REAL = [m for m in MODELS if m.status != "assumed"]
 MOE = [m for m in REAL if m.experts]
 # latent and linear attention have inner widths that are not fields, so their parameters cannot be counted from here

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
+
 import pytest
 
 from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import PRECISIONS, Accelerator
+from ampacity.scenario.accelerator import PRECISIONS
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.load import load
 from ampacity.scenario.mistakes import Mistakes
-from ampacity.scenario.model import Model
 
 # what each chip computes in, as its vendor publishes it: an absent figure is never guessed
 PUBLISHED = {
@@ -25,7 +28,7 @@ def test_the_catalog_has_18_accelerators() -> None:
 
 @pytest.mark.parametrize("name", lookup.accelerator_names())
 def test_every_accelerator_is_a_noun(name: str) -> None:
-    chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+    chip = catalog_accelerator(name)
     flops = [f.value for p in PRECISIONS if (f := chip.flops(p)) is not None]
     assert flops == sorted(flops), "a lower precision is never slower"
     assert chip.tdp_w is None or 100 < chip.tdp_w.value < 5000
@@ -34,15 +37,40 @@ def test_every_accelerator_is_a_noun(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "precisions"), PUBLISHED.items())
 def test_a_chip_has_the_precisions_that_were_published(name: str, precisions: set[str]) -> None:
-    chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+    chip = catalog_accelerator(name)
     assert {p for p in PRECISIONS if chip.flops(p) is not None} == precisions
 
 
 @pytest.mark.parametrize("name", lookup.model_names())
 def test_every_model_is_a_noun(name: str) -> None:
-    model = Model.model_validate({"name": name, **lookup.model(name)})
+    model = catalog_model(name)
     assert model.kv_numbers_per_token() > 0
     assert model.parameters_active <= model.parameters_total
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "words"),
+    [
+        (catalog_model, "llama-3.1-70", r'nothing of that name; the nearest is "llama-3\.1-70b"'),
+        (catalog_accelerator, "h100-sx", 'nothing of that name; the nearest is "h100-sxm"'),
+    ],
+)
+def test_a_noun_that_the_catalog_does_not_know_is_answered_with_the_nearest(
+    noun: Callable[[str], object], name: str, words: str
+) -> None:
+    with pytest.raises(Mistakes, match=words):
+        noun(name)
+
+
+def test_an_accelerator_of_a_day_has_the_latest_claims_of_that_day() -> None:
+    claims = lookup.accelerator("h100-sxm")["rental_1yr_price"]
+    assert len(claims) > 1
+    found = {c["known_since"]: c["value"] for c in claims}
+    for day, usd_per_h in found.items():
+        price = catalog_accelerator("h100-sxm", date.fromisoformat(day)).rental_1yr_usd_per_s
+        assert price is not None and price.value == pytest.approx(usd_per_h / 3600)
+    latest = catalog_accelerator("h100-sxm").rental_1yr_usd_per_s
+    assert latest is not None and latest.value == pytest.approx(found[max(found)] / 3600)
 
 
 def test_what_the_catalog_does_not_know_is_empty() -> None:
@@ -53,7 +81,7 @@ def test_what_the_catalog_does_not_know_is_empty() -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", lookup.accelerator_names())
 def test_a_placement_takes_the_precisions_that_its_accelerator_has(name: str, precision: str) -> None:
-    chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+    chip = catalog_accelerator(name)
     sets = [
         f"contracts.server.deliveries.0.accelerator={name}",
         f"placements.code.accelerator={name}",

@@ -6,6 +6,7 @@ import pytest
 
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.model import Model
 
 POINTS = lookup.table("serving_points")
@@ -20,11 +21,11 @@ def said(row: dict[str, str]) -> str:
 
 def chip(row: dict[str, str]) -> Accelerator:
     name = row["accelerator"]
-    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+    return catalog_accelerator(name)
 
 
 def model(row: dict[str, str]) -> Model:
-    return Model.model_validate({"name": row["model"], **lookup.model(row["model"])})
+    return catalog_model(row["model"])
 
 
 def test_there_are_points_of_three_suites() -> None:
@@ -90,7 +91,7 @@ def test_a_latency_limit_costs_throughput() -> None:
 def test_power_was_measured_for_five_whole_systems_of_eight_b200() -> None:
     powered = [r for r in POINTS if r["system_power_w"]]
     assert len(powered) == 5
-    tdp = Accelerator.model_validate({"name": "b200-sxm", **lookup.accelerator("b200-sxm")}).tdp_w
+    tdp = catalog_accelerator("b200-sxm").tdp_w
     assert tdp is not None
     for row in powered:
         assert (row["accelerator"], row["accelerators"]) == ("b200-sxm", "8")

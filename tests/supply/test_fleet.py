@@ -11,6 +11,7 @@ import pytest
 
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator
 from ampacity.scenario.site import Site
 from ampacity.supply.fleet import Fleet, compare, fleet_of
 
@@ -23,7 +24,7 @@ ROWS = [
 
 
 def chip(name: str) -> Accelerator:
-    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)}, context={"as_of": date(2026, 5, 6)})
+    return catalog_accelerator(name, date(2026, 5, 6))
 
 
 def site() -> Site:

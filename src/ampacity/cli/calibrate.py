@@ -84,6 +84,8 @@ def serving(
     from ampacity.cli.screen import shows, tell
 
     given = list(files or [])
+    if published and kernels:
+        raise typer.BadParameter("one at a time", param_hint="--published and --kernels")
     try:
         if published:
             view = refit(given, out or Path(), progress=shows(json, quiet=quiet))

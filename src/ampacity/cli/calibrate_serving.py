@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
-from ampacity.scenario.mistakes import Mistake, Mistakes, nearest
+from ampacity.scenario.mistakes import Mistake, Mistakes
 
 if TYPE_CHECKING:
     from ampacity.inference.replica import Replica
@@ -68,6 +68,7 @@ def measured(
     write_whole(out, as_yaml(calibration))
     view = own_view(calibration, assumed)
     following = f"\n\n  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
+    following += f"\n           or: ampacity show serving {unit[0].model.name} {unit[0].chip} --calibration {out}"
     return View(view.text + following, {**view.data, "file": str(out)})
 
 
@@ -75,6 +76,7 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     """Refit the published points, write both tables and compare them with the package's. Raises Mistakes."""
     from ampacity.base.files import write_whole
     from ampacity.inference.calibration import published_calibration
+    from ampacity.reporting.catalog_views import View
     from ampacity.reporting.serving_calibration_view import published_view
 
     if given:
@@ -85,7 +87,8 @@ def refit(given: list[str], folder: Path, *, progress: bool) -> View:
     view = published_view(files)  # before writing: the folder may be the package's own
     for name, text in files.items():
         write_whole(folder / name, text)
-    return view
+    written = [str(folder / name) for name in files]
+    return View(view.text + f"\n\n  written  {', '.join(written)}", {**view.data, "files": written})
 
 
 def kernel_opinion(given: list[str], layout: str | None, engine: str, precision: str, kv_precision: str | None) -> View:
@@ -110,29 +113,16 @@ def _replica(
     from ampacity.inference.layout_text import layout_from
     from ampacity.inference.operating_point import smallest_replica
     from ampacity.inference.replica import replica, usual_kv
-    from ampacity.scenario import lookup
-    from ampacity.scenario.accelerator import Accelerator
-    from ampacity.scenario.model import Model
-    from ampacity.scenario.placement import Engine, Precision
+    from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
+    from ampacity.scenario.spelling import Spelling
 
-    wrong: list[Mistake] = []
-
-    def one_of(option: str, found: str | None, known: tuple[str, ...]) -> str:
-        if found is None:
-            wrong.append(Mistake("options", 0, option, "", f"missing; {nearest('', known)}"))
-        elif found not in known:
-            wrong.append(Mistake("options", 0, option, found, f"none of that name; {nearest(found, known)}"))
-        return found or ""
-
-    model = one_of("--model", model, lookup.model_names())
-    accelerator = one_of("--accelerator", accelerator, lookup.accelerator_names())
-    one_of("--engine", engine, get_args(Engine))
-    one_of("--precision", precision, get_args(Precision))
-    kv = one_of("--kv-precision", kv or usual_kv(precision), ("bf16", "fp8", "fp4"))
-    if wrong:
-        raise Mistakes(wrong)
-    shape = Model.model_validate({"name": model, **lookup.model(model)})
-    chip = Accelerator.model_validate({"name": accelerator, **lookup.accelerator(accelerator)})
+    names = Spelling("options")
+    model, accelerator = names.model(model, "--model"), names.accelerator(accelerator, "--accelerator")
+    engine, precision = names.engine(engine, "--engine"), names.precision(precision, "--precision")
+    kv = names.kv_precision(kv or usual_kv(precision), "--kv-precision")
+    names.check()
+    shape = catalog_model(model)
+    chip = catalog_accelerator(accelerator)
     try:
         degrees = layout_from(layout, shape) if layout else None
     except ValueError as err:

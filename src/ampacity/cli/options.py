@@ -75,12 +75,12 @@ def _no_level(part: str, why: str) -> typer.BadParameter:
     return typer.BadParameter(f'"{part}": {why}; for example "TTFT 2 s, TPOT 50 ms"', param_hint="--slo")
 
 
-def page(name: str | None) -> Path | None:
-    """Where a page of a picture goes; a name that is no page's is a usage error."""
-    if name is not None and not name.lower().endswith((".html", ".htm")):
-        raise typer.BadParameter(
-            f'"{name}": the picture is a page; give it a name that ends in .html', param_hint="--out"
-        )
+def page(
+    name: str | None, what: str = "picture is a page", endings: tuple[str, ...] = (".html", ".htm")
+) -> Path | None:
+    """Where a page goes. what: it is, for the usage error that a name with another ending is."""
+    if name is not None and not name.lower().endswith(endings):
+        raise typer.BadParameter(f'"{name}": the {what}; give it a name that ends in {endings[0]}', param_hint="--out")
     return None if name is None else Path(name)
 
 

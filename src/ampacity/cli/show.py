@@ -45,7 +45,9 @@ def serving(
     osl: Annotated[int, typer.Option("--osl", help="Output tokens of a request.")] = 1024,
     cached: Annotated[int, typer.Option("--cached", help="Input tokens found in the prefix cache.")] = 0,
     slo: Annotated[str, typer.Option("--slo", help="Service level: means, at most.")] = "TTFT 2 s, TPOT 50 ms",
-    engine: Annotated[str, typer.Option("--engine", help="vllm, sglang or trtllm.")] = "vllm",
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="vllm, sglang or trtllm; absent: the calibration's, or vllm.")
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option("--precision", help="Of the weights: bf16, fp8, fp4, int4; absent: as published, or fp8."),
@@ -53,27 +55,47 @@ def serving(
     chips: Annotated[
         int | None, typer.Option("--chips", min=1, help="Accelerators that you have; absent: as many as it takes.")
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option("--calibration", metavar="FILE", help="Your own, as `calibrate serving` wrote it."),
+    ] = None,
     drafts: Annotated[int, typer.Option("--drafts", help="Tokens guessed ahead (speculative decoding).")] = 0,
     acceptance: Annotated[float, typer.Option("--acceptance", help="Share of guesses that are right.")] = 0.7,
     errors: Annotated[bool, typer.Option("--errors", help="The model's errors against measurements.")] = False,
     by: Annotated[str | None, typer.Option("--by", help="Errors by accelerator, engine, model or precision.")] = None,
-    out: Annotated[str | None, typer.Option("--out", metavar="FILE.html", help="Write the frontier there.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write the frontier as .html there; with --errors all of them, .md."
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Serving: the best layout of a model on an accelerator and why, the frontier, money, energy, expected error."""
+    from ampacity.cli.options import page
+
     if errors:
+        from ampacity.base.files import write_whole
+        from ampacity.reporting.serving_errors_page import serving_errors_page
         from ampacity.reporting.serving_errors_view import serving_errors_view
 
+        table = page(out, "table of errors is Markdown", (".md",))
         view = serving_errors_view(by)
+        if table is not None:
+            write_whole(table, serving_errors_page())
     else:
-        from ampacity.cli.options import page, requests, service_level
+        from ampacity.cli.options import requests, service_level
         from ampacity.reporting.serving_view import Served, served, serving_view
+        from ampacity.scenario.calibration_file import read_calibration
 
         if model is None or not accelerators:
             raise typer.BadParameter("needs a MODEL and an ACCELERATOR, or --errors")
         picture = page(out)
+        own = None if calibration is None else read_calibration(calibration)
+        if engine is None:
+            engine = "vllm" if own is None else own.calibration.engine
         load = requests(engine.lower(), isl, osl, cached, drafts, acceptance)
-        found = served(model, accelerators, load, service_level(slo), engine, precision, chips)
+        found = served(model, accelerators, load, service_level(slo), engine, precision, chips, own)
         view = serving_view(found)
         if picture is not None:
             from ampacity.reporting.serving_plot import save_frontier

@@ -21,3 +21,12 @@ def running_sums(values: Floats, begins: NDArray[np.bool_]) -> Floats:
     for low, high in itertools.pairwise(edges.tolist()):
         np.cumsum(values[low:high], out=out[low:high])
     return out
+
+
+def running_most(values: Floats, begins: NDArray[np.bool_]) -> Floats:
+    """The largest value so far, over stretches that begin anew where `begins` is true, which it is at the first."""
+    out = np.empty_like(values)
+    edges = np.append(np.flatnonzero(begins), len(values))
+    for low, high in itertools.pairwise(edges.tolist()):
+        np.maximum.accumulate(values[low:high], out=out[low:high])
+    return out

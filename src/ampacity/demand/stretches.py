@@ -102,7 +102,7 @@ def stretches(h: Habits, seed: int, name: str = "", begin: int = 0, end: int | N
     person = draws.bits(seed, "stretches", name, rank)
     hours_ms = np.sum(h.hour_weights) * HOUR_MS
     mean = activity(rank, h.people, h.sigma_between) * h.active_share * hours_ms / h.stretch_ms
-    count = _poisson(draws.as_uniform(draws.then(person, "how many")), mean)
+    count = poisson_at(draws.as_uniform(draws.then(person, "how many")), mean)
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     owner = np.repeat(np.arange(len(rank)), count)
     index = np.arange(first[-1]) - first[owner]
@@ -121,7 +121,7 @@ def stretches(h: Habits, seed: int, name: str = "", begin: int = 0, end: int | N
     )
 
 
-def _poisson(u: Floats, mean: Floats) -> Ints:
+def poisson_at(u: Floats, mean: Floats) -> Ints:
     """The quantile of a Poisson law at u."""
     near = np.ceil(pdtrik(u, mean))
     before = np.maximum(near - 1.0, 0.0)

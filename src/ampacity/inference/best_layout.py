@@ -16,6 +16,7 @@ from ampacity.inference.steady import Load, Steady, steady
 from ampacity.inference.survey import Operation, Survey, operation, survey
 from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
 from ampacity.scenario.placement import BYTES_PER_NUMBER
@@ -71,14 +72,15 @@ def best_layout(
     engine: str = "vllm",
     precision: str | None = None,
     chips: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Choice:
     """Search all layouts and batches. load: absent: 1,024 tokens in and out. chips: that there are;
-    absent: as many as it takes.
+    absent: as many as it takes. calibration: one's own, of that model, chip and engine.
 
     Raises Mistakes that say which constraint fails and what would satisfy it: figures that are not known, a precision
-    that the chip lacks, a model that fits nowhere, a service level that nothing meets.
+    that the chip lacks, a calibration of something else, a model that fits nowhere, a service level that nothing meets.
     """
-    return choose(survey(model, chip, load, engine, precision, chips), slo or Slo())
+    return choose(survey(model, chip, load, engine, precision, chips, calibration), slo or Slo())
 
 
 def choose(s: Survey, slo: Slo) -> Choice:
@@ -148,9 +150,7 @@ def _coarse(s: Survey, slo: Slo, row: int, i: int) -> Operation:
     else:
         after = int(np.searchsorted(at.requests[row], requests, side="right"))
         binds = _binding(slo, at.ttft_s[row, after], at.tpot_s[row, after])
-    times = float(at.ttft_s[row, i]), float(at.tpot_s[row, i])
-    rate = float(s.tokens_per_s_per_chip[row, i])
-    return Operation(s.candidates.steps[row], s.load, int(requests), *times, rate, binds)
+    return s.operation(row, i, binds)
 
 
 def _binding(slo: Slo, ttft_s: float, tpot_s: float) -> str:

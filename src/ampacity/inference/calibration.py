@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ampacity.inference.coefficients import LEAST_SHIFT
 from ampacity.inference.cross_validation import SPLITS, Errors, validate
 from ampacity.inference.fit import Fit, Table, fit, parameters, table
 from ampacity.inference.offline import offline_points
@@ -16,8 +17,6 @@ from ampacity.inference.work import Array
 
 Progress = Callable[[str], None]
 COEFFICIENTS, ERRORS = "serving_coefficients.csv", "serving_errors.csv"
-LEAST_SHIFT = 5e-5
-"""Shifts below this are not written: they change a cost by less than 0.01 %."""
 
 
 def published_calibration(progress: Progress) -> dict[str, str]:

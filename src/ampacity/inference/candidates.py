@@ -11,18 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.layout import Layout, mistakes
+from ampacity.inference.layout import NODE, Layout, mistakes
 from ampacity.inference.replica import Replica, replica, usual_kv
 from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime, step_time
 from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import PRECISIONS, Accelerator
+from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.model import Model
 from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE
 
-NODE = 8
-"""Chips that talk over the fast link where the datasheet does not say."""
 LARGEST_WITHIN, LARGEST = 64, 1024
 """Chips of a replica: the most that is tried over the fast link (or all of it, up to 72), and at all."""
 MOST_STAGES = 8
@@ -39,14 +38,6 @@ USEFUL = {
 
 COMMON = {"bf16": ("bf16", "fp8")}
 """What engines commonly make of weights published at a precision, that one first; of others, nothing else."""
-
-PRICES = {
-    "rental_1yr_usd_per_s": "1-year contract",
-    "rental_3yr_usd_per_s": "3-year rental",
-    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
-    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
-}
-"""Prices in the order in which they are looked for."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +86,6 @@ def offered(model: Model, chip: Accelerator) -> tuple[str, ...]:
     return tuple(p for p in common if runs(model, chip, p)) or precisions(chip)
 
 
-def not_known(chip: Accelerator) -> list[str]:
-    """Figures of a chip that nobody states and that an answer would use, in words."""
-    words = {**ESSENTIAL, **USEFUL}
-    found = [word for name, word in words.items() if getattr(chip, name) is None]
-    return (found if precisions(chip) else [*found, "peak arithmetic"]) + ([] if has_price(chip) else ["price"])
-
-
-def has_price(chip: Accelerator) -> bool:
-    """Whether any price of an hour of the chip is known."""
-    return any(getattr(chip, name) is not None for name in PRICES)
-
-
 def candidates(
     model: Model,
     chip: Accelerator,
@@ -114,18 +93,28 @@ def candidates(
     engine: str = "vllm",
     precision: str | None = None,
     chips: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Candidates:
     """Every replica that fits, over the fast link or as many nodes as the widest weights that the chip has would take.
 
     So every precision is tried over the same numbers of chips. precision: of the weights; absent: those `offered`.
-    chips: that there are; absent: as many as it takes.
-    Raises Mistakes if a figure is not known or zero, the chip lacks the precision, or nothing fits.
+    chips: that there are; absent: as many as it takes. calibration: of that model, chip and engine; weights and cache
+    are then at its precisions, in every layout, and its error stands in the place of the chip's own.
+    Raises Mistakes if a figure is not known or zero, the chip lacks the precision, the calibration is of something
+    else, or nothing fits.
     """
     _check(model, chip, load, precision, chips)
+    if calibration is not None:
+        of = calibration.not_as_asked(model=model.name, accelerator=chip.name, engine=engine, precision=precision)
+        if wrong := [Mistake("calibration", 0, *difference) for difference in of]:
+            raise Mistakes(wrong)
+        precision = calibration.precision
     asked = (precision,) if precision else offered(model, chip)
+    speed = chip.speed.value if calibration is None else 1.0
 
     def made(weights: str, layout: Layout) -> Replica:
-        return replica(model, chip, weights, usual_kv(weights), layout, engine)
+        kv = usual_kv(weights) if calibration is None else calibration.kv_precision
+        return replica(model, chip, weights, kv, layout, engine)
 
     steps: list[StepTime] = []
     memory: list[float] = []
@@ -140,7 +129,7 @@ def candidates(
                     too_small[weights] += 1
                     continue
                 memory.append(float(held))
-                steps.append(step_time(r, None, chip.speed.value))
+                steps.append(step_time(r, speed=speed, calibration=calibration))
         unfit = {p for p in unfit if all(made(p, layout).sequences(load.most_context) < 1 for layout in spread)}
         if not unfit:
             break

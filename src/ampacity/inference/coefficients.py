@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 
-import numpy as np
-
-from ampacity.inference.work import EFFICIENCIES, PATHS, Array
+from ampacity.inference.work import EFFICIENCIES, PATHS
 from ampacity.scenario import lookup
 from ampacity.scenario.calibration import Calibration
 
@@ -22,6 +20,12 @@ FACTORS = ("all", "engine", "accelerator", "version", "precision")
 PRECISION_PATHS = ("dense_memory", "dense_compute", "expert_memory", "expert_compute")
 FIRST = ("request_ms", "input_token_us", "client_ms")
 """What a first token waits for besides iterations: per request, per token of its input, per concurrent request."""
+FIRST_UNITS_S = (1e-3, 1e-6, 1e-3)
+"""What one unit of each of FIRST is. [s]"""
+ALL_PATHS = PATHS + FIRST
+"""Everything that has a cost."""
+LEAST_SHIFT = 5e-5
+"""Shifts below this are not written: they change a cost by less than 0.01 %."""
 FEWEST_POINTS = 50
 """Points of an accelerator from which on its coefficients count as measured."""
 MEASURED, FAMILY, DATASHEET = "measured fit", "scaled from family", "datasheet only"
@@ -46,6 +50,11 @@ class Coefficients:
     def efficiencies(self) -> dict[str, float]:
         """Efficiency of each path that has one. (0 to 1]"""
         return {name: 1.0 / self.cost[i] for i, name in enumerate(EFFICIENCIES)}
+
+
+def first_at(input_tokens: float, concurrency: float) -> tuple[float, ...]:
+    """What each of FIRST counts for one request of so many tokens among so many at once, at a cost of 1. [s]"""
+    return tuple(unit * count for unit, count in zip(FIRST_UNITS_S, (1, input_tokens, concurrency), strict=True))
 
 
 def cost_of(path: str, logarithm: float) -> float:
@@ -83,7 +92,7 @@ def coefficients(
         return sum(shifts.get((path, factor, level), 0.0) for factor, level in levels.items())
 
     label = MEASURED if accelerator in _measured() else FAMILY if vendor == "NVIDIA" else DATASHEET
-    first = tuple(math.exp(total(name)) * unit for name, unit in zip(FIRST, (1e-3, 1e-6, 1e-3), strict=True))
+    first = tuple(math.exp(total(name)) * unit for name, unit in zip(FIRST, FIRST_UNITS_S, strict=True))
     return Coefficients(tuple(cost_of(path, total(path)) for path in PATHS), first, label, version)
 
 
@@ -141,8 +150,3 @@ def _measured() -> frozenset[str]:
 def _shifts() -> dict[tuple[str, str, str], float]:
     rows = lookup.table("serving_coefficients")
     return {(row["path"], row["factor"], row["level"]): float(row["log_shift"]) for row in rows}
-
-
-def as_array(c: Coefficients) -> Array:
-    """The costs as an array in the order of PATHS."""
-    return np.array(c.cost)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.candidates import NODE
+from ampacity.inference.layout import NODE
 from ampacity.inference.replica import PCIE_BYTES_PER_S, Replica
 from ampacity.inference.steady import Load
 from ampacity.inference.step_time import StepTime

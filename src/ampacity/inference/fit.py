@@ -16,17 +16,18 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import FACTORS, FIRST, PRECISION_PATHS
+from ampacity.inference.coefficients import ALL_PATHS, FACTORS, PRECISION_PATHS, first_at
 from ampacity.inference.compositions import condensed
+from ampacity.inference.engines import mixes, token_budget
 from ampacity.inference.loop import Protocol, schedule
-from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, chip_of, model_of, replica_of
+from ampacity.inference.offline import ENGINE, VERSION, OfflinePoint, busiest_iteration, replica_of
 from ampacity.inference.published import Point
 from ampacity.inference.replica import replica, usual_kv
 from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 
 Rows = NDArray[np.int64]
-ALL_PATHS = PATHS + FIRST
 PULL = {"all": 0.003, "engine": 0.1, "accelerator": 0.2, "version": 1.0, "precision": 0.2}
 """Shrinkage of a factor's shifts: what a squared shift costs, in units of a squared relative error of one row."""
 START = (0.8, 0.6, 0.6, 0.5, 0.5, 0.3, 0.4, 0.5, 2.5, 8.0, 8.0, 6.0, 0.5, 40.0, 10.0, 0.3)
@@ -35,7 +36,6 @@ TTFT_WEIGHT = 0.2
 """Of a row's TTFT against its TPOT: queues make it much noisier."""
 OFFLINE_WEIGHT = 3.0
 """Of an offline throughput against one row's TPOT: there are few."""
-MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Fit:
-    """Shifts in the order of `parameters`, and the rows that they were fitted to."""
+    """Shifts in the order of `parameters`."""
 
     shifts: Array
-    rows: int
 
 
 def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Table:
@@ -71,7 +70,7 @@ def table(points: Sequence[Point], offline: Sequence[OfflinePoint] = ()) -> Tabl
     blocks, rows = [], []
     for i, point in enumerate(points):
         first = np.zeros((1, len(ALL_PATHS)))
-        first[0, len(PATHS) :] = (1e-3, 1e-6 * point.input_tokens, 1e-3 * point.concurrency)
+        first[0, len(PATHS) :] = first_at(point.input_tokens, point.concurrency)
         decode, wait = _typical(point)
         blocks += [decode, wait, first]
         rows += [i] * len(decode) + [n + i] * (len(wait) + 1)
@@ -138,7 +137,7 @@ def fit(t: Table, rows: Rows | None = None, start: Fit | None = None) -> Fit:
         return np.log(total / t.measured)[rows], (jacobian / total[:, None])[rows]
 
     begin = ridge.prior if start is None else start.shifts
-    return Fit(minimized(residuals, t.weight[rows], ridge, begin, longest=2.0), len(rows))
+    return Fit(minimized(residuals, t.weight[rows], ridge, begin, longest=2.0))
 
 
 def _factors(path: str) -> tuple[str, ...]:
@@ -188,8 +187,8 @@ def _total(t: Table, theta: Array) -> tuple[Array, Array]:
 
 def _typical(point: Point) -> tuple[Array, Array]:
     """Ideal times by path of a point's typical iterations, weighted: those that add up to TPOT, and to TTFT."""
-    kv = usual_kv(point.precision)
-    r = replica(model_of(point.model), chip_of(point.accelerator), point.precision, kv, point.layout, point.engine)
+    model, chip, kv = catalog_model(point.model), catalog_accelerator(point.accelerator), usual_kv(point.precision)
+    r = replica(model, chip, point.precision, kv, point.layout, point.engine)
     found = []
     for typical in _condensed(point.concurrency, point.input_tokens, point.output_tokens, point.engine, point.steady):
         block = np.zeros((len(typical), len(ALL_PATHS)))
@@ -200,14 +199,13 @@ def _typical(point: Point) -> tuple[Array, Array]:
 
 def protocol(concurrency: int, input_tokens: int, output_tokens: int, engine: str) -> Protocol:
     """The protocol of a published point: a burst of as many requests as may be in flight, ten times that in all."""
-    mixed = engine != "sglang"
     return Protocol(
         concurrency=concurrency,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         per_slot=10 if concurrency <= 512 else 4,
-        mixed=mixed,
-        token_budget=MIXED_BUDGET if mixed else SEPARATE_BUDGET,
+        mixed=mixes(engine),
+        token_budget=token_budget(engine),
     )
 
 

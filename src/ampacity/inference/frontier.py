@@ -7,22 +7,11 @@ import numpy as np
 from ampacity.inference.survey import Operation, Survey
 
 
-def frontier(s: Survey, ttft_s: float = float("inf")) -> tuple[Operation, ...]:
-    """Operations that no other beats in both output tokens/s per chip and tokens/s per user, fastest user first.
-
-    ttft_s: only those whose mean time to the first token is at most that. [s]
-    """
-    at = s.at
+def frontier(s: Survey) -> tuple[Operation, ...]:
+    """Operations that no other beats in both output tokens/s per chip and tokens/s per user, fastest user first."""
     rate = s.tokens_per_s_per_chip
-    allowed = np.flatnonzero((at.ttft_s <= ttft_s).ravel())
-    order = allowed[np.lexsort((-rate.ravel()[allowed], at.tpot_s.ravel()[allowed]))]
+    order = np.lexsort((-rate.ravel(), s.at.tpot_s.ravel()))
     best = np.maximum.accumulate(rate.ravel()[order])
-    first = np.concatenate([[True], best[1:] > best[:-1]]) if len(order) else np.zeros(0, dtype=bool)
-    return tuple(_at(s, *np.unravel_index(int(i), rate.shape)) for i in order[first])
-
-
-def _at(s: Survey, row: np.intp, i: np.intp) -> Operation:
-    at = s.at
-    times = float(at.ttft_s[row, i]), float(at.tpot_s[row, i])
-    rate = float(s.tokens_per_s_per_chip[row, i])
-    return Operation(s.candidates.steps[row], s.load, int(at.requests[row, i]), *times, rate)
+    first = np.concatenate([[True], best[1:] > best[:-1]])
+    places = np.unravel_index(order[first], rate.shape)
+    return tuple(s.operation(int(row), int(batch)) for row, batch in zip(*places, strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -79,6 +80,7 @@ CHECKPOINTS = {
     ("glm-5", "fp4"): "nvidia/GLM-5-NVFP4",
 }
 """Checkpoints that have the precision already; the package knows which numbers they are made of."""
+_PLACE = re.compile(r" at (?:/|[A-Za-z]:\\)[^\s;,]+")
 QUANTIZED = {"bf16": "bfloat16", "fp8": "fp8", "fp4": "nvfp4", "int4": "int4_wo"}
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CONTEXTS = (64, 256, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
@@ -192,8 +194,10 @@ def _names(r: Replica) -> tuple[str, str, dict[str, Any]]:
 
 
 def _short(err: Exception) -> str:
-    """The first clause of somebody else's error."""
-    return str(err).splitlines()[0].split(": tried")[0][:200] if str(err) else type(err).__name__
+    """The first clause of somebody else's error, without the place where the package happens to be installed."""
+    if not str(err):
+        return type(err).__name__
+    return _PLACE.sub("", str(err).splitlines()[0].split(": tried")[0])[:200]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ampacity.scenario.model import Model
 
 NODE = 8
-"""Chips of a server: as far as recipes spread one matrix product."""
+"""Chips of a server: as far as recipes spread one matrix product, and the fast link reaches where nobody says."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.inference.engines import MIXED_BUDGET
 from ampacity.inference.work import Array
 
 LAG = 1
@@ -41,7 +42,7 @@ class Protocol:
     shortest: float = 0.8
     per_slot: int = 10
     cached_tokens: int = 0
-    token_budget: int = 8192
+    token_budget: int = MIXED_BUDGET
     mixed: bool = True
     kv_tokens: float = float("inf")
     rate_per_s: float | None = None

@@ -13,8 +13,7 @@ from functools import cache
 from ampacity.inference.layout import Layout, usual_layout
 from ampacity.inference.replica import Replica, replica
 from ampacity.scenario import lookup
-from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.model import Model
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 
 ENGINE, VERSION = "trtllm", "offline"
 LARGEST_BATCH = 2048
@@ -54,7 +53,7 @@ class OfflinePoint:
 def offline_points(vendor: str = "NVIDIA") -> tuple[OfflinePoint, ...]:
     """The published throughputs on a vendor's chips."""
     rows = (row for row in lookup.table("serving_points") if row["scenario"] == "offline")
-    return tuple(_point(row) for row in rows if chip_of(row["accelerator"]).vendor == vendor)
+    return tuple(_point(row) for row in rows if catalog_accelerator(row["accelerator"]).vendor == vendor)
 
 
 def busiest_iteration(p: OfflinePoint, r: Replica) -> tuple[float, float, float, float]:
@@ -66,19 +65,7 @@ def busiest_iteration(p: OfflinePoint, r: Replica) -> tuple[float, float, float,
 
 def replica_of(p: OfflinePoint) -> Replica:
     """The replica that a point was measured on; its cache is taken to be at fp8."""
-    return replica(model_of(p.model), chip_of(p.accelerator), p.precision, "fp8", p.layout, ENGINE)
-
-
-@cache
-def model_of(name: str) -> Model:
-    """A model of the catalog."""
-    return Model.model_validate({"name": name, **lookup.model(name)})
-
-
-@cache
-def chip_of(name: str) -> Accelerator:
-    """An accelerator of the catalog."""
-    return Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+    return replica(catalog_model(p.model), catalog_accelerator(p.accelerator), p.precision, "fp8", p.layout, ENGINE)
 
 
 def _point(row: dict[str, str]) -> OfflinePoint:
@@ -108,13 +95,12 @@ def _stated(text: str) -> Layout | None:
 
 def _smallest(row: dict[str, str], context_tokens: float, chips: int) -> Layout:
     """The smallest usual layout with room for many contexts, or all chips that one fabric joins."""
-    joined = chip_of(row["accelerator"]).scaleup_world
-    chips = min(chips, int(joined.value)) if joined is not None else chips
+    model, chip = catalog_model(row["model"]), catalog_accelerator(row["accelerator"])
+    chips = min(chips, int(chip.scaleup_world.value)) if chip.scaleup_world is not None else chips
     count = 1
     while count < chips:
-        layout = usual_layout(model_of(row["model"]), count)
-        r = replica(model_of(row["model"]), chip_of(row["accelerator"]), row["precision"], "fp8", layout, ENGINE)
-        if r.sequences(context_tokens) >= MANY:
+        layout = usual_layout(model, count)
+        if replica(model, chip, row["precision"], "fp8", layout, ENGINE).sequences(context_tokens) >= MANY:
             return layout
         count *= 2
-    return usual_layout(model_of(row["model"]), min(count, chips))
+    return usual_layout(model, min(count, chips))

@@ -8,17 +8,15 @@ from datetime import date
 
 import numpy as np
 
-from ampacity.inference.coefficients import Coefficients, catalog_digest, coefficients
+from ampacity.inference.coefficients import ALL_PATHS, LEAST_SHIFT, Coefficients, catalog_digest, coefficients
 from ampacity.inference.own_fit import SHIFTS, OwnFit, median_error, own_fit, shifted_costs
-from ampacity.inference.own_loads import ALL_PATHS, TPOT, TTFT, Loads, costs, impossible, loads
+from ampacity.inference.own_loads import TPOT, TTFT, Loads, costs, impossible, loads
 from ampacity.inference.replica import Replica
 from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.results.read import Results
 from ampacity.inference.work import EFFICIENCIES, Array
 from ampacity.scenario.calibration import Calibration, Errors, Shifts
 from ampacity.scenario.mistakes import Mistake, Mistakes
-
-LEAST_SHIFT = 5e-5
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import FIRST, shifted
-from ampacity.inference.own_loads import ALL_PATHS, TTFT, Loads, predicted, spent
+from ampacity.inference.coefficients import ALL_PATHS, FIRST, shifted
+from ampacity.inference.own_loads import TTFT, Loads, predicted, spent
 from ampacity.inference.robust_fit import Ridge, minimized
 from ampacity.inference.work import EFFICIENCIES, PATHS, Array
 

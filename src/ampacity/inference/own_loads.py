@@ -13,21 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.inference.coefficients import FIRST, Coefficients
+from ampacity.inference.coefficients import ALL_PATHS, FIRST_UNITS_S, Coefficients, first_at
 from ampacity.inference.compositions import condensed
-from ampacity.inference.fit import MIXED_BUDGET, SEPARATE_BUDGET, TTFT_WEIGHT
+from ampacity.inference.engines import mixes, token_budget
+from ampacity.inference.fit import TTFT_WEIGHT
 from ampacity.inference.loop import Protocol, schedule
 from ampacity.inference.replica import Replica
 from ampacity.inference.results.measurement import Measurement
 from ampacity.inference.work import EFFICIENCIES, PAIRS, PATHS, Array, ideal
 from ampacity.scenario.mistakes import Mistake
 
-ALL_PATHS = PATHS + FIRST
 TPOT, TTFT, TOGETHER = 0, 1, 2
 """What a number is: a mean TPOT, a mean TTFT, or the time that all requests together took."""
 MOST_REQUESTS = 20_000
 TOLERANCE = 0.02
 """A load may be so much faster than the chip's peak before it counts as impossible: datasheets round."""
+MOST_TIMES = 20.0
+"""A time that is so many times the least or less, read as seconds, was probably meant so."""
 DOES = {
     "dense_memory": "reading the weights",
     "dense_compute": "multiplying the weights",
@@ -68,7 +70,7 @@ def loads(measurements: Sequence[Measurement], r: Replica) -> Loads:
         q = protocol(m, r)
         ran = schedule(q)
         per_token, until_first, together = condensed(ran)
-        first = np.array((1e-3, 1e-6 * m.input_tokens, 1e-3 * q.concurrency))
+        first = np.array(first_at(m.input_tokens, q.concurrency))
         for what, value, typical, firsts in (
             (TPOT, m.tpot_s, per_token, 0.0),
             (TTFT, m.ttft_s, until_first, 1.0),
@@ -100,7 +102,6 @@ def protocol(m: Measurement, r: Replica) -> Protocol:
     """How a measurement asked: its requests in flight, as many after each other as it had, its mean lengths."""
     concurrency = min(m.concurrency, m.requests)
     most = max(min(10, MOST_REQUESTS // concurrency), 1)
-    mixed = r.engine != "sglang"
     longest = 2.0 / (1.0 + m.shortest)
     return Protocol(
         concurrency=concurrency,
@@ -109,8 +110,8 @@ def protocol(m: Measurement, r: Replica) -> Protocol:
         shortest=m.shortest,
         per_slot=min(max(math.ceil(m.requests / concurrency), 1), most),
         cached_tokens=round(m.cached_tokens),
-        token_budget=MIXED_BUDGET if mixed else SEPARATE_BUDGET,
-        mixed=mixed,
+        token_budget=token_budget(r.engine),
+        mixed=mixes(r.engine),
         kv_tokens=r.kv_tokens,
     )
 
@@ -133,8 +134,7 @@ def predicted(t: Loads, cost: Array) -> Array:
 
 def costs(c: Coefficients) -> Array:
     """The costs of ALL_PATHS, in the units of `Loads.at`."""
-    units = np.array((1e-3, 1e-6, 1e-3))
-    return np.concatenate([np.array(c.cost), np.array(c.first) / units])
+    return np.concatenate([np.array(c.cost), np.array(c.first) / np.array(FIRST_UNITS_S)])
 
 
 def impossible(t: Loads, r: Replica) -> list[Mistake]:
@@ -147,10 +147,15 @@ def impossible(t: Loads, r: Replica) -> list[Mistake]:
         worst = DOES[ALL_PATHS[int(parts.argmax())]]
         least, m = float(parts.sum()), t.measurements[t.load[i]]
         key, stated, needed = _in_words(int(t.kind[i]), m, float(t.measured[i]), least)
+        in_seconds = t.kind[i] != TOGETHER and least <= 1e3 * t.measured[i] <= MOST_TIMES * least
+        why = (
+            "seconds where ms belong?"
+            if in_seconds
+            else "another model, precision, layout or load was measured, or tokens were speculated or cached"
+        )
         message = (
             f"faster than the chips can be: {r.model.name} {r.precision} on {r.accelerators} x {r.chip} ({r.layout}) "
-            f"at full speed needs {needed}, most of it for {worst}; another model, precision, layout or load was "
-            "measured, or tokens were speculated or cached"
+            f"at full speed needs {needed}, most of it for {worst}; {why}"
         )
         found.append(Mistake(m.file, m.line, key, stated, message))
     return found
@@ -161,7 +166,13 @@ def _in_words(kind: int, m: Measurement, measured_s: float, least_s: float) -> t
         rate = m.tokens_per_s or 0.0
         return "throughput", f"{rate:,.0f} token/s", f"at most {rate * measured_s / least_s:,.0f} token/s"
     key = "tpot" if kind == TPOT else "ttft"
-    return key, f"{measured_s * 1e3:,.2f} ms", f"{least_s * 1e3:,.2f} ms"
+    return key, _ms(measured_s), _ms(least_s)
+
+
+def _ms(seconds: float) -> str:
+    """A time as files have it; small ones with all digits that tell, so that a wrong unit shows."""
+    ms = seconds * 1e3
+    return f"{ms:,.2f} ms" if ms >= 0.1 else f"{ms:.3g} ms"
 
 
 def _together_s(m: Measurement, tokens: float) -> float | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ampacity.inference.engines import MIXED_BUDGET
 from ampacity.inference.layout import Layout, usual_layout
-from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.accelerator import PRECISIONS, Accelerator
 from ampacity.scenario.model import Model
 from ampacity.scenario.placement import BYTES_PER_NUMBER, MEMORY_SHARE
 
 KV_BLOCK_TOKENS = 16
-ACTIVATION_TOKENS = 8192
+ACTIVATION_TOKENS = MIXED_BUDGET
 """Tokens of one iteration that memory is kept free for: the usual token budget of an engine."""
 PCIE_BYTES_PER_S = 64e9
 """Link of a chip whose link nobody states: PCIe 5.0 x16, one way."""
@@ -178,5 +179,5 @@ def usual_kv(precision: str) -> str:
 
 def finest_flops(chip: Accelerator) -> float | None:
     """Peak of a chip at the finest precision that is known of it. [FLOP/s]"""
-    known = (chip.flops(precision) for precision in ("bf16", "fp8", "fp4"))
+    known = (chip.flops(precision) for precision in PRECISIONS)
     return next((found.value for found in known if found is not None), None)

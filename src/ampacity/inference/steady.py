@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ampacity.inference.drafts import Drafts
+from ampacity.inference.engines import MIXED_BUDGET, mixes, token_budget
 from ampacity.inference.loop import LAG
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.work import Array
-
-MIXED_BUDGET, SEPARATE_BUDGET = 8192, 16384
-"""Tokens of one iteration: of engines that mix prompts with decoding, and of SGLang, which gives prompts their own."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,7 @@ class Steady:
 
 def usual_load(engine: str, input_tokens: int = 1024, output_tokens: int = 1024, cached_tokens: int = 0) -> Load:
     """Requests of one length under an engine's usual token budget and way with prompts."""
-    mixed = engine != "sglang"
-    budget = MIXED_BUDGET if mixed else SEPARATE_BUDGET
-    return Load(input_tokens, output_tokens, cached_tokens, budget, mixed)
+    return Load(input_tokens, output_tokens, cached_tokens, token_budget(engine), mixes(engine))
 
 
 def steady(step: StepTime, load: Load, requests: ArrayLike, *, beside_engine: bool = True) -> Steady:

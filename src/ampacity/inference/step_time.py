@@ -73,11 +73,9 @@ class StepTime:
         return sorted(bends)
 
 
-def step_time(
-    r: Replica, version: str | None = None, speed: float = 1.0, calibration: Calibration | None = None
-) -> StepTime:
+def step_time(r: Replica, speed: float = 1.0, calibration: Calibration | None = None) -> StepTime:
     """The step time of a replica with the catalog's coefficients, shifted by a calibration if there is one."""
-    return StepTime(r, coefficients(r.engine, r.chip, r.vendor, r.precision, version, calibration), speed)
+    return StepTime(r, coefficients(r.engine, r.chip, r.vendor, r.precision, calibration=calibration), speed)
 
 
 def summed(at: Array, c: Coefficients) -> Array:

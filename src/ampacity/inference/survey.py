@@ -14,40 +14,11 @@ from ampacity.inference.steady import Load, Steady, steady, usual_load
 from ampacity.inference.step_time import StepTime
 from ampacity.inference.work import Array
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.model import Model
 
 BATCHES = 28
 """Batches looked at for each replica, from one request to the most that it holds, evenly in the logarithm."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Candidates in steady state.
-
-    chips: accelerators of each (a column). at: arrays of (candidates, batches). owned: chips that there are; None: as
-    many as it takes.
-    """
-
-    model: Model
-    chip: Accelerator
-    load: Load
-    candidates: Candidates
-    stack: StepTime
-    chips: Array
-    at: Steady
-    owned: int | None = None
-
-    @property
-    def in_use(self) -> Array:
-        """Share of the chips that there are which whole replicas of each candidate take (a column). [0 to 1]"""
-        if self.owned is None:
-            return np.ones_like(self.chips)
-        return np.asarray(self.owned // self.chips * self.chips / self.owned)
-
-    @property
-    def tokens_per_s_per_chip(self) -> Array:
-        """Output tokens. [token/s]"""
-        return self.at.output_tokens_per_s / self.chips
 
 
 @dataclass(frozen=True)
@@ -82,6 +53,42 @@ class Operation:
         return 1.0 / self.tpot_s
 
 
+@dataclass(frozen=True)
+class Survey:
+    """Candidates in steady state.
+
+    chips: accelerators of each (a column). at: arrays of (candidates, batches). owned: chips that there are; None: as
+    many as it takes.
+    """
+
+    model: Model
+    chip: Accelerator
+    load: Load
+    candidates: Candidates
+    stack: StepTime
+    chips: Array
+    at: Steady
+    owned: int | None = None
+
+    @property
+    def in_use(self) -> Array:
+        """Share of the chips that there are which whole replicas of each candidate take (a column). [0 to 1]"""
+        if self.owned is None:
+            return np.ones_like(self.chips)
+        return np.asarray(self.owned // self.chips * self.chips / self.owned)
+
+    @property
+    def tokens_per_s_per_chip(self) -> Array:
+        """Output tokens. [token/s]"""
+        return self.at.output_tokens_per_s / self.chips
+
+    def operation(self, row: int, batch: int, binds: str = "nothing") -> Operation:
+        """One candidate at one of its batches, by their places in `at`."""
+        times = float(self.at.ttft_s[row, batch]), float(self.at.tpot_s[row, batch])
+        rate = float(self.tokens_per_s_per_chip[row, batch])
+        return Operation(self.candidates.steps[row], self.load, int(self.at.requests[row, batch]), *times, rate, binds)
+
+
 def survey(
     model: Model,
     chip: Accelerator,
@@ -89,14 +96,15 @@ def survey(
     engine: str = "vllm",
     precision: str | None = None,
     chips: int | None = None,
+    calibration: Calibration | None = None,
 ) -> Survey:
     """Survey every candidate. load: absent: 1,024 tokens in and out. chips: that there are; absent:
-    as many as it takes.
+    as many as it takes. calibration: one's own, of that model, chip and engine, at whose precisions everything is.
 
     Raises Mistakes as `candidates` does.
     """
     load = load or usual_load(engine)
-    found = candidates(model, chip, load, engine, precision, chips)
+    found = candidates(model, chip, load, engine, precision, chips, calibration)
     stack = stacked(found.steps)
     shares = np.linspace(0.0, 1.0, BATCHES)
     requests = np.maximum(np.rint(found.most[:, None] ** shares), 1.0)

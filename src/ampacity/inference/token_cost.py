@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ampacity.inference.candidates import PRICES, has_price
+from ampacity.inference.candidates import ESSENTIAL, USEFUL, precisions
 from ampacity.inference.steady import Steady, steady
 from ampacity.inference.survey import Operation
 from ampacity.inference.work import Array, ideal
@@ -22,6 +22,13 @@ from ampacity.scenario.accelerator import Accelerator
 KINDS = ("uncached_input", "cached_input", "output")
 POWERS = {"facility_w": "facility", "it_w": "IT", "server_w": "server", "tdp_w": "chip"}
 """Nameplate powers in the order in which they are looked for: a megawatt that is signed is one at the facility."""
+PRICES = {
+    "rental_1yr_usd_per_s": "1-year contract",
+    "rental_3yr_usd_per_s": "3-year rental",
+    "own_neocloud_usd_per_s": "cost of ownership, neocloud",
+    "own_hyperscaler_usd_per_s": "cost of ownership, hyperscaler",
+}
+"""Prices in the order in which they are looked for."""
 PREFILL_ATTENTION, KV_READ, KV_COMPUTE = 6, 4, 5
 """Places of these paths in `work.PATHS`."""
 
@@ -113,6 +120,18 @@ def shared_price(chips: Sequence[Accelerator]) -> str | None:
     """The first of PRICES that is known of all those chips of which any is; None if there is no such price."""
     priced = [chip for chip in chips if has_price(chip)]
     return next((name for name in PRICES if priced and all(getattr(chip, name) is not None for chip in priced)), None)
+
+
+def not_known(chip: Accelerator) -> list[str]:
+    """Figures of a chip that nobody states and that an answer would use, in words."""
+    words = {**ESSENTIAL, **USEFUL}
+    found = [word for name, word in words.items() if getattr(chip, name) is None]
+    return (found if precisions(chip) else [*found, "peak arithmetic"]) + ([] if has_price(chip) else ["price"])
+
+
+def has_price(chip: Accelerator) -> bool:
+    """Whether any price of an hour of the chip is known."""
+    return any(getattr(chip, name) is not None for name in PRICES)
 
 
 def nameplate_w(chip: Accelerator) -> tuple[float | None, str]:

@@ -19,8 +19,10 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 
-PEOPLE = 1000
-"""People drawn of a tier: of one in twenty hit, the share is known to half a percentage point (one standard error)."""
+PEOPLE, PEOPLE_OF_A_WORLD = 4000, 400
+"""People drawn of a tier at the stated values, and in each other world. Where one in twenty is hit, the share at the
+stated values is known to a quarter of a percentage point (one standard error), and that of a world to 0.8 points, by
+which its interval is wider."""
 BINDS_ABOVE = 1e-3
 """A window binds if it stops more than this share of people in a week."""
 
@@ -34,7 +36,7 @@ def whom(s: Scenario, tier: Tier, tokens: Mapping[str, float], seed: int = 1, wo
     if limit is None:
         return None
     own = people_seed(seed, world)
-    h = habits_of(s, tier, PEOPLE, own)
+    h = habits_of(s, tier, PEOPLE_OF_A_WORLD if world else PEOPLE, own)
     try:
         rules = compile_limit(limit, h.start_ms // 1000, h.end_ms // 1000, dict(tokens))
     except LimitError as err:

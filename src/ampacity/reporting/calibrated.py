@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ampacity.inference.replica import Replica
-from ampacity.planner.answer import Answer
 from ampacity.scenario.calibration import Calibration
+
+if TYPE_CHECKING:
+    from ampacity.planner.answer import Answer
 
 
 def calibrations(a: Answer) -> list[str]:
@@ -14,7 +18,7 @@ def calibrations(a: Answer) -> list[str]:
         for pool in load.pools:
             own = pool.placement.calibration_on(pool.pool.accelerator.name) if pool.placement else None
             if own is not None and pool.replica is not None:
-                found.append(f"{load.model} on {own.accelerator}: {calibrated_by(own)}{_elsewhere(own, pool.replica)}")
+                found.append(f"{load.model} on {own.accelerator}: {calibrated_by(own)}{elsewhere(own, pool.replica)}")
     return list(dict.fromkeys(found))
 
 
@@ -27,7 +31,7 @@ def calibrated_by(c: Calibration) -> str:
     return f"{loads} of {', '.join(c.sources)}{layout}; {within}"
 
 
-def _elsewhere(c: Calibration, r: Replica) -> str:
+def elsewhere(c: Calibration, r: Replica) -> str:
     """That the replica is laid out otherwise than what was measured; nothing if it is not, or if nobody knows."""
     if c.layout in ("", str(r.layout)):
         return ""

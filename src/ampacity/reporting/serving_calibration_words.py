@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ampacity.inference.coefficients import ALL_PATHS
 from ampacity.inference.own_calibration import OwnCalibration
 from ampacity.inference.own_fit import SHIFTS
-from ampacity.inference.own_loads import ALL_PATHS, DOES, TTFT
+from ampacity.inference.own_loads import DOES, TTFT
 
 DOUBTFUL_FACTOR = 3.0
 """So many times the catalog, or as little of it, is rather another thing than another machine: left-out predictions of
 the catalog are within a factor of 2 on all but a few of its points."""
 LEAST_CHANGE = 0.005
-LEAST_SHIFT = 0.02
+LEAST_TOLD = 0.02
 MOST_PATHS = 5
 COSTS = {
     **DOES,
@@ -64,7 +65,7 @@ def changes(c: OwnCalibration) -> str:
 def _paths(c: OwnCalibration) -> list[str]:
     """The paths that moved on their own, the most first, and what each costs now against the catalog."""
     shifts = {n: getattr(c.calibration.shifts, n) for n in SHIFTS[2:]}
-    own = sorted((n for n in shifts if abs(shifts[n]) >= LEAST_SHIFT), key=lambda n: -abs(shifts[n]))[:MOST_PATHS]
+    own = sorted((n for n in shifts if abs(shifts[n]) >= LEAST_TOLD), key=lambda n: -abs(shifts[n]))[:MOST_PATHS]
     found = []
     for name in own:
         i = ALL_PATHS.index(name)

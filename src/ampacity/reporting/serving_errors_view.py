@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ampacity.inference.coefficients import FAMILY, MEASURED
+from ampacity.inference.survey import Operation
+from ampacity.reporting.calibrated import calibrated_by, elsewhere
 from ampacity.reporting.catalog_views import View
 from ampacity.scenario import lookup
+from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 CONFIGURATION, MODEL, ACCELERATOR = "configuration left out", "model left out", "accelerator left out"
+OWN = "own load left out"
 BY = ("accelerator", "engine", "model", "precision")
 FIGURES = ("tpot", "ttft", "throughput")
 
@@ -29,11 +33,16 @@ class Expected:
     ttft_p90: float | None = None
 
 
-def expected_error(label: str, accelerator: str, model: str) -> Expected:
-    """The error that goes with a label: of the fit's own accelerators, of one left out, or unknown.
+def expected_error(o: Operation, own: Calibration | None = None) -> Expected:
+    """The error that goes with an operation's label: of the fit's own accelerators, of one left out, or unknown.
 
-    A model that no measurement is of has the error of models left out, whatever the accelerator.
+    A model that no measurement is of has the error of models left out, whatever the accelerator. own: the calibration
+    that the operation's times come from; its error is that of its loads.
     """
+    label, accelerator, model = o.coefficients.label, o.replica.chip, o.replica.model.name
+    if own is not None:
+        words = calibrated_by(own) + elsewhere(own, o.replica)
+        return Expected(OWN, own.tpot.expected, None, words, own.ttft.expected)
     if label == MEASURED:
         seen = any(row["by"] == "model" and row["level"] == model for row in lookup.table("serving_errors"))
         split = CONFIGURATION if seen else MODEL

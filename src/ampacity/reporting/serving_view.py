@@ -7,19 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from ampacity.inference.best_layout import Choice, Slo, choose, ms
-from ampacity.inference.candidates import PRICES, not_known
 from ampacity.inference.frontier import frontier
 from ampacity.inference.steady import Load
 from ampacity.inference.survey import Operation, Survey, survey
-from ampacity.inference.token_cost import KINDS, TokenCost, phases, price_usd_per_s, shared_price, token_cost
+from ampacity.inference.token_cost import (
+    KINDS,
+    PRICES,
+    TokenCost,
+    not_known,
+    phases,
+    price_usd_per_s,
+    shared_price,
+    token_cost,
+)
 from ampacity.reporting.catalog_views import View
 from ampacity.reporting.serving_errors_view import expected_error
-from ampacity.reporting.serving_names import spelled
 from ampacity.reporting.words import digits, share, tokens
-from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.calibration import Calibration
+from ampacity.scenario.calibration_file import CalibrationFile
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.mistakes import Mistakes
-from ampacity.scenario.model import Model
+from ampacity.scenario.spelling import Spelling
 
 LAYOUTS, FRONTIER = 8, 10
 """Rows that the tables show."""
@@ -29,11 +38,15 @@ ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM"}
 
 @dataclass(frozen=True)
 class Served:
-    """A model on one accelerator: everything that was surveyed, what was chosen, and the frontier."""
+    """A model on one accelerator: everything that was surveyed, what was chosen, and the frontier.
+
+    calibration: one's own that all times come from; None: they are the catalog's.
+    """
 
     survey: Survey
     choice: Choice
     frontier: tuple[Operation, ...]
+    calibration: Calibration | None = None
 
 
 def served(
@@ -44,19 +57,32 @@ def served(
     engine: str = "vllm",
     precision: str | None = None,
     chips: int | None = None,
+    calibrated: CalibrationFile | None = None,
 ) -> list[Served | Mistakes]:
     """What each accelerator serves, or why it does not. chips: that there are; absent: as many as it takes.
+    calibrated: one's own calibration of one of them; the others are as the catalog has them, at its precision.
 
-    Raises Mistakes for names that nothing has.
+    Raises Mistakes for names that nothing has, and for a calibration of something else.
     """
-    model, accelerators, engine, precision = spelled(model, accelerators, engine, precision)
-    shape = Model.model_validate({"name": model, **lookup.model(model)})
+    names = Spelling("show serving")
+    model, engine = names.model(model), names.engine(engine)
+    accelerators = list(dict.fromkeys(names.accelerator(name) for name in accelerators))
+    precision = None if precision is None else names.precision(precision)
+    names.check()
+    own = None if calibrated is None else calibrated.calibration
+    if calibrated is not None and own is not None:
+        part = None if own.accelerator in accelerators else ", ".join(accelerators)
+        if wrong := calibrated.not_as_asked(model=model, accelerator=part, engine=engine, precision=precision):
+            raise Mistakes(wrong)
+        precision = own.precision
+    shape = catalog_model(model)
     found: list[Served | Mistakes] = []
     for name in accelerators:
-        chip = Accelerator.model_validate({"name": name, **lookup.accelerator(name)})
+        chip = catalog_accelerator(name)
         try:
-            s = survey(shape, chip, load, engine, precision, chips=chips)
-            found.append(Served(s, choose(s, slo), frontier(s)))
+            by = own if own is not None and own.accelerator == name else None
+            s = survey(shape, chip, load, engine, precision, chips, by)
+            found.append(Served(s, choose(s, slo), frontier(s), by))
         except Mistakes as err:
             found.append(err)
     return found
@@ -136,7 +162,7 @@ def _energy(cost: TokenCost) -> str:
 
 def _label(r: Served) -> str:
     o = r.choice.best
-    text = f"{o.coefficients.label}: {expected_error(o.coefficients.label, o.replica.chip, o.replica.model.name).words}"
+    text = f"{o.coefficients.label}: {expected_error(o, r.calibration).words}"
     if o.replica.layout.pipeline > 1:
         text += "; no measured point has a pipeline, so its times are arithmetic"
     return text
@@ -217,7 +243,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _data(r: Served, price: str | None = None) -> dict[str, Any]:
     o, chip, s = r.choice.best, r.survey.chip, r.survey
-    cost, error = token_cost(o, chip, price), expected_error(o.coefficients.label, chip.name, s.model.name)
+    cost, error = token_cost(o, chip, price), expected_error(o, r.calibration)
     d = r.choice.disaggregated
     slo = {
         k: v if v != float("inf") else None
@@ -239,6 +265,7 @@ def _data(r: Served, price: str | None = None) -> dict[str, Any]:
             "ttft_p90": error.ttft_p90,
             "words": error.words,
         },
+        "calibration": None if r.calibration is None else r.calibration.model_dump(mode="json"),
         "not_known": not_known(chip),
         "words": list(r.choice.words),
         "best": _operation(o),

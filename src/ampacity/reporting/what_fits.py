@@ -5,6 +5,7 @@ from __future__ import annotations
 from ampacity.inference.replica import Replica, replica
 from ampacity.planner.limits import ModelLoad
 from ampacity.scenario import lookup
+from ampacity.scenario.catalog_nouns import catalog_model
 from ampacity.scenario.model import Model
 from ampacity.supply.capacity import PoolCapacity
 
@@ -51,7 +52,7 @@ def _smaller(pool: PoolCapacity, chips: int, context: float) -> str | None:
     own = pool.replica.weight_bytes
     best: tuple[float, str] | None = None
     for name in lookup.model_names():
-        shape = Model.model_validate({"name": name, **lookup.model(name)})
+        shape = catalog_model(name)
         unit = _on(pool, shape, pool.placement.precision, chips)
         if unit is None or unit.weight_bytes >= own or not unit.sequences(context):
             continue

@@ -18,6 +18,7 @@ from ampacity.scenario.value import (
 )
 
 PRECISIONS = ("bf16", "fp8", "fp4")
+"""Of products, the finest first."""
 
 
 class Accelerator(Noun):

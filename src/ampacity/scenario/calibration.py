@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ampacity.scenario.engine import Engine, KvPrecision, Precision
 from ampacity.scenario.value import Noun
 
-Engine = Literal["vllm", "sglang", "trtllm"]
 Shift = Annotated[float, Field(ge=-5.0, le=5.0)]
 Error = Annotated[float | None, Field(ge=0.0)]
 
@@ -78,12 +79,19 @@ class Calibration(Noun):
     engine: Engine
     version: str = ""
     catalog: str = ""
-    precision: Literal["bf16", "fp8", "fp4", "int4"]
-    kv_precision: Literal["bf16", "fp8", "fp4"] = "fp8"
+    precision: Precision
+    kv_precision: KvPrecision = "fp8"
     layout: str = ""
     tpot: Errors = Errors()
     ttft: Errors = Errors()
     shifts: Shifts
+
+    def not_as_asked(self, **asked: str | None) -> Iterator[tuple[str, str, str]]:
+        """What of a question (model=, accelerator=, engine=, precision=) was not measured: key, measured, in words."""
+        for key, wanted in asked.items():
+            measured = str(getattr(self, key))
+            if wanted not in (None, measured):
+                yield key, measured, f"what was measured; asked for is {wanted}"
 
     @property
     def expected_error(self) -> float | None:

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ampacity.scenario.engine import Precision
 from ampacity.scenario.value import Confidence, Noun, Ratio, Status, Value
 
 
@@ -50,7 +51,7 @@ class Model(Noun):
     parameters_total: float = Field(gt=0)
     parameters_active: float = Field(gt=0)
     scale: Ratio = Value(value=1.0)
-    published_precision: Literal["bf16", "fp8", "fp4", "int4"] = "bf16"
+    published_precision: Precision = "bf16"
     context_tokens: int = Field(131072, ge=1)
     released: date | None = None
     status: Status = "assumed"

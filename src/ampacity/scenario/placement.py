@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
 
 from pydantic import Field
 
 from ampacity.scenario.calibration import Calibration
+from ampacity.scenario.engine import Engine, KvPrecision, Precision
 from ampacity.scenario.value import Noun, Share, Value
 
-Precision = Literal["bf16", "fp8", "fp4", "int4"]
-Engine = Literal["vllm", "sglang", "trtllm"]
 BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625, "int4": 0.5625}
 """Four-bit numbers carry a scale of 8 bits for 16 of them (NVFP4) or 16 bits for 32 (int4, weights only)."""
 MEMORY_SHARE = 0.9
@@ -38,7 +36,7 @@ class Placement(Noun):
     site: str | None = None
     accelerator: str | None = None
     precision: Precision = "fp8"
-    kv_precision: Literal["bf16", "fp8", "fp4"] = "fp8"
+    kv_precision: KvPrecision = "fp8"
     engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     kv_blocks: int | None = Field(None, ge=1)

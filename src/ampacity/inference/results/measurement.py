@@ -70,6 +70,8 @@ class Measurement:
 def measurement(file: str, line: int, raw: Raw) -> Measurement | list[Mistake]:
     """The row, or everything that is wrong with it."""
     wrong = [Mistake(file, line, key, found[:60], why) for key, found, why in raw.unusable]
+    if wrong and raw == Raw(unusable=raw.unusable):
+        return wrong  # nothing was read of it, so nothing else is missing
 
     def number(name: str, least: float, most: float, what: str, required: bool = False) -> float | None:
         cell: Cell | None = getattr(raw, name)

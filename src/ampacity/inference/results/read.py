@@ -46,6 +46,7 @@ def read_results(paths: list[Path]) -> Results:
     wrong: list[Mistake] = []
     rows = 0
     for path in paths:
+        before = rows
         try:
             for line, raw in _rows(_text(path), path.name):
                 rows += 1
@@ -56,6 +57,8 @@ def read_results(paths: list[Path]) -> Results:
                 first = found.setdefault(replace(one, file="", line=0), one)
                 if first is not one:
                     repeated.append((one, first))
+            if rows == before:
+                wrong.append(Mistake(path.name, 0, "rows", "", "none; expected one for each load that was measured"))
         except Mistakes as err:
             wrong += err.mistakes
     if wrong:
@@ -120,11 +123,15 @@ def _next(text: str, at: int) -> int:
 
 def _text(path: Path) -> str:
     def wrong(message: str) -> Mistakes:
-        return Mistakes([Mistake(path.name, 0, "file", "", message)])
+        return Mistakes([Mistake(path.name or str(path), 0, "file", "", message)])
 
     try:
-        if path.is_dir():
-            raise wrong(f"a folder; expected {KNOWN}")
+        is_folder = path.is_dir()
+    except OSError:
+        is_folder = False
+    if is_folder:
+        raise wrong(f"a folder; expected {KNOWN}; name its files")
+    try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as err:

@@ -11,6 +11,8 @@ from ampacity.scenario.mistakes import Mistake, nearest
 REQUIRED = ("isl", "osl", "concurrency")
 MEASURED = ("throughput", "ttft_ms", "tpot_ms")
 OPTIONAL = ("cached", "requests")
+OTHER = {";": ";", "\t": "tab"}
+"""What else people set columns apart by, as a mistake shows it."""
 
 
 def table(text: str, file: str) -> Iterator[tuple[int, Raw] | Mistake]:
@@ -24,8 +26,9 @@ def table(text: str, file: str) -> Iterator[tuple[int, Raw] | Mistake]:
     if first is None:
         yield Mistake(file, 0, "file", "", f"empty; expected a head of columns: {', '.join(REQUIRED + MEASURED)}")
         return
-    if len(lines[first]) == 1 and ";" in lines[first][0]:
-        yield Mistake(file, first + 1, "separator", ";", "columns stand apart by commas; expected ','")
+    apart = next((word for mark, word in OTHER.items() if mark in lines[first][0]), None)
+    if len(lines[first]) == 1 and apart is not None:
+        yield Mistake(file, first + 1, "separator", apart, "columns stand apart by commas; expected ','")
         return
     names = [c.strip().lower().removeprefix("\ufeff") for c in lines[first]]
     wrong = list(_columns(names, file, first + 1))
@@ -45,6 +48,12 @@ def table(text: str, file: str) -> Iterator[tuple[int, Raw] | Mistake]:
 
 def _columns(names: list[str], file: str, line: int) -> Iterator[Mistake]:
     known = (*REQUIRED, *MEASURED, *OPTIONAL)
+    if not any(name in known for name in names):
+        wanted = f"{', '.join(REQUIRED)} and at least one of {', '.join(MEASURED)}"
+        yield Mistake(
+            file, line, "columns", ", ".join(names)[:60], f"no column of a table of results; expected {wanted}"
+        )
+        return
     for name in names:
         if name not in known:
             yield Mistake(file, line, name or "column", "", f"unknown column; {nearest(name, known)}")

@@ -1,0 +1,153 @@
+"""What people ask, request by request: sessions of coding agents laid into the stretches in which people work.
+
+`stretches.py` says when somebody works and at which pace, `sessions.py` what an agent asks; here one becomes the
+other, so that weeks at session granularity and hours at request granularity are of the same people. Work side by side
+is in lanes, each an endless tape of sessions that moves while its stretches last. A session that a stretch cuts off
+goes on in the next one, with the context that it had. A pause beyond five minutes counts as five minutes of work, so
+it takes longer on the clock than on the tape; what that delays is caught up at the next stretch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.demand import draws
+from ampacity.demand.agent_model import packaged_model
+from ampacity.demand.runs import running_most, running_sums
+from ampacity.demand.service import Service
+from ampacity.demand.session_hour import PAUSE_S, session_hour
+from ampacity.demand.sessions import Steps, generate, served
+from ampacity.demand.stretches import Stretches
+from ampacity.scenario.tier import Behaviour
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LONGEST_PAUSE_S = 3600.0
+"""Longer pauses of a session end a stretch, and stretches say when the next begins. [s]"""
+LANES_MOST, SESSIONS_MOST = 1 << 6, 1 << 20
+"""Of one person; sessions are numbered by person, lane and place on its tape."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Requests before anything is served.
+
+    steps: ordered by session, agent, step; their gaps count from the answer before. begin_s: of each session, from
+    1970 [s]. subscriber: of each session, from 0. number: of each session, as in steps, rising.
+    """
+
+    steps: Steps
+    number: Ints
+    begin_s: Floats
+    subscriber: Ints
+
+
+@cache
+def _session() -> tuple[float, float]:
+    """Of the packaged model: output of its main agents per active second, and mean active time. [token/s], [s]"""
+    hour = session_hour(served(generate(packaged_model(), 1, np.arange(4000, dtype=np.int64)), Service()))
+    return hour.output_tokens / 3600.0, hour.hours * 3600.0 / 4000
+
+
+def asked(b: Behaviour, wanted: Stretches, seed: int, name: str = "", begin: int = 0) -> Asked:
+    """What the people of these stretches ask of a coding agent.
+
+    b: their behaviour; its output per active second sets how fast tapes move. begin: number of the first person, as in
+    `stretches`. A portion of the people asks what it asks among all.
+    """
+    rate = b.output_per_s.value / _session()[0]
+    lanes = _lanes(wanted, begin)
+    moves_s = wanted.active_ms * wanted.pace * rate / 1000.0
+    order = np.lexsort((wanted.begin_ms, lanes.of))
+    edges = np.concatenate([[0.0], np.cumsum(moves_s[order])])
+    base = edges[np.searchsorted(lanes.of[order], np.arange(len(lanes.tape)))]
+    need_s = np.diff(np.append(base, edges[-1]))
+    steps, answer_s, on_tape_s, lane = _tapes(int(draws.bits(seed, "asked", name) >> np.uint64(1)), lanes.tape, need_s)
+    at = base[lane] + on_tape_s
+    stretch = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(order) - 1)
+    into_s = (at - edges[stretch]) / (wanted.pace[order[stretch]] * rate)
+    return _with_gaps(steps, answer_s, wanted.begin_ms[order[stretch]] / 1000.0 + into_s, lanes.person[lane])
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """tape: number of each lane's tape. person: whose it is. of: lane of each stretch."""
+
+    tape: Ints
+    person: Ints
+    of: Ints
+
+
+def _lanes(wanted: Stretches, begin: int) -> _Lanes:
+    """Stretches of a person that overlap go side by side: each into the first lane that is free when it begins."""
+    tape, person, of = [], [], np.zeros(len(wanted.begin_ms), np.int64)
+    starts, ends = wanted.begin_ms.tolist(), (wanted.begin_ms + wanted.active_ms).tolist()
+    for p in range(len(wanted.first) - 1):
+        free: list[int] = []
+        for i in range(int(wanted.first[p]), int(wanted.first[p + 1])):
+            lane = next((k for k, end in enumerate(free) if end <= starts[i]), len(free))
+            lane = min(lane, LANES_MOST - 1)
+            if lane == len(free):
+                free.append(0)
+                tape.append((begin + p) * LANES_MOST + lane)
+                person.append(begin + p)
+            free[lane] = max(free[lane], ends[i])
+            of[i] = len(tape) - len(free) + lane
+    return _Lanes(np.array(tape, np.int64), np.array(person, np.int64), of)
+
+
+def _tapes(seed: int, tape: Ints, need_s: Floats) -> tuple[Steps, Floats, Floats, Ints]:
+    """Steps of all tapes until each has the active time that it needs, how long answers take by themselves [s], when on
+    its tape a step is asked [s], and of which lane it is."""
+    many = np.ceil(need_s / _session()[1]).astype(np.int64) + 3
+    while True:
+        owner = np.repeat(np.arange(len(tape)), many)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
+        steps = generate(packaged_model(), seed, tape[owner] * SESSIONS_MOST + place)
+        active_s, answer_s = _active_s(steps)
+        first = np.flatnonzero((steps.agent == 0) & (steps.step == 0))
+        length = np.maximum.reduceat(active_s, first)
+        total = np.bincount(owner, length, minlength=len(tape))
+        if np.all(total >= need_s):
+            break
+        many = np.where(total < need_s, 2 * many, many)
+    before = running_sums(np.append(0.0, length[:-1]) * (place > 0), place == 0)
+    session = np.cumsum((steps.agent == 0) & (steps.step == 0)) - 1
+    on_tape_s, lane = before[session] + active_s, owner[session]
+    kept = on_tape_s < need_s[lane]
+    cut = Steps(*(getattr(steps, f.name)[kept] for f in fields(Steps)))
+    return cut, answer_s[kept], on_tape_s[kept], lane[kept]
+
+
+def _active_s(steps: Steps) -> tuple[Floats, Floats]:
+    """Active time of its session until each step is asked, of a helper's until it is started; time of its answer."""
+    whole = steps.input_tokens.astype(np.float64)
+    answer_s = Service().answer_s(whole - steps.reusable_tokens, whole, steps.output_tokens.astype(np.float64))
+    between = np.where(steps.step == 0, 0.0, steps.gap_s + np.append(0.0, answer_s[:-1]))
+    begins = steps.step == 0
+    active_s = running_sums(np.minimum(between, PAUSE_S), begins)
+    helper = steps.agent > 0
+    session = np.maximum.accumulate(np.where(begins & ~helper, np.arange(len(steps)), 0))
+    return np.where(helper, active_s[session + steps.start_step], active_s), answer_s
+
+
+def _with_gaps(steps: Steps, answer_s: Floats, nominal_s: Floats, person: Ints) -> Asked:
+    """Gaps such that no step of a main agent is asked before its instant, nor earlier after an answer than drawn."""
+    begins = steps.step == 0
+    gap_s = np.where(begins, 0.0, np.minimum(steps.gap_s, LONGEST_PAUSE_S))
+    since_s = running_sums(gap_s + np.where(begins, 0.0, np.append(0.0, answer_s[:-1])), begins)
+    wall_s = since_s + running_most(nominal_s - since_s, begins)
+    later_s = np.append(0.0, np.diff(wall_s)) - np.append(0.0, answer_s[:-1])
+    main = steps.agent == 0
+    first = main & begins
+    return Asked(
+        replace(steps, gap_s=np.where(main & ~begins, np.maximum(later_s, gap_s), gap_s)),
+        steps.session[first],
+        wall_s[first],
+        person[first],
+    )

@@ -1,0 +1,103 @@
+"""Requests of people at work: as much as their weeks ask, when their stretches are, the same in any portion."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from ampacity.demand.asked import LONGEST_PAUSE_S, Asked, asked
+from ampacity.demand.stretches import Stretches, stretches
+from ampacity.planner.people import habits_of
+from ampacity.scenario.load import load
+from ampacity.scenario.scenario import Scenario
+
+
+@cache
+def laptop() -> Scenario:
+    return load("laptop")
+
+
+@cache
+def month(people: int = 150) -> tuple[Stretches, Asked]:
+    tier = laptop().tier("developers")
+    wanted = stretches(habits_of(laptop(), tier, people, 3), 3, tier.name)
+    return wanted, asked(tier.behaviour, wanted, 3, tier.name)
+
+
+def test_requests_ask_for_what_weeks_of_sessions_ask_for() -> None:
+    """Output sets how fast tapes move; the other kinds follow the fitted sessions, whose mean the behaviour states."""
+    wanted, found = month()
+    b, s = laptop().tier("developers").behaviour, found.steps
+    main = s.agent == 0
+    active_s = wanted.wanted_ms / 1000.0
+    assert s.output_tokens[main].sum() == pytest.approx(active_s * b.output_per_s.value, rel=0.03)
+    assert s.reusable_tokens[main].sum() == pytest.approx(active_s * b.cached_per_s.value, rel=0.06)
+    uncached = (s.input_tokens - s.reusable_tokens)[main].sum()
+    assert uncached == pytest.approx(active_s * b.uncached_per_s.value, rel=0.08)
+
+
+def test_nobody_asks_before_their_first_stretch_and_sessions_begin_in_stretches() -> None:
+    wanted, found = month()
+    first = wanted.first[:-1]
+    worked = np.diff(wanted.first) > 0
+    earliest = np.full(len(first), np.inf)
+    earliest[worked] = wanted.begin_ms[first[worked]] / 1000.0
+    assert np.all(found.begin_s >= earliest[found.subscriber])
+    inside = 0
+    for who, at in zip(found.subscriber.tolist(), found.begin_s.tolist(), strict=True):
+        own = slice(wanted.first[who], wanted.first[who + 1])
+        begin = wanted.begin_ms[own] / 1000.0
+        inside += bool(np.any((begin <= at) & (at < begin + wanted.active_ms[own] / 1000.0)))
+    assert inside == len(found.number)
+
+
+def test_a_pause_is_never_shorter_than_drawn_but_for_those_that_end_a_stretch() -> None:
+    from ampacity.demand.agent_model import packaged_model
+    from ampacity.demand.sessions import generate
+
+    _, found = month()
+    s = found.steps
+    key = s.session * 4096 + s.step
+    seed = int(_seed())
+    drawn = generate(packaged_model(), seed, found.number)
+    main, own = drawn.agent == 0, s.agent == 0
+    gaps = dict(zip((drawn.session * 4096 + drawn.step)[main].tolist(), drawn.gap_s[main].tolist(), strict=True))
+    later = s.gap_s[own] - np.minimum([gaps[k] for k in key[own].tolist()], LONGEST_PAUSE_S)
+    assert later[s.step[own] > 0].min() > -1e-6
+    assert np.all(s.gap_s >= 0)
+
+
+def _seed() -> int:
+    from ampacity.demand import draws
+
+    return int(draws.bits(3, "asked", "developers") >> np.uint64(1))
+
+
+def test_a_portion_of_the_people_asks_what_it_asks_among_all() -> None:
+    tier = laptop().tier("developers")
+    _, whole = month(60)
+    wanted = stretches(habits_of(laptop(), tier, 60, 3), 3, tier.name, 20, 40)
+    part = asked(tier.behaviour, wanted, 3, tier.name, begin=20)
+    chosen = (whole.subscriber >= 20) & (whole.subscriber < 40)
+    assert np.array_equal(part.number, whole.number[chosen])
+    assert np.allclose(part.begin_s, whole.begin_s[chosen], atol=1e-3, rtol=0)
+    rows = np.isin(whole.steps.session, part.number)
+    assert np.array_equal(part.steps.input_tokens, whole.steps.input_tokens[rows])
+    assert np.allclose(part.steps.gap_s, whole.steps.gap_s[rows], atol=1e-3, rtol=0)
+
+
+def test_work_side_by_side_is_in_sessions_side_by_side() -> None:
+    stretch = np.array([0, 1_000], np.int64)
+    wanted = Stretches(
+        first=np.array([0, 2], np.int64),
+        begin_ms=stretch,
+        active_ms=np.array([7_200_000, 7_200_000], np.int64),
+        pace=np.ones(2),
+        reaction=np.ones(2),
+        delay=np.ones(2),
+        family=np.ones(2),
+    )
+    found = asked(laptop().tier("developers").behaviour, wanted, 1)
+    assert sorted(found.begin_s.tolist())[:2] == [0.0, 1.0]
