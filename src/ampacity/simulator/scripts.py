@@ -108,6 +108,25 @@ def scripts_of_sessions(
     return checked(Scripts(_starts(begin_ps, main + 1), agents, rows, len(first), shared_tokens))
 
 
+def joined(parts: list[Scripts]) -> Scripts:
+    """The agents of all parts beside each other; sessions of different parts are different. Groups are not joined."""
+    agents, steps, starts = [parts[0].agents[:1]], [], []
+    step = agent = context = 0
+    for p in parts:
+        own = p.agents[1:].copy()
+        own[:, [STEP, LAST, AFTER]] += step
+        for field, shift in ((CONTEXT, context), (CHILD, agent), (SIBLING, agent)):
+            own[:, field] += np.where(own[:, field] > 0, shift, 0)
+        agents.append(own)
+        steps.append(p.steps)
+        starts.append(p.starts + np.array([0, agent]))
+        step, agent, context = step + len(p.steps), agent + len(own), context + p.contexts
+    every = np.concatenate(starts)
+    return checked(
+        Scripts(_starts(every[:, 0], every[:, 1]), np.concatenate(agents), np.concatenate(steps), context)
+    )
+
+
 def checked(scripts: Scripts) -> Scripts:
     """The same scripts. Raises ValueError that lists everything in them that is impossible."""
     s, a = scripts.steps, scripts.agents[1:]
