@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ampacity.simulator.abort import carry_out
 from ampacity.simulator.admit import compute_prompts
 from ampacity.simulator.engine import (
     DRAFTS,
@@ -26,6 +27,7 @@ from ampacity.simulator.land import land, release
 from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
 from ampacity.simulator.rows import (
+    ABORTS,
     CACHEABLE,
     CLASS,
     DECODES,
@@ -126,13 +128,15 @@ def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> No
     Scheduling that runs ahead composed it when that iteration began: it knows who had come by then, counts that
     iteration's tokens as there, and learns only afterwards which sequences ended in it.
     """
-    known_ps = row[START_PS] if rules[LAG] else row[NOW_PS]
-    found = fly(row, rules, table, requests, sessions, known_ps)
+    ended_ps = row[NOW_PS]
+    found = fly(row, rules, table, requests, sessions, row[START_PS] if rules[LAG] else ended_ps)
     if rules[LAG]:
         release(row, sessions)
     if not found:
         row[PHASE] = IDLE
         row[NOW_TICKS] = 0
+    if row[ABORTS] > 0:
+        carry_out(row, rules, requests, sessions, ended_ps)
 
 
 def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps: int) -> bool:
