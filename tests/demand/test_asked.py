@@ -9,7 +9,7 @@ import pytest
 
 from ampacity.demand.asked import LONGEST_PAUSE_S, Asked, asked
 from ampacity.demand.stretches import Stretches, stretches
-from ampacity.planner.people import habits_of
+from ampacity.demand.people import habits_of
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 

@@ -7,7 +7,7 @@ import pytest
 
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import stretches
-from ampacity.planner.people import habits_of
+from ampacity.demand.people import habits_of
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 

@@ -17,9 +17,9 @@ from importlib.metadata import version
 from ampacity.base.calendar import HOUR_S, utc_s
 from ampacity.base.record import Record
 from ampacity.demand.at_limit import Scheme
+from ampacity.demand.people import HOURS
 from ampacity.planner.answer import answer
 from ampacity.planner.interval import Interval, interval
-from ampacity.planner.people import HOURS
 from ampacity.planner.returning import Deferral, deferrals
 from ampacity.planner.scheme_figures import (
     CALIBRATED_BY,

@@ -129,10 +129,8 @@ def limit_of(s: Scenario, tier: Tier) -> Limit | None:
     """A tier's limit with those windows that count tokens of its model or the model's family; None if there is none."""
     if tier.limit is None:
         return None
-    limit, model = s.limit(tier.limit), s.model(tier.model)
-    counted = [w for w in limit.windows if w.requests is None]
-    own = tuple(w for w in counted if w.models == "all" or {model.name, model.family} & set(w.models))
-    return limit.model_copy(update={"windows": own}) if own else None
+    model = s.model(tier.model)
+    return s.limit(tier.limit).counting(model.name, model.family)
 
 
 def stated_rate(s: Scenario, tier: Tier) -> float:

@@ -13,11 +13,11 @@ from ampacity.base.calendar import hours_of_week, utc_s
 from ampacity.base.streams import uniform
 from ampacity.demand.at_limit import Met, Scheme, active_at_once, kinds_of, under_each, working_day
 from ampacity.demand.hourly import clock_of
+from ampacity.demand.people import HOURS, habits_of, people_seed, zone_of
 from ampacity.demand.population import stated as stated_of_people
 from ampacity.demand.reactions import Reactions, stated
 from ampacity.demand.stretches import Habits
 from ampacity.planner.needed import needed
-from ampacity.planner.people import HOURS, habits_of, people_seed, zone_of
 from ampacity.planner.schemes import Comparison
 from ampacity.policy.rows import compile_limit
 from ampacity.scenario.scenario import Scenario

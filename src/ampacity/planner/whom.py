@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ampacity.demand.at_limit import Met, Scheme, kinds_of, under_each
+from ampacity.demand.people import habits_of, people_seed
 from ampacity.demand.reactions import stated
-from ampacity.planner.people import habits_of, people_seed
 from ampacity.planner.question import limit_of
 from ampacity.policy.rows import LimitError, compile_limit
 from ampacity.scenario.mistakes import Mistake, Mistakes

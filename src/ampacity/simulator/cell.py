@@ -36,9 +36,11 @@ from ampacity.simulator.rows import (
     JUMPED,
     LENGTH,
     NEXT,
+    NOW_PS,
     PREEMPTIONS,
     PROMPT_TOKENS,
     REQUEST_FIELDS,
+    RESTED_PS,
     SESSION_FIELDS,
     STEPPED,
     Ints,
@@ -48,7 +50,7 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import TICK_BITS, StepTable, iteration_ticks
-from ampacity.simulator.visible import fresh_visible, set_visible
+from ampacity.simulator.visible import fresh_visible
 from ampacity.simulator.wakes import fresh_wakes
 
 RULES = {
@@ -156,7 +158,7 @@ class CellResult:
 
     counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
     step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
-    answered. stepped, jumped: iterations. prompt_tokens, hit_tokens: computed and found, preempted ones again.
+    answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens: computed and found, preempted ones again.
     """
 
     tiers: tuple[str, ...]
@@ -170,6 +172,7 @@ class CellResult:
     hit_tokens: int
     in_flight: int
     events: int
+    busy_ps: int
 
     def count(self, what: int, tier: str | None = None) -> int:
         """A count of `cell_rows`, of one tier or of all."""
@@ -238,6 +241,7 @@ class Cell:
             hit_tokens=int(rows[:, HIT_TOKENS].sum()),
             in_flight=int(counts[:, at.SENT].sum() - counts[:, at.ANSWERED].sum()),
             events=int(self.desk.cell[at.EVENTS]),
+            busy_ps=int((np.minimum(rows[:, NOW_PS], self.now_ps) - rows[:, RESTED_PS]).sum()),
         )
 
 
@@ -350,7 +354,9 @@ def _check(pools: tuple[Pool, ...], scripts: Scripts, tiers: tuple[CellTier, ...
         if p.replicas < 1:
             wrong.append(f"pool {i} has {p.replicas} replicas: at least 1")
         if block_count(int(longest) + p.engine.drafts) > p.engine.kv_blocks:
-            wrong.append(f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks")
+            wrong.append(
+                f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks"
+            )
     if not pools:
         wrong.append("no pool of replicas: at least one")
     if (highest := int(scripts.agents[:, at.TIER].max(initial=0))) >= len(tiers):

@@ -66,8 +66,8 @@ from ampacity.simulator.cell_rows import (
     SUBSCRIBER,
     T_CLASS,
     T_LIMIT,
-    TIER,
     TERM_FIELDS,
+    TIER,
     TIMES_PREEMPTED,
     TPOT,
     TRIES,
@@ -80,7 +80,7 @@ from ampacity.simulator.cell_rows import (
     Windows,
 )
 from ampacity.simulator.histograms import BUCKETS, count
-from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.lists import append
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
 from ampacity.simulator.route import BY_SOONEST, choose, note_load
 from ampacity.simulator.rows import (
@@ -100,7 +100,6 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.visible import first_visible, first_visible_ps, set_visible
 from ampacity.simulator.wakes import PAIRS_AT, next_wake_ps, take_wake, wake_at
-
 
 DONE_UNTIL, NEEDS_ROWS = range(2)
 
@@ -268,7 +267,9 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     child = agents[a + CHILD]
     while child > 0 and agents[child * AGENT_FIELDS + AFTER] == step:
         desk.cell[ALIVE] += 1
-        wake_at(people.wakes, now_ps + people.steps[agents[child * AGENT_FIELDS + STEP] * ASK_FIELDS + ASK_GAP_PS], child)
+        wake_at(
+            people.wakes, now_ps + people.steps[agents[child * AGENT_FIELDS + STEP] * ASK_FIELDS + ASK_GAP_PS], child
+        )
         child = agents[child * AGENT_FIELDS + SIBLING]
     agents[a + CHILD] = child
     if step + 1 < agents[a + LAST]:

@@ -48,6 +48,7 @@ from ampacity.simulator.rows import (
     PHASE,
     READY,
     REQUEST_FIELDS,
+    RESTED_PS,
     ROUND,
     ROUND_PART,
     START_PS,
@@ -99,6 +100,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
             start = max(row[NOW_PS], first_arrival_ps(row, requests))
             if start >= until_ps:
                 return
+            row[RESTED_PS] += start - row[NOW_PS]
             row[NOW_PS] = start
             fly(row, rules, table, requests, sessions, start)
 

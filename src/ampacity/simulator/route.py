@@ -90,9 +90,7 @@ def choose_by_load(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     count = cell[REPLICAS]
     route = cell[ROUTE]
     if route == BY_HOME:
-        return home_within(
-            cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0
-        )
+        return home_within(cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0)
     if route == BY_SOONEST:
         return choose_soonest(cell, rules, sessions, agents, agent, steps, now_ps)
     if route == BY_LEAST:

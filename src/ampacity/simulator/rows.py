@@ -65,8 +65,9 @@ IDLE, READY, FLYING = range(3)
     PREEMPTIONS,
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
+    RESTED_PS,  # time in which nothing ran, up to the iteration that is in flight or ended last
     BINS_AT,
-) = range(44)
+) = range(45)
 CLASSES = 4
 WAITING = BINS_AT + BINS
 """Requests that wait for admission: a list of each priority class, first and last, side by side; the best first."""

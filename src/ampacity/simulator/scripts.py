@@ -122,9 +122,7 @@ def joined(parts: list[Scripts]) -> Scripts:
         starts.append(p.starts + np.array([0, agent]))
         step, agent, context = step + len(p.steps), agent + len(own), context + p.contexts
     every = np.concatenate(starts)
-    return checked(
-        Scripts(_starts(every[:, 0], every[:, 1]), np.concatenate(agents), np.concatenate(steps), context)
-    )
+    return checked(Scripts(_starts(every[:, 0], every[:, 1]), np.concatenate(agents), np.concatenate(steps), context))
 
 
 def checked(scripts: Scripts) -> Scripts:

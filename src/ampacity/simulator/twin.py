@@ -1,35 +1,36 @@
 """A scenario's own fleet, request by request: its people's weeks, sent to the replicas that its pools hold.
 
-The people, their stretches of work and their windows are those of the plan (`planner/whom.py`), so what a plan expects
-of an hour and what requests then meet can be laid side by side. Replicas of a model are one cell. Capacity is that of
+The people, their stretches of work and their windows are those that a plan looks at, so what a plan expects and what
+requests then meet can be laid side by side. Replicas of a model are one cell. Capacity is that of
 the best hour: nothing fails, no contract ends.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.base.calendar import utc_s
 from ampacity.demand.asked import Asked, asked
+from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.reactions import stated
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import stretches
 from ampacity.inference.engines import token_budget
-from ampacity.planner.answer import Carried
-from ampacity.planner.limits import ModelLoad
-from ampacity.planner.people import HOURS, habits_of
-from ampacity.planner.question import limit_of
 from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
+from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Behaviour, Tier
 from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.engine import PS_PER_S, sglang, vllm
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.step_table import step_table
-from ampacity.supply.capacity import PoolCapacity
+from ampacity.supply.capacity import PoolCapacity, capacities
+from ampacity.supply.delivery import hours_of
 
 HOUR_PS = 3600 * PS_PER_S
 REPLICAS_MOST = 128
@@ -53,52 +54,63 @@ class Weeks:
         return self.result.busy_ps / (self.replicas * self.hours * HOUR_PS)
 
 
-def twin(s: Scenario, a: Carried, seed: int = 1, hours: int = HOURS, routing: Routing | None = None) -> list[Weeks]:
-    """Let every person of a scenario work through its first weeks on its replicas.
+TokensFound = Mapping[str, Mapping[str, float]]
+"""Tokens of windows that state none, by tier and window."""
 
-    a: the world's limits, as `planner.answer.carried` finds them; windows that state no tokens hold those. hours: from
-    the scenario's start, at most four weeks. Raises ValueError for a model of more replicas than a cell holds, or of a
-    context that no replica can hold.
+
+def twin(
+    s: Scenario, found: TokensFound, seed: int = 1, hours: int = HOURS, routing: Routing | None = None
+) -> list[Weeks]:
+    """Let every person of a scenario work through its first weeks on its replicas, model by model.
+
+    found: as a plan has them. hours: from the scenario's start, at most four weeks. Raises ValueError for a model of
+    more replicas than a cell holds, or of a context that no replica can hold.
     """
-    return [_weeks(s, load, seed, hours, routing or Routing("soonest")) for load in a.models if load.pools]
+    supply = capacities(s, hours_of(s))
+    by_model: dict[str, list[Tier]] = {}
+    for tier in s.tiers:
+        by_model.setdefault(tier.model, []).append(tier)
+    weeks = []
+    for model, tiers in by_model.items():
+        own = [p for p in supply if p.replica is not None and p.replica.model.name == model and p.replicas.max() >= 1]
+        if own:
+            weeks.append(_weeks(s, model, tiers, own, found, seed, hours, routing or Routing("soonest")))
+    return weeks
 
 
-def _weeks(s: Scenario, load: ModelLoad, seed: int, hours: int, routing: Routing) -> Weeks:
-    pools = tuple(_pool(p) for p in load.pools if p.replicas.max() >= 1)
+def _weeks(
+    s: Scenario,
+    model: str,
+    tiers: list[Tier],
+    own: list[PoolCapacity],
+    found: TokensFound,
+    seed: int,
+    hours: int,
+    routing: Routing,
+) -> Weeks:
+    pools = tuple(_pool(p) for p in own)
     replicas = sum(p.replicas for p in pools)
     if replicas > REPLICAS_MOST:
-        raise ValueError(f"{load.model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
-    people = [_people(s, tier, number, seed) for number, tier in enumerate(load.tiers)]
-    start_ms = people[0].start_ms
-    book = _book(s, load, start_ms)
-    tiers = tuple(_tier(s, tier, seed) for tier in load.tiers)
-    scripts = joined([p.scripts for p in people])
-    cell = open_cell(pools, scripts, routing, tiers, book, start_ms, seed)
+        raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
+    start_ms = 1000 * utc_s(s.start, zone_of(s, tiers[0]))
+    scripts = joined([_scripts(s, tier, number, start_ms, seed) for number, tier in enumerate(tiers)])
+    book = _book(s, tiers, found, start_ms // 1000)
+    cell = open_cell(pools, scripts, routing, tuple(_tier(s, t, seed) for t in tiers), book, start_ms, seed)
     cell.run(hours * HOUR_PS)
-    return Weeks(load.model, cell.result(), replicas, hours)
+    return Weeks(model, cell.result(), replicas, hours)
 
 
-@dataclass(frozen=True)
-class _People:
-    """One tier's agents and the instant from which their times count."""
-
-    scripts: Scripts
-    start_ms: int
-
-
-def _people(s: Scenario, tier: Tier, number: int, seed: int) -> _People:
-    """What a tier asks; its subscribers are numbered beside those of other tiers."""
+def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int) -> Scripts:
+    """What a tier asks; its subscribers are numbered beside those of other tiers. Who lives by an earlier clock is up
+    before the start: their first hours are left out."""
     h = habits_of(s, tier, round(tier.people.value), seed)
     wanted = stretches(h, seed, tier.name)
     before = sum(round(t.people.value) for t in s.tiers[: s.tiers.index(tier)]) + 1
     if works_with_agents(tier.behaviour):
         found = asked(tier.behaviour, wanted, seed, tier.name)
-        begin_s = found.begin_s - h.start_ms / 1000.0
-        scripts = scripts_of_sessions(found.steps, begin_s, number, found.subscriber + before)
-    else:
-        found = single_requests(tier.behaviour, wanted, seed, tier.name)
-        scripts = _singly(found, h.start_ms, number, before)
-    return _People(scripts, h.start_ms)
+        begin_s = np.maximum(found.begin_s - start_ms / 1000.0, 0.0)
+        return scripts_of_sessions(found.steps, begin_s, number, found.subscriber + before)
+    return _singly(single_requests(tier.behaviour, wanted, seed, tier.name), start_ms, number, before)
 
 
 def works_with_agents(b: Behaviour) -> bool:
@@ -126,24 +138,22 @@ def _pool(p: PoolCapacity) -> Pool:
     return Pool(engine, step_table(p.step, budget), int(p.replicas.max()))
 
 
-def _book(s: Scenario, load: ModelLoad, start_ms: int) -> Book | None:
-    """The limits of the tiers, every window counting all, as the plan has it."""
+def _book(s: Scenario, tiers: list[Tier], found: TokensFound, start_s: int) -> Book | None:
+    """The limits of the tiers, every window counting all, as a plan has it."""
     limits: dict[str, tuple[WindowRule, ...]] = {}
-    begin = start_ms // 1000
-    for tier in load.tiers:
-        limit = limit_of(s, tier)
+    for tier in tiers:
+        limit = _limit(s, tier)
         if limit is not None:
-            found = {w.window: w.tokens for w in load.limits if w.tier == tier.name}
-            rules = compile_limit(limit, begin, begin + HOURS * 3600, found)
-            limits[tier.name] = tuple(r for r in rules)
+            rules = compile_limit(limit, start_s, start_s + HOURS * 3600, dict(found.get(tier.name, {})))
+            limits[tier.name] = tuple(replace(r, families=None, products=None) for r in rules)
     return compile_book(limits) if limits else None
 
 
+def _limit(s: Scenario, tier: Tier) -> Limit | None:
+    model = s.model(tier.model)
+    return s.limit(tier.limit).counting(model.name, model.family) if tier.limit is not None else None
+
+
 def _tier(s: Scenario, tier: Tier, seed: int) -> CellTier:
-    has = limit_of(s, tier) is not None
-    return CellTier(
-        tier.name,
-        limit=tier.name if has else None,
-        writes=works_with_agents(tier.behaviour),
-        reactions=stated(seed, 0),
-    )
+    name = tier.name if _limit(s, tier) is not None else None
+    return CellTier(tier.name, name, writes=works_with_agents(tier.behaviour), reactions=stated(seed, 0))
