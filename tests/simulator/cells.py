@@ -60,6 +60,7 @@ def drawn_cell(seed: int, limited: bool | None = None, **routing: Any) -> CellWo
         rule=rule,
         by=str(rng.choice(["requests", "tokens"])),
         percent=int(rng.choice([110, 125, 200])),
+        times=int(rng.integers(1, 3)),
         room=None if rng.random() < 0.6 else int(rng.integers(1, 4)),
     )
     n = len(first.chains)
@@ -205,7 +206,7 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
             )
     cell_seed = int(opened(w, seed=seed).desk.cell[at.SEED])
     r = w.routing
-    terms = Terms(r.rule, LOADS[r.by], r.percent, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms)
+    terms = Terms(r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms)
     naive = NaiveCell(steppers, lines, heads, terms)
     naive.run()
     return naive, [m for a in agents for m in a.met]

@@ -16,12 +16,12 @@ from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, REFILL, STATE_FIELDS
 from ampacity.policy.homes import home_within
 from ampacity.policy.mixing import mixed
 from ampacity.policy.routing import (
+    MOVE_MOST_NS,
     NOBODY,
     R_BACKLOG,
     R_REQUESTS,
     R_SHARE,
     REPLICA_FIELDS,
-    STALL_MOST_NS,
     WHOLE_SHARE,
     at_random,
     better_of_two,
@@ -161,6 +161,7 @@ class Terms:
     rule: str
     by: int
     percent: int
+    times: int
     room: int | None
     seed: int
     book: Any = None
@@ -253,7 +254,7 @@ class NaiveCell:
                 home = self.replicas[agent.home]
                 there = home.cached(agent.number, agent.group, agent.shared, reusable, now)
             shared = min(agent.shared * BLOCK, there)
-            return late_bound(cell, 0, n, agent.home, there, shared, STALL_MOST_NS, inputs, 0, self.turns)
+            return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
         return (better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw))
 

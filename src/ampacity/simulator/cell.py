@@ -21,6 +21,7 @@ from ampacity.policy.routing import (
     R_BACKLOG,
     R_REQUESTS,
     REPLICA_FIELDS,
+    TIMES_MOST,
     WHOLE_SHARE,
     replica_rows,
 )
@@ -88,13 +89,14 @@ class Routing:
 
     rule: random, round-robin, two-choices, least, affinity (a session's home under bounded load) or soonest (least wait
     + uncached prefill). by: what is least, `requests` or `tokens` (outstanding, uncached). percent: of the mean that a
-    home may carry. room: requests that a replica takes; the others wait in the cell's queue, first come first served
+    home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room: requests that a replica takes; the others wait in the cell's queue, first come first served
     (late binding). None: any number, as soon as they come. Raises ValueError with every mistake.
     """
 
     rule: str = "least"
     by: str = "tokens"
     percent: int = 125
+    times: int = 2
     room: int | None = None
 
     def __post_init__(self) -> None:
@@ -105,6 +107,8 @@ class Routing:
             wrong.append(f"by {self.by!r}: requests or tokens")
         if not 100 < self.percent <= 1024:
             wrong.append(f"{self.percent} % of the mean: above 100, at most 1024")
+        if not 1 <= self.times <= TIMES_MOST:
+            wrong.append(f"{self.times} times: 1 to {TIMES_MOST}")
         if self.room is not None and self.room < 1:
             wrong.append(f"room for {self.room} requests: at least 1, or None for any number")
         if wrong:
@@ -325,7 +329,7 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
     row[at.REPLICAS] = replicas
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed
-    row[at.KEEPS] = keep
+    row[at.KEEPS], row[at.TIMES] = keep, routing.times
     i = 0
     placed = at.CELL_FIELDS + replicas * REPLICA_FIELDS
     for number, p in enumerate(pools):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
     ROUTE,
     ROUTE_BY,  # field of a replica by which it is chosen: R_REQUESTS or R_BACKLOG
     PERCENT,  # of the mean that a home may carry under bounded load
+    TIMES,  # how often a prompt that is computed counts against waiting, if the rule is the soonest
     TURNS,
     BEGUN,  # agents of the starting list that have begun
     FREE_ROW,  # first of a list: rows of requests that are free
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
     EVENTS,  # times that a replica was looked at because something could be seen
     KEEPS,  # whether what every step met is kept
     CELL_FIELDS,
-) = range(18)
+) = range(19)
 """Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS."""
 
 # of a replica, as placed

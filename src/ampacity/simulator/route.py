@@ -12,12 +12,12 @@ from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.policy.homes import home_within
 from ampacity.policy.mixing import mixed
 from ampacity.policy.routing import (
+    MOVE_MOST_NS,
     NOBODY,
     R_BACKLOG,
     R_REQUESTS,
     R_SHARE,
     REPLICA_FIELDS,
-    STALL_MOST_NS,
     at_random,
     better_of_two,
     in_turn,
@@ -42,6 +42,7 @@ from ampacity.simulator.cell_rows import (
     SHARE,
     SHARES,
     STEP,
+    TIMES,
     TURNS,
 )
 from ampacity.simulator.engine import IDLE_PS
@@ -121,7 +122,8 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
         home,
         at_home,
         elsewhere,
-        STALL_MOST_NS,
+        MOVE_MOST_NS,
+        cell[TIMES],
         steps[s + ASK_INPUT],
         0,
         cell[TURNS],
