@@ -66,8 +66,8 @@ class Capped:
 
 
 @given(
-    st.lists(st.integers(0, 100), min_size=1, max_size=6),
-    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2 * HOUR_MS), st.integers(-40, 40), st.booleans())),
+    st.lists(st.integers(0, 200), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, HOUR_MS), st.integers(-40, 40), st.booleans()), min_size=9),
 )
 def test_what_passes_in_an_hour_is_what_a_log_of_it_lets_pass(
     sizes: list[int], told: list[tuple[int, int, int, bool]]
@@ -133,6 +133,18 @@ def test_a_clock_that_steps_back_opens_no_new_hour() -> None:
     assert c.ask(100, START_MS + HOUR_MS) == 0
     assert c.ask(1, START_MS + HOUR_MS - 1) == CAPPED
     assert c.fits_from(1, START_MS + HOUR_MS - 1) == START_MS + 2 * HOUR_MS
+    c = Capped((100, 100))
+    assert c.ask(60, START_MS + HOUR_MS) == c.ask(10, START_MS + HOUR_MS - 1) == 0
+    assert c.left(START_MS + HOUR_MS) == 30
+
+
+def test_what_is_settled_after_its_hour_leaves_the_new_one_alone() -> None:
+    c = Capped((100, 100))
+    c.ask(60, START_MS)
+    hour = c.taken[TAKEN_FIELDS + IN_HOUR]
+    c.ask(20, START_MS + HOUR_MS)
+    correct_cap(c.taken, TAKEN_FIELDS, hour, 60, 90)
+    assert c.left(START_MS + HOUR_MS) == 80
 
 
 def test_after_the_last_hour_the_last_week_returns_or_the_last_hour_of_a_shorter_curve() -> None:
