@@ -130,6 +130,15 @@ def test_a_session_goes_to_its_highest_score_among_replicas_within_the_bound(
     assert (chosen == NOBODY) == (not open_ones)
 
 
+def test_who_carries_the_mean_with_the_request_or_more_is_passed_over() -> None:
+    cell = replica_rows(range(2), 1000)
+    session = next(s for s in SESSIONS if home_of(cell, 0, 2, s, NOW_MS) == 0)
+    cell[R_REQUESTS], cell[REPLICA_FIELDS + R_REQUESTS] = 4, 3
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 1, 100, NOW_MS) == 1  # 4 is the mean of 4 + 3 + 1
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 2, 100, NOW_MS) == 0
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 1, 101, NOW_MS) == 0
+
+
 def test_under_the_bound_nobody_moves_and_above_it_no_replica_carries_more_than_it() -> None:
     cell = replica_rows(range(16), 1000)
     sessions = SESSIONS[:400]

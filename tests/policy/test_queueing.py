@@ -325,6 +325,19 @@ def test_who_used_idle_capacity_owes_nobody_for_it() -> None:
     assert line.people[PERSON_FIELDS + P_COUNTER] == line.people[P_COUNTER] == 1_000_000
 
 
+def test_passing_through_leaves_what_joining_and_being_taken_at_once_would_leave() -> None:
+    joined, passed = Line(2, ageing=2, quanta=(10, 10)), Line(2, ageing=2, quanta=(10, 10))
+    joined.ask(1, 700, now=5, tier=1)
+    joined.serve()
+    assert pass_through(passed.queue, passed.people, PERSON_FIELDS, 1, 700, 5) == 700
+    for line in (joined, passed):
+        line.ask(1, 5, now=6, tier=1)
+        line.ask(0, 5, now=6, tier=0)
+    assert [joined.serve(), joined.serve()] == [passed.serve(), passed.serve()] == [0, 1]
+    counters = slice(P_COUNTER, None, PERSON_FIELDS)
+    assert joined.people[counters] == passed.people[counters] == [5, 705]
+
+
 def passed_by_newcomers(ageing: int, lead: int) -> int:
     """How long, in ms, somebody with a lead waits while a newcomer comes and is served every millisecond."""
     line = Line(3000, ageing)
