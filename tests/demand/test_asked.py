@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ampacity.demand.asked import LONGEST_PAUSE_S, Asked, asked
-from ampacity.demand.stretches import Stretches, stretches
 from ampacity.demand.people import habits_of
+from ampacity.demand.stretches import Stretches, stretches
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 

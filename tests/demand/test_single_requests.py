@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ampacity.demand.people import habits_of
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import stretches
-from ampacity.demand.people import habits_of
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 

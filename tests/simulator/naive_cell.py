@@ -172,7 +172,9 @@ class Terms:
 class NaiveCell:
     """Replicas, agents, events in a list."""
 
-    def __init__(self, replicas: list[Stepper], lines: list[int], agents: list[tuple[int, Agent]], terms: Terms) -> None:
+    def __init__(
+        self, replicas: list[Stepper], lines: list[int], agents: list[tuple[int, Agent]], terms: Terms
+    ) -> None:
         self.replicas, self.lines, self.terms = replicas, lines, terms
         self.events = [(at, agent.number, agent) for at, agent in agents]
         self.queue: list[tuple[Agent, Request]] = []
@@ -256,7 +258,7 @@ class NaiveCell:
             shared = min(agent.shared * BLOCK, there)
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
-        return (better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw))
+        return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)
 
     def answered(self, i: int, request: Request, now: int) -> None:
         agent, asked, _, held = self.owner.pop(request)

@@ -1,0 +1,74 @@
+"""A scenario's own fleet: every request accounted for, the same people as in its plan, and what memory does to them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from ampacity.demand.people import habits_of
+from ampacity.demand.stretches import stretches
+from ampacity.scenario.load import load
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell import Routing
+from ampacity.simulator.twin import Weeks, twin
+
+WEEK = 168
+LIMITS = {"developers": {"five-hour": 60e6, "weekly": 600e6}}
+LEAST = Routing("least")
+
+
+@cache
+def week(*sets: str) -> Weeks:
+    (found,) = twin(load("laptop", sets=list(sets)), LIMITS, seed=3, hours=WEEK, routing=LEAST)
+    return found
+
+
+def test_every_step_that_was_asked_was_answered_lost_or_is_under_way() -> None:
+    r = week().result
+    for tier in r.tiers:
+        sent, answered = r.count(at.SENT, tier), r.count(at.ANSWERED, tier)
+        assert 0 <= sent - answered <= 50  # in flight when the week ends
+    assert r.in_flight == r.count(at.SENT) - r.count(at.ANSWERED)
+    assert r.prompt_tokens + r.hit_tokens >= r.count(at.INPUT_TOKENS)
+
+
+def test_the_same_people_ask_what_their_week_of_sessions_asks() -> None:
+    """Output within what is refused, lost and under way; a heavy tail leaves a few per cent to chance."""
+    s = load("laptop")
+    tier = s.tier("developers")
+    h = habits_of(s, tier, 50, 3)
+    wanted = stretches(h, 3, tier.name)
+    inside = wanted.begin_ms < h.start_ms + WEEK * 3_600_000
+    active_s = float((wanted.active_ms * wanted.pace)[inside].sum()) / 1000.0
+    found = week().result.count(at.OUTPUT_TOKENS, "developers")
+    assert found == pytest.approx(active_s * tier.behaviour.output_per_s.value, rel=0.15)
+
+
+def test_a_seed_gives_the_same_week_twice_and_another_another() -> None:
+    s = load("laptop")
+    one, again, other = (twin(s, LIMITS, seed=seed, hours=24, routing=LEAST)[0].result for seed in (5, 5, 6))
+    assert (one.histograms == again.histograms).all()
+    assert (one.counts == again.counts).all()
+    assert (one.counts != other.counts).any()
+
+
+def test_contexts_that_memory_cannot_keep_are_read_anew() -> None:
+    """A server whose engine has a third of the blocks finds less of what was there, and answers later."""
+    roomy, tight = week(), week("placements.code.kv_blocks=70000")
+    assert tight.result.hit_share < roomy.result.hit_share - 0.05
+    assert tight.result.quantile_s(at.TTFT, 0.9) > roomy.result.quantile_s(at.TTFT, 0.9)
+
+
+def test_tight_windows_refuse_what_roomy_ones_admit() -> None:
+    s = load("laptop")
+    tight = {"developers": {"five-hour": 2e6, "weekly": 20e6}}
+    (few,) = twin(s, tight, seed=3, hours=WEEK, routing=LEAST)
+    assert few.result.count(at.REFUSALS) > 5 * week().result.count(at.REFUSALS)
+    assert few.result.count(at.OUTPUT_TOKENS, "developers") < week().result.count(at.OUTPUT_TOKENS, "developers")
+    assert few.busy_share < week().busy_share
+
+
+def test_a_model_of_more_replicas_than_a_cell_holds_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="a cell holds 128"):
+        twin(load("colossus-1"), {})
