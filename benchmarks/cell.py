@@ -112,9 +112,7 @@ def agents(sessions: int, spread_s: float) -> dict[str, Any]:
     one = pool("qwen3-coder-480b-a35b", 8, CELL)
     rng = np.random.Generator(np.random.Philox(key=3))
     steps = generate(packaged_model(), 1, np.arange(sessions))
-    scripts = scripts_of_sessions(
-        steps, rng.uniform(0, spread_s, sessions), subscriber=np.arange(sessions) // 2 + 1
-    )
+    scripts = scripts_of_sessions(steps, rng.uniform(0, spread_s, sessions), subscriber=np.arange(sessions) // 2 + 1)
     price = Price(1000, 1250, 100, 5000)
     book = compile_book(
         {

@@ -235,7 +235,19 @@ def _service(load: ModelLoad) -> str:
     slow = "" if point.meets_tpot else ", slower than the service level even alone"
     return (
         f"{load.model}: TPOT {digits(1000 * point.step_s, 2)} ms at full load{slow}   "
-        f"room for {count(at_once)} active {load.tiers[0].name} at today's mean use"
+        f"room for {count(at_once)} active {load.tiers[0].name} at today's mean use{_kept(load, at_once)}"
+    )
+
+
+def _kept(load: ModelLoad, at_once: float) -> str:
+    """How many of them find their context in memory, where that is fewer; plans take every context to be kept."""
+    context = load.tiers[0].behaviour.context_tokens.value
+    sizes = [(p.replica.sequences(context), float(p.replicas.max())) for p in load.pools if p.replica is not None]
+    kept = sum(each * many for each, many in sizes)
+    if kept >= at_once:
+        return ""
+    return (
+        f"; memory keeps {count(kept)} contexts of {tokens(context)}, and a plan takes the others to be kept elsewhere"
     )
 
 
