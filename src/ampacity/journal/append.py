@@ -124,7 +124,7 @@ class Journal:
         return known
 
     def name(self, text: str) -> int:
-        """The number that stands for a name of configuration: a pool, a window. Raises ValueError beyond 200 characters."""
+        """The number that stands for a name of configuration (a pool, a window). Raises ValueError if it is long."""
         number = self._names.get(text)
         if number is None:
             if len(text) > NAME_MOST:
@@ -332,7 +332,7 @@ class Journal:
             self._db.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Commit what is buffered and let the journal go. Raises what `commit` does; the journal is let go all the same."""
+        """Commit what is buffered and let the journal go, even if `commit` raises."""
         try:
             self.commit()
         finally:
