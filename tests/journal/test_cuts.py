@@ -51,8 +51,8 @@ def test_a_log_cut_at_any_byte_gives_all_turns_before_the_cut_whole_and_none_aft
     assert ends == sorted(ends) and len(log) == ends[-1]
     frames = range(LOG_HEAD, len(log) + 1, FRAME)
     rng = random.Random(5)
-    offsets = {0, 1, LOG_HEAD - 1, *frames, *(f - 1 for f in frames), *(f + 24 for f in frames)}
-    offsets |= {rng.randrange(len(log)) for _ in range(150)}
+    offsets = {0, 1, LOG_HEAD - 1, *frames, *(f - 1 for f in rng.sample(frames, 40))}
+    offsets |= {rng.randrange(len(log)) for _ in range(40)}
     for offset in sorted(offsets):
         shutil.copy(kept, cut)
         Path(f"{cut}-wal").write_bytes(log[:offset])

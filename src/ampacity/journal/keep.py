@@ -32,11 +32,12 @@ def forget(path: Path | str, before_ms: int, step_rows: int = STEP_ROWS) -> Iter
         try:
             found = db.execute("SELECT max(ordinal) FROM checkpoint WHERE now_ms <= ?", (before_ms,)).fetchone()[0]
             (was,) = db.execute("SELECT forgotten FROM mark").fetchone()
-            if found is None or found <= was:
+            cut = max(found or 0, was)  # an earlier cut that was not carried through is carried through now
+            if cut == 0:
                 return
             # first of all readers are told: from here on nobody takes up what is about to go
-            db.execute("UPDATE mark SET forgotten = ?", (found,))
-            yield from _steps(db, found, step_rows)
+            db.execute("UPDATE mark SET forgotten = ?", (cut,))
+            yield from _steps(db, cut, step_rows)
         except sqlite3.Error as err:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -47,8 +48,9 @@ def _steps(db: sqlite3.Connection, cut: int, step_rows: int) -> Iterator[int]:
     """Delete all rows before the cut but arrivals that it holds, and rows of deciding that later ones replace."""
     for table in (*EVENTS, "held"):
         held = " AND ordinal NOT IN (SELECT request FROM held WHERE ordinal = :cut)" if table == "arrival" else ""
-        chosen = f"SELECT ordinal FROM {table} WHERE ordinal < :cut{held} ORDER BY ordinal LIMIT :rows"
-        deleting = f"DELETE FROM {table} WHERE ordinal IN ({chosen})"
+        key = "ordinal, request" if table == "held" else "ordinal"
+        chosen = f"SELECT {key} FROM {table} WHERE ordinal < :cut{held} ORDER BY {key} LIMIT :rows"
+        deleting = f"DELETE FROM {table} WHERE ({key}) IN ({chosen})"
         while rows := db.execute(deleting, {"cut": cut, "rows": step_rows}).rowcount:
             yield rows
     replaced = db.execute(
@@ -80,7 +82,7 @@ def backup(path: Path | str, to: Path | str) -> None:
             # a reader's moment, so that commits of others do not make the copy begin anew
             source.execute("BEGIN")
             source.execute("SELECT last FROM mark").fetchone()
-            source.backup(copy, pages=COPY_PAGES, sleep=0)
+            source.backup(copy, pages=COPY_PAGES, progress=_progress, sleep=0)
             source.execute("COMMIT")
             copy.execute("PRAGMA journal_mode = DELETE")
         with Path(temporary).open("rb") as file:
@@ -89,6 +91,10 @@ def backup(path: Path | str, to: Path | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _progress(status: int, remaining: int, total: int) -> None:
+    """Called between the steps of a copy."""
 
 
 def fold(path: Path | str) -> int:

@@ -119,6 +119,10 @@ def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
     if version > schema.VERSION:
         message = f"this program knows versions up to {schema.VERSION}; a newer one wrote it: update ampacity"
         raise _mistake(path, "schema version", str(version), message)
+    try:
+        db.execute("SELECT last FROM mark").fetchone()
+    except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
+        raise sqlite3.DatabaseError("its tables cannot be read") from err
     return version
 
 
@@ -146,7 +150,7 @@ def in_words(err: sqlite3.Error, path: Path, writing: bool = True) -> Exception:
     }
     number, words = known.get(code, (errno.EIO, f"the disk does not do its work ({err}): look at the system's log"))
     if code == sqlite3.SQLITE_ERROR and not writing:
-        return _mistake(path, "journal", "", f"its tables are not those of a journal ({err})")
+        return _mistake(path, "journal", "", f"damaged, or not as a journal is written ({err}); restore a backup")
     return NotWritten(number, words + kept, str(path)) if writing else OSError(number, words, str(path))
 
 

@@ -31,6 +31,8 @@ from ampacity.journal.records import (
 STRIDE = 4096
 MINUTE_MS = 60_000
 Event = Arrival | Placement | Settlement | Change
+# arrivals that are not forgotten, or were under way when the others were: forgetting takes its time, and is not seen
+_KEPT = "(ordinal >= :since OR ordinal IN (SELECT request FROM held WHERE ordinal = :since))"
 
 
 class _Names:
@@ -56,20 +58,21 @@ class _Names:
 
 def events(db: sqlite3.Connection, after: int = 0) -> Iterator[Event]:
     """All events after an ordinal that are on disk now, in their order; later ones are for the next call."""
-    (last,) = db.execute("SELECT last FROM mark").fetchone()
-    after = max(after, forgotten(db) - 1)
-    names = _Names(db)
-    arrivals = (_arrival(names, row) for row in _strides(db, "arrival", after, last))
-    placements = (
-        Placement(r, q, t, outcome, names.text(place))
-        for r, q, t, outcome, place in _strides(db, "placement", after, last)
-    )
-    settlements = (Settlement(*row) for row in _strides(db, "settlement", after, last))
-    changes = (
-        Change(o, t, names.text(what), names.text(whose), detail)
-        for o, t, what, whose, detail in _strides(db, "change", after, last)
-    )
-    return heapq.merge(arrivals, placements, settlements, changes, key=_ordinal)
+    with _sound():
+        (last,) = db.execute("SELECT last FROM mark").fetchone()
+        after = max(after, forgotten(db) - 1)
+        names = _Names(db)
+        arrivals = (_arrival(names, row) for row in _strides(db, "arrival", after, last))
+        settlements = (Settlement(*row) for row in _strides(db, "settlement", after, last))
+        placements = (
+            Placement(r, q, t, outcome, names.text(place))
+            for r, q, t, outcome, place in _strides(db, "placement", after, last)
+        )
+        changes = (
+            Change(o, t, names.text(what), names.text(whose), detail)
+            for o, t, what, whose, detail in _strides(db, "change", after, last)
+        )
+        yield from heapq.merge(arrivals, placements, settlements, changes, key=_ordinal)
 
 
 def _ordinal(event: Event) -> int:
@@ -103,9 +106,10 @@ def requests(db: sqlite3.Connection) -> Iterator[Request]:
     """All arrivals in their order, each with its end. One moment of the journal, for as long as it is read."""
     with _moment(db):
         names = _Names(db)
-        ends = db.execute("SELECT * FROM settlement ORDER BY request, ordinal")
+        since = {"since": forgotten(db)}
+        ends = db.execute("SELECT * FROM settlement WHERE ordinal >= :since ORDER BY request, ordinal", since)
         end = next(ends, None)
-        for row in db.execute("SELECT * FROM arrival ORDER BY ordinal"):
+        for row in db.execute(f"SELECT * FROM arrival WHERE {_KEPT} ORDER BY ordinal", since):
             last, late = None, False
             while end is not None and end[1] <= row[0]:
                 if end[1] == row[0]:
@@ -117,7 +121,11 @@ def requests(db: sqlite3.Connection) -> Iterator[Request]:
 
 def strays(db: sqlite3.Connection) -> list[int]:
     """Ordinals of settlements whose arrival is nowhere: none, unless somebody else has written the file."""
-    rows = db.execute("SELECT ordinal FROM settlement WHERE request NOT IN (SELECT ordinal FROM arrival)")
+    rows = db.execute(
+        f"""SELECT ordinal FROM settlement WHERE ordinal >= :since
+            AND request NOT IN (SELECT ordinal FROM arrival WHERE {_KEPT})""",
+        {"since": forgotten(db)},
+    )
     return [ordinal for (ordinal,) in rows]
 
 
@@ -126,9 +134,14 @@ def use(db: sqlite3.Connection, begin_ms: int, end_ms: int) -> list[Use]:
 
     A request counts when it is settled, whole. What has been forgotten is not in it.
     """
-    first = db.execute("SELECT min(ordinal) FROM minute WHERE minute >= ?", (begin_ms // MINUTE_MS,)).fetchone()[0]
-    if first is None:
-        return []
+    with _moment(db):
+        since = "SELECT min(ordinal) FROM minute WHERE minute >= ?"
+        first = db.execute(since, (begin_ms // MINUTE_MS,)).fetchone()[0]
+        return [] if first is None else _use(db, max(first, forgotten(db)), begin_ms, end_ms)
+
+
+def _use(db: sqlite3.Connection, first: int, begin_ms: int, end_ms: int) -> list[Use]:
+    """The same; nothing before the ordinal `first` lies in the period."""
     names = _Names(db)
     rows = db.execute(
         f"""
@@ -203,9 +216,20 @@ def _moment(db: sqlite3.Connection) -> Iterator[None]:
     """All that is read within is of one moment."""
     db.execute("BEGIN")
     try:
-        yield
+        with _sound():
+            yield
     finally:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Rows that no journal writes, in a file that is damaged, are an error of the database."""
+    try:
+        yield
+    except (TypeError, KeyError, ValueError) as err:
+        raise sqlite3.DatabaseError("its rows are not as they were written") from err
 
 
 def _numbers(blob: bytes) -> list[int]:

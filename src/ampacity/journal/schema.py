@@ -47,7 +47,7 @@ TABLES = (
         PRIMARY KEY (ordinal, request)) WITHOUT ROWID""",
     "CREATE TABLE minute (minute INTEGER PRIMARY KEY, ordinal INTEGER NOT NULL)",
 )
-EVENTS = ("arrival", "placement", "settlement", "change", "checkpoint")  # the tables that share their ordinals
+EVENTS = ("settlement", "placement", "arrival", "change", "checkpoint")  # the tables that share their ordinals
 
 # Of each older version, the statements that make of it the next one.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
