@@ -76,6 +76,30 @@ def test_while_the_disk_refuses_nobody_goes_on_and_then_all_do_in_order(kept: Pa
         assert journal.commits == 1
 
 
+def test_what_nobody_waits_for_may_gather_and_goes_with_the_first_that_is_waited_for(
+    kept: Path, one_request: OneRequest
+) -> None:
+    with Counting(kept) as journal:
+
+        async def run() -> None:
+            ticks = Ticks(journal, asyncio.get_running_loop(), gather_s=30.0)
+            for _ in range(5):
+                one_request(journal)
+                ticks.touch()
+                await asyncio.sleep(0)
+            assert journal.commits == 0
+            await ticks.on_disk()
+            assert (journal.commits, journal.durable) == (1, 5)
+            ticks = Ticks(journal, asyncio.get_running_loop(), gather_s=0.001)
+            one_request(journal)
+            ticks.touch()
+            while journal.durable < 6:
+                await asyncio.sleep(0.001)
+
+        asyncio.run(run())
+        assert journal.commits == 2
+
+
 def test_one_that_waited_and_fails_does_not_hold_up_the_others(kept: Path, one_request: OneRequest) -> None:
     told: list[str] = []
     with Journal(kept) as journal:

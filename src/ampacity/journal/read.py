@@ -62,13 +62,13 @@ def events(db: sqlite3.Connection, after: int = 0) -> Iterator[Event]:
         (last,) = db.execute("SELECT last FROM mark").fetchone()
         after = max(after, forgotten(db) - 1)
         names = _Names(db)
-        arrivals = (_arrival(names, row) for row in _strides(db, "arrival", after, last))
-        settlements = (Settlement(*row) for row in _strides(db, "settlement", after, last))
-        placements = (
+        arrivals: Iterator[Event] = (_arrival(names, row) for row in _strides(db, "arrival", after, last))
+        settlements: Iterator[Event] = (Settlement(*row) for row in _strides(db, "settlement", after, last))
+        placements: Iterator[Event] = (
             Placement(r, q, t, outcome, names.text(place))
             for r, q, t, outcome, place in _strides(db, "placement", after, last)
         )
-        changes = (
+        changes: Iterator[Event] = (
             Change(o, t, names.text(what), names.text(whose), detail)
             for o, t, what, whose, detail in _strides(db, "change", after, last)
         )

@@ -21,6 +21,7 @@ class Ticks:
 
     failed: called with the error when a commit fails; what waits goes on waiting, and the commit is tried again after
     `retry_s` [s]. `error` is that error until a commit succeeds: a service refuses new work while it is not None.
+    gather_s: how long what nobody waits for may wait for more [s]; a death in between loses reservations, no use.
     """
 
     def __init__(
@@ -29,22 +30,33 @@ class Ticks:
         loop: asyncio.AbstractEventLoop,
         failed: Callable[[Exception], object] | None = None,
         retry_s: float = RETRY_S,
+        gather_s: float = 0.0,
     ) -> None:
-        self._journal, self._loop, self._failed, self._retry_s = journal, loop, failed, retry_s
+        self._journal, self._loop, self._failed = journal, loop, failed
+        self._retry_s, self._gather_s = retry_s, gather_s
         self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
-        self._set = False
+        self._next: asyncio.Handle | None = None  # the commit that is set
+        self._hurried = False  # and whether it may not be set earlier
         self.error: Exception | None = None
 
     def touch(self) -> None:
         """Something was appended: commit it with what else this turn brings."""
-        if not self._set:
-            self._set = True
-            self._loop.call_soon(self._commit)
+        if self._next is None:
+            later = self._gather_s > 0
+            self._next = self._loop.call_later(self._gather_s, self._commit) if later else self._soon()
 
     def after(self, do: Callable[[], object]) -> None:
         """Call `do` once everything appended so far is on disk; in order, and never within this call."""
         self._waiting.append((self._journal.last, do))
-        self.touch()
+        if self._next is None:
+            self._next = self._soon()
+        elif not self._hurried:
+            self._next.cancel()
+            self._next = self._soon()
+
+    def _soon(self) -> asyncio.Handle:
+        self._hurried = True
+        return self._loop.call_soon(self._commit)
 
     async def on_disk(self) -> None:
         """Return once everything appended so far is on disk."""
@@ -58,15 +70,16 @@ class Ticks:
         await done
 
     def _commit(self) -> None:
+        self._next, self._hurried = None, False
         try:
             durable = self._journal.commit()
         except (OSError, Mistakes) as err:
             self.error = err
-            self._loop.call_later(self._retry_s, self._commit)
+            self._next, self._hurried = self._loop.call_later(self._retry_s, self._commit), True
             if self._failed is not None:
                 self._failed(err)
             return
-        self._set, self.error = False, None
+        self.error = None
         while self._waiting and self._waiting[0][0] <= durable:
             _, do = self._waiting.popleft()
             try:
