@@ -127,6 +127,22 @@ def test_a_journal_forgotten_to_its_end_never_gives_an_ordinal_twice(
     assert checkpoint is not None and checkpoint.state == {(SUBSCRIBER, 7): [1, 2]}
 
 
+def test_which_limits_are_in_force_is_not_forgotten(kept: Path, one_request: Callable[..., int]) -> None:
+    with Journal(kept) as journal:
+        hashes = [journal.configure(text, NOW + i) for i, text in enumerate(["tight", "wide", "tight"])]
+        journal.changed(NOW + 5, "health", "pool-a")
+        journal.checkpoint(NOW + 9, "rows", [], [])
+    assert sum(keep.forget(kept, NOW + 9)) == 1  # the pool's health
+    with Journal(kept) as journal:
+        one_request(journal)
+    with opening.for_reading(kept) as db:
+        assert [r.arrival.configuration for r in read.requests(db)] == [hashes[2]]
+        assert [(c.ordinal, c.now_ms, c.subject) for c in read.configured(db)] == [
+            (i + 1, NOW + i, known) for i, known in enumerate(hashes)
+        ]
+        assert read.configurations(db) == {hashes[0]: "tight", hashes[1]: "wide"}
+
+
 def test_freed_pages_are_used_again(kept: Path, busy: Busy) -> None:
     rng, sizes = random.Random(3), []
     with Journal(kept, fold_pages=1) as journal:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.journal import opening, read
+from ampacity.journal import keep, opening, read
 from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ABORTED,
@@ -178,8 +178,8 @@ def replayed(path: Path, from_checkpoint: bool = False) -> tuple[Desk, list[tupl
                 at = (owner - 1 if scope == SUBSCRIBER else MEMBERS) * STATE_FIELDS
                 desk.state[at : at + STATE_FIELDS] = row
             desk.held = checkpoint.held
-            for earlier in read.events(db):
-                if isinstance(earlier, Change) and earlier.what == CONFIGURED and earlier.ordinal < after:
+            for earlier in read.configured(db):
+                if earlier.ordinal < after:
                     desk.book = compile_book(from_text(texts[earlier.subject]), FAMILIES, like=desk.book)
         for event in read.events(db, after):
             if isinstance(event, Change) and event.what == CONFIGURED:
@@ -220,6 +220,9 @@ def test_a_replay_from_the_last_checkpoint_ends_in_the_same_rows(kept: Path) -> 
     again, decided = replayed(kept, from_checkpoint=True)
     assert again.rows() == desk.rows()
     assert 0 < len(decided) < 100
+    assert sum(keep.forget(kept, NOW + 400 * 40_000)) > 500
+    shorter, decided_again = replayed(kept, from_checkpoint=True)
+    assert (shorter.rows(), decided_again) == (desk.rows(), decided)
 
 
 def test_a_service_that_dies_between_turns_decides_on_as_if_it_had_not(kept: Path, tmp_path: Path) -> None:

@@ -117,6 +117,26 @@ def test_one_that_waited_and_fails_does_not_hold_up_the_others(kept: Path, one_r
     assert told == ["what waited for the journal failed", "the other"]
 
 
+def test_what_is_appended_by_one_that_waited_waits_for_a_commit_of_its_own(kept: Path, one_request: OneRequest) -> None:
+    seen: list[tuple[int, int]] = []
+    with Journal(kept) as journal:
+
+        async def run() -> None:
+            ticks = Ticks(journal, asyncio.get_running_loop())
+
+            def again() -> None:
+                seen.append((one_request(journal), journal.durable))
+                ticks.after(lambda: seen.append((journal.last, journal.durable)))
+
+            one_request(journal)
+            ticks.after(again)
+            await ticks.on_disk()
+            await ticks.on_disk()
+
+        asyncio.run(run())
+    assert seen == [(2, 1), (2, 2)]
+
+
 def test_a_client_that_left_while_it_waited_is_not_woken(kept: Path, one_request: OneRequest) -> None:
     with Journal(kept) as journal:
 

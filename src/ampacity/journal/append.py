@@ -278,7 +278,7 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.Error as err:
             self._roll_back()
-            raise opening.in_words(err, self.path) from err
+            raise opening.in_words(err, self.path, buffered=True) from err
         except BaseException:
             self._roll_back()
             raise

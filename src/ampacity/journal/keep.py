@@ -5,7 +5,6 @@ Each of these opens a connection of its own, so a thread or another process can 
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import tempfile
@@ -14,21 +13,27 @@ from contextlib import closing
 from pathlib import Path
 
 from ampacity.journal import opening
+from ampacity.journal.records import CONFIGURED
 from ampacity.journal.schema import EVENTS
 
 STEP_ROWS = 2000
 COPY_PAGES = 256
+KEPT = {
+    "arrival": " AND ordinal NOT IN (SELECT request FROM held WHERE ordinal = :cut)",
+    "change": " AND what IS NOT (SELECT id FROM name WHERE text = :limits)",
+}
 
 
 def forget(path: Path | str, before_ms: int, step_rows: int = STEP_ROWS) -> Iterator[int]:
     """Delete what happened before an instant, step by step; each step is one short transaction and gives its rows.
 
     The cut is the last checkpoint at or before that instant, so that what is kept can still be replayed; without one
-    nothing is deleted. Arrivals that were under way there stay. The file does not shrink: freed pages are used again.
+    nothing is deleted. Arrivals that were under way there stay, and when which limits came into force, with their text.
+    The file does not shrink: freed pages are used again.
     Raises OSError, and Mistakes for what is no journal.
     """
-    where = _there(path)
-    with closing(opening.for_writing(where)) as db:
+    where = Path(path)
+    with closing(opening.for_writing(where, making=False)) as db:
         try:
             found = db.execute("SELECT max(ordinal) FROM checkpoint WHERE now_ms <= ?", (before_ms,)).fetchone()[0]
             (was,) = db.execute("SELECT forgotten FROM mark").fetchone()
@@ -47,11 +52,12 @@ def forget(path: Path | str, before_ms: int, step_rows: int = STEP_ROWS) -> Iter
 def _steps(db: sqlite3.Connection, cut: int, step_rows: int) -> Iterator[int]:
     """Delete all rows before the cut but arrivals that it holds, and rows of deciding that later ones replace."""
     for table in (*EVENTS, "held"):
-        held = " AND ordinal NOT IN (SELECT request FROM held WHERE ordinal = :cut)" if table == "arrival" else ""
+        kept = KEPT.get(table, "")
         key = "ordinal, request" if table == "held" else "ordinal"
-        chosen = f"SELECT {key} FROM {table} WHERE ordinal < :cut{held} ORDER BY {key} LIMIT :rows"
+        chosen = f"SELECT {key} FROM {table} WHERE ordinal < :cut{kept} ORDER BY {key} LIMIT :rows"
         deleting = f"DELETE FROM {table} WHERE ({key}) IN ({chosen})"
-        while rows := db.execute(deleting, {"cut": cut, "rows": step_rows}).rowcount:
+        named = {"cut": cut, "rows": step_rows, "limits": CONFIGURED}
+        while rows := db.execute(deleting, named).rowcount:
             yield rows
     replaced = db.execute(
         """SELECT scope, owner, ordinal FROM state AS old WHERE ordinal < ? AND EXISTS (
@@ -103,19 +109,12 @@ def fold(path: Path | str) -> int:
     The writer does so by itself every `fold_pages`, and waits for the disk meanwhile. A thread that calls this once a
     second does most of that waiting in its place. Raises OSError, and Mistakes.
     """
-    where = _there(path)
+    where = Path(path)
     pages: int
     moved: int
-    with closing(opening.for_writing(where, fold_pages=0)) as db:
+    with closing(opening.for_writing(where, fold_pages=0, making=False)) as db:
         try:
             _, pages, moved = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as err:
             raise opening.in_words(err, where) from err
     return max(pages - moved, 0)
-
-
-def _there(path: Path | str) -> Path:
-    """The path of a journal that is there: keeping makes none. Raises FileNotFoundError."""
-    if not Path(path).exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    return Path(path)

@@ -20,7 +20,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 
 Durability = Literal["normal", "full"]
 MAGIC = b"SQLite format 3\x00"
-FOLD_PAGES = 1000
+FOLD_PAGES = 4000
 BUSY_MS = 2000  # how long a step waits for another process that deletes or folds
 
 
@@ -28,18 +28,20 @@ class NotWritten(OSError):
     """What is buffered is not on disk, and stays buffered for the next try; says why, and what to do."""
 
 
-def for_writing(path: Path, durability: Durability = "normal", fold_pages: int = FOLD_PAGES) -> sqlite3.Connection:
-    """A connection that writes; makes the journal if there is no file, migrates an older one.
+def for_writing(
+    path: Path, durability: Durability = "normal", fold_pages: int = FOLD_PAGES, making: bool = True
+) -> sqlite3.Connection:
+    """A connection that writes; makes the journal if there is no file, and migrates an older one, unless told not to.
 
     durability: `normal` survives the death of the process, `full` the loss of power, for a wait on the disk at each
     commit. fold_pages: after so many pages the log is moved into the file [4 KiB each]. Raises OSError, and Mistakes
     for what is no journal, or one of a newer program.
     """
-    _look(path)
-    with _told(path, writing=True):
+    _look(path, making)
+    with _told(path):
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
-            version = _version(db, path, making=True)
+            version = _version(db, path, making)
             if version is None:
                 schema.create(db)
             elif version < schema.VERSION:
@@ -59,16 +61,11 @@ def for_reading(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises OSError, and Mistakes for what is no journal, is of another version, or turns out damaged while it is read.
     """
-    _look(path)
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with _told(path, writing=False):
+    _look(path, making=False)
+    with _told(path):
         db = _connected(path)
         try:
-            version = _version(db, path, making=False)
-            if version is not None and version < schema.VERSION:
-                message = f"this program reads {schema.VERSION}; opening it once to write brings it there"
-                raise _mistake(path, "schema version", str(version), message)
+            _version(db, path, making=False)
             yield db
         finally:
             db.close()
@@ -93,12 +90,14 @@ def _connected(path: Path) -> sqlite3.Connection:
     raise PermissionError(errno.EACCES, "the journal or its folder may not be read by this user", str(path))
 
 
-def _look(path: Path) -> None:
-    """Raises Mistakes unless the file is absent, empty, or begins as an SQLite database does; OSError."""
+def _look(path: Path, making: bool) -> None:
+    """Raises Mistakes unless the file is empty or begins as an SQLite database does, or may be made; OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a journal is a file, this is a folder", str(path))
     if not path.exists():
-        return
+        if making:
+            return
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with path.open("rb") as file:
         head = file.read(len(MAGIC))
     if head and head != MAGIC:
@@ -106,7 +105,10 @@ def _look(path: Path) -> None:
 
 
 def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
-    """The journal's schema version; None of an empty file. Raises Mistakes if it is none, or of a newer program."""
+    """The journal's schema version, None of an empty file. Raises Mistakes for what is no journal that may be used.
+
+    making: an empty file and an older version may, since they are about to become what they should be.
+    """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if application != schema.APPLICATION_ID:
@@ -119,6 +121,9 @@ def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
     if version > schema.VERSION:
         message = f"this program knows versions up to {schema.VERSION}; a newer one wrote it: update ampacity"
         raise _mistake(path, "schema version", str(version), message)
+    if version < schema.VERSION and not making:
+        message = f"this program uses {schema.VERSION}; a service that opens it to write brings it there"
+        raise _mistake(path, "schema version", str(version), message)
     try:
         db.execute("SELECT last FROM mark").fetchone()
     except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
@@ -127,20 +132,20 @@ def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
 
 
 @contextmanager
-def _told(path: Path, writing: bool) -> Iterator[None]:
+def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as err:
-        raise in_words(err, path, writing) from err
+        raise in_words(err, path) from err
 
 
-def in_words(err: sqlite3.Error, path: Path, writing: bool = True) -> Exception:
-    """What an error of SQLite means for whoever has this journal, and what to do."""
+def in_words(err: sqlite3.Error, path: Path, buffered: bool = False) -> Exception:
+    """What an error of SQLite means for whoever has this journal, and what to do; `buffered`: rows wait for it."""
     code = _code(err)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(err, sqlite3.DataError):
         message = f"the file is damaged ({err}); restore a backup, or save what is left by sqlite3 {path.name} .recover"
         return _mistake(path, "journal", "", message)
-    kept = "; what is not written yet is kept and goes with the next commit" if writing else ""
+    kept = "; what is not written yet is kept and goes with the next commit" if buffered else ""
     known = {
         sqlite3.SQLITE_FULL: (errno.ENOSPC, "no room on the disk: free some, or forget old months"),
         sqlite3.SQLITE_READONLY: (errno.EROFS, "may only be read: give this user the right to write it"),
@@ -149,9 +154,9 @@ def in_words(err: sqlite3.Error, path: Path, writing: bool = True) -> Exception:
         sqlite3.SQLITE_LOCKED: (errno.EBUSY, "another process holds it for writing: let that finish or stop it"),
     }
     number, words = known.get(code, (errno.EIO, f"the disk does not do its work ({err}): look at the system's log"))
-    if code == sqlite3.SQLITE_ERROR and not writing:
+    if code == sqlite3.SQLITE_ERROR and not buffered:
         return _mistake(path, "journal", "", f"damaged, or not as a journal is written ({err}); restore a backup")
-    return NotWritten(number, words + kept, str(path)) if writing else OSError(number, words, str(path))
+    return NotWritten(number, words + kept, str(path)) if buffered else OSError(number, words, str(path))
 
 
 def _code(err: sqlite3.Error) -> int:

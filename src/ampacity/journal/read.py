@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ampacity.journal.records import (
+    CONFIGURED,
     EXPIRED,
     QUEUED,
     REFUSED,
@@ -94,6 +95,18 @@ def _strides(db: sqlite3.Connection, table: str, after: int, last: int) -> Itera
 def configurations(db: sqlite3.Connection) -> dict[str, str]:
     """The text of all limits that were ever in force, by their hash."""
     return dict(db.execute("SELECT hash, text FROM configuration"))
+
+
+def configured(db: sqlite3.Connection) -> list[Change]:
+    """Every coming into force of limits from the first on, also before what is forgotten; `subject` is their hash.
+
+    A book is laid out by all that went before it, so a replay from a checkpoint compiles those up to it in turn.
+    """
+    with _moment(db):
+        names = _Names(db)
+        statement = "SELECT * FROM change WHERE what = (SELECT id FROM name WHERE text = ?) ORDER BY ordinal"
+        rows = db.execute(statement, (CONFIGURED,))
+        return [Change(o, t, CONFIGURED, names.text(whose), detail) for o, t, _, whose, detail in rows]
 
 
 def forgotten(db: sqlite3.Connection) -> int:
@@ -191,7 +204,7 @@ def under_way(db: sqlite3.Connection) -> list[Request]:
 def last_checkpoint(db: sqlite3.Connection, before: int | None = None) -> Checkpoint | None:
     """The rows of deciding at the last checkpoint, or at the last one before an ordinal; None if there is none.
 
-    A start takes these rows up and replays `events(db, after=checkpoint.ordinal)`.
+    A start compiles what was `configured` by then, takes these rows up and replays `events(db, checkpoint.ordinal)`.
     """
     with _moment(db):
         found = db.execute(
@@ -213,7 +226,11 @@ def last_checkpoint(db: sqlite3.Connection, before: int | None = None) -> Checkp
 
 @contextmanager
 def _moment(db: sqlite3.Connection) -> Iterator[None]:
-    """All that is read within is of one moment."""
+    """All that is read within is of one moment; of that of whoever asks, if there is one."""
+    if db.in_transaction:
+        with _sound():
+            yield
+        return
     db.execute("BEGIN")
     try:
         with _sound():
