@@ -136,17 +136,20 @@ def _limit(main: pl.DataFrame) -> tuple[float, float, pl.DataFrame]:
 
 
 def _who_began(main: pl.DataFrame) -> pl.DataFrame:
-    """Who began a step that the trace does not tell: the user, if the gap is likelier to be a user's."""
+    """Who began a step that the trace does not tell: the user, if the gap is likelier to be a user's.
+
+    A step that was sent before the answer to the former one has no gap: the agent sends such, side by side.
+    """
     known = main.filter((pl.col("step") > 0) & pl.col("user_started").is_not_null() & (pl.col("gap_s") > 0))
     user, tool = known.filter(pl.col("user_started")), known.filter(~pl.col("user_started"))
     if len(user) < 20 or len(tool) < 20:
-        return main.with_columns(pl.col("user_started").fill_null(pl.col("gap_s") > 60.0))
+        return main.with_columns(pl.col("user_started").fill_null(pl.col("gap_s") > 60.0).fill_null(False))
     laws = [(fit_mixture(_smooth(f["gap_s"]), 3), len(f) / len(known)) for f in (user, tool)]
     gap = np.exp(np.linspace(0.0, math.log(1e5), 400))
     user_density, tool_density = (share * np.diff(law.cdf(gap)) for law, share in laws)
     users = np.flatnonzero(user_density > tool_density)
     longer = float(gap[users[0]]) if len(users) else math.inf
-    return main.with_columns(pl.col("user_started").fill_null(pl.col("gap_s") > longer))
+    return main.with_columns(pl.col("user_started").fill_null(pl.col("gap_s") > longer).fill_null(False))
 
 
 def _smooth(gaps: pl.Series) -> Floats:

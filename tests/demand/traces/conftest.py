@@ -12,6 +12,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ampacity.journal.append import Journal
+from ampacity.journal.records import (
+    ABORTED,
+    ADMITTED,
+    EXPIRED,
+    NO_CAPACITY,
+    QUEUED,
+    REFUSED,
+    RELEASED,
+    SETTLED,
+)
+
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
 2023-11-16 18:17:03.9799600,4808,10
 2023-11-16 18:17:04.0319600,3180,8
@@ -114,7 +126,37 @@ FILES: dict[str, tuple[str, str]] = {
     "sglang": ("sglang.log", lines(SGLANG)),
     "claude-requests": ("requests.csv", REQUESTS),
     "claude-code": ("session.jsonl", lines(CLAUDE_CODE)),
+    "journal": ("kept.journal", ""),
 }
+
+
+def write_journal(path: Path) -> None:
+    """A journal of two sessions: five requests answered, one of them cut short, and one of each other fate."""
+    path.unlink(missing_ok=True)
+    t = 1_795_000_000_000
+    with Journal(path) as journal:
+        journal.configure('{"pro": 1}', t)
+        kind = journal.kind("pro", "pro-limit", "", "opus", "code")
+
+        def asked(at: int, outcome: int = ADMITTED, session: int = -7) -> int:
+            return journal.arrived(t + at, kind, 41, 90_000, 32_000, 3, t + at + 900_000, outcome, 0, 0, session)
+
+        first, other = asked(0), asked(1000, session=99)
+        journal.ended(first, t + 9000, SETTLED, 100, 900, 60_000, 250, 400)
+        second = asked(12_000)
+        journal.commit()
+        journal.ended(other, t + 12_500, SETTLED, 5, 0, 0, 1)
+        asked(13_000, REFUSED)
+        asked(13_500, NO_CAPACITY)
+        journal.ended(asked(14_000), t + 14_001, RELEASED)
+        journal.ended(asked(14_500), t + 95_000, EXPIRED)
+        asked(15_000, QUEUED)
+        journal.ended(second, t + 20_000, ABORTED, 10, 0, 61_000, 40, 300)
+        alone = asked(16_000, session=0)
+        journal.ended(alone, t + 15_000, SETTLED, 1, 2, 3, 4)  # the clock stepped back
+        late = asked(30_000)
+        journal.ended(late, t + 31_000, EXPIRED)
+        journal.ended(late, t + 33_000, SETTLED, 7, 0, 61_010, 9)
 
 
 @pytest.fixture
@@ -124,6 +166,9 @@ def sample(tmp_path: Path) -> Callable[..., Path]:
     def make(name: str, text: str | None = None) -> Path:
         file, right = FILES[name]
         path = tmp_path / file
+        if name == "journal" and text is None:
+            write_journal(path)
+            return path
         path.write_text(right if text is None else text, encoding="utf-8")
         return path
 

@@ -17,6 +17,7 @@ from ampacity.demand.traces import (
     burstgpt,
     claude_code,
     claude_requests,
+    journal,
     litellm,
     mooncake,
     parquet,
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[Path], Trace]] = {
     "burstgpt": burstgpt.read,
     "claude-code": claude_code.read,
     "claude-requests": claude_requests.read,
+    "journal": journal.read,
     "litellm": litellm.read,
     "mooncake": mooncake.read,
     "sglang": server_log.read_sglang,
@@ -64,6 +66,7 @@ KEYS_OF: dict[str, set[str]] = {
     "litellm": {"startTime", "prompt_tokens", "completion_tokens"},
     "claude-code": {"sessionId", "type"},
 }
+SQLITE = b"SQLite format 3\x00"
 SNIFFED_BYTES = 1 << 20
 SHOWN_FAULTS = 5
 _WINDOW = re.compile(r"^[\d.]+,[\d.eE+-]+,[^,]*,(Gamma|Weibull)?,")
@@ -116,7 +119,7 @@ def _head(path: Path) -> bytes:
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise Mistakes([Mistake(str(path), 0, "file", "", f"empty; expected a trace in one of {', '.join(FORMATS)}")])
     first = head.split(b"\n", 1)[0]
-    if not head.startswith((b"PAR1", b"{", b"[")) and b";" in first and b"," not in first:
+    if not head.startswith((b"PAR1", b"{", b"[", SQLITE)) and b";" in first and b"," not in first:
         raise Mistakes([Mistake(str(path), 1, "separator", ";", "columns stand apart by commas; expected ','")])
     return head
 
@@ -132,6 +135,10 @@ def detect(path: Path) -> str:
         except pl.exceptions.PolarsError as err:
             raise Mistakes([Mistake(str(path), 0, "parquet", "", "the file is damaged or cut off")]) from err
         return _told(path, columns, COLUMNS_OF, "a Parquet file with columns")
+    if head.startswith(SQLITE):
+        if journal.is_journal(head):
+            return "journal"
+        raise Mistakes([Mistake(str(path), 0, "format", "an SQLite database", "no journal that `serve` has written")])
     text = head.decode("utf-8", "replace").lstrip("﻿")
     if text.lstrip()[:1] in ("{", "["):
         found = _keys(text)

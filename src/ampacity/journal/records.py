@@ -1,0 +1,129 @@
+"""What a journal records: the codes that stand in its rows, and its rows as a reader gets them.
+
+Everything that happens to a request is an event with an ordinal, its place among all events of the journal. A request
+is named by the ordinal of its arrival. Replaying the events in their order through `policy/` gives the same decisions.
+
+    arrival      what was asked, and what was decided at once          placement   where it went later, or again
+    settlement   what it has cost, or that it began never or never ended
+    change       of limits, of a pool's health or capacity             checkpoint  the rows of deciding at that place
+
+Times are milliseconds since 1970 UTC as the deciding clock gave them. Subscribers, organizations and sessions are whole
+numbers or keyed hashes of the caller's, 64 bits signed; 0 is none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# What became of an arrival, or of a placement. Windows hold a reservation after the first two only.
+ADMITTED, QUEUED, REFUSED, REFUSED_ORGANIZATION, NO_CAPACITY = range(5)
+OUTCOMES = ("admitted", "queued", "refused", "refused by the organization's limit", "no capacity")
+RESERVING = (ADMITTED, QUEUED)
+
+# How a request ended. Aborted: cut short, charged what it had cost by then, as settled. Expired: what it reserved came
+# back, and the answer may still come.
+SETTLED, RELEASED, EXPIRED, ABORTED = range(4)
+STATUSES = ("settled", "released", "expired", "aborted")
+
+SUBSCRIBER, ORGANIZATION = range(2)  # whose row of deciding
+NOT_KNOWN = -1  # a time to the first token that was never seen
+CONFIGURED = "configuration"  # the change by which limits came into force; its subject is their hash
+
+
+class Arrival(NamedTuple):
+    """A request as it was decided on.
+
+    limit, organization_limit, family, product: what `policy.limits.hold` was asked with. configuration: hash of the
+    limits in force. input_tokens: counted or estimated; output_most: what the request allows itself [token]. draw: the
+    random number that deciding used. place: the pool of an admitted request, the window that refused it, or nothing.
+    """
+
+    ordinal: int
+    now_ms: int
+    tier: str
+    limit: str
+    organization_limit: str
+    family: str
+    product: str
+    configuration: str
+    subscriber: int
+    organization: int
+    session: int
+    input_tokens: int
+    output_most: int
+    draw: int
+    expires_ms: int
+    outcome: int
+    place: str
+
+
+class Placement(NamedTuple):
+    """A request that waited or was tried again: where it went, or that nothing took it."""
+
+    ordinal: int
+    request: int
+    now_ms: int
+    outcome: int
+    place: str
+
+
+class Settlement(NamedTuple):
+    """How a request ended, and its tokens by kind. first_token_ms: after its arrival, or NOT_KNOWN."""
+
+    ordinal: int
+    request: int
+    now_ms: int
+    status: int
+    uncached: int
+    written: int
+    read: int
+    output: int
+    first_token_ms: int
+
+
+class Change(NamedTuple):
+    """Something else that decisions depend on changed: what (`health`, `drain`, ...), of which pool, and to what."""
+
+    ordinal: int
+    now_ms: int
+    what: str
+    subject: str
+    detail: str
+
+
+class Request(NamedTuple):
+    """An arrival with its end; None while it has none. late: its end came after it had expired."""
+
+    arrival: Arrival
+    end: Settlement | None
+    late: bool
+
+
+class Use(NamedTuple):
+    """What one subscriber of one tier used in a period, by the instants at which it was settled.
+
+    requests: those that ended with their tokens counted. refused: asked in the period, and refused by a window.
+    """
+
+    subscriber: int
+    tier: str
+    requests: int
+    refused: int
+    uncached: int
+    written: int
+    read: int
+    output: int
+
+
+class Checkpoint(NamedTuple):
+    """The rows of deciding after all events before `ordinal`.
+
+    layout: the caller's word for the shape of the rows. state: by (SUBSCRIBER or ORGANIZATION, who). held: by request;
+    those that are not among them held nothing.
+    """
+
+    ordinal: int
+    now_ms: int
+    layout: str
+    state: dict[tuple[int, int], list[int]]
+    held: dict[int, list[int]]
