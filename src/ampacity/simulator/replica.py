@@ -40,11 +40,13 @@ from ampacity.simulator.rows import (
     GAIN,
     IDLE,
     INPUT,
+    LANDING,
     NOW_PS,
     NOW_TICKS,
     OUTPUT,
     OUTSTANDING,
     OUTSTANDING_TOKENS,
+    PARTIAL,
     PHASE,
     READY,
     REQUEST_FIELDS,
@@ -73,7 +75,7 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
         return False
     line = WAITING + 2 * requests[at + CLASS]
-    if row[line] == 0:
+    if row[line] == 0 and row[FLIGHT_P] == 0:
         row[STEADY] = 0
         row[EQUALS] = 0
     append(row, requests, line, place)
@@ -87,7 +89,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
     while True:
         if row[PHASE] == FLYING:
             if row[EQUALS] > 0 and row[NOW_PS] < until_ps:
-                jump(row, sessions, until_ps)
+                jump(row, requests, sessions, until_ps)
             if row[NOW_PS] > until_ps:
                 return
             land(row, rules, requests, sessions)
@@ -159,8 +161,9 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
     if b + row[FLIGHT_P] == 0:
         return False
     take_off(row, rules, table, b, a2)
-    if row[STEADY] and row[FLIGHT_P] == 0 and rules[GAIN_UNDER] == 1:
-        foresee(row, table, rules[DRAFTS])
+    filled = row[PARTIAL] > 0 and row[LANDING] == 0 and row[FLIGHT_P] == rules[TOKEN_BUDGET] - b * each
+    if filled or (row[STEADY] and row[FLIGHT_P] == 0):
+        foresee(row, rules, table, requests)
     return True
 
 
