@@ -275,7 +275,7 @@ class One:
                 place = heapq.heappop(self.coming)[2]
                 self.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = nxt
                 self.outstanding.append((nxt, place, int(self.row[OUTSTANDING])))
-                assert self.kernel.push(self.row, self.rules, self.requests, place)
+                assert self.kernel.push(self.row, self.rules, self.requests, place) == replica.TAKEN
                 if (after := self.w.abort_after_ps[place - 1]) is not None:
                     heapq.heappush(self.aborts, (nxt + after, place))
             while self.aborts and self.aborts[0][0] == nxt:

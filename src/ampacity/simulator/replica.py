@@ -28,6 +28,7 @@ from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
 from ampacity.simulator.rows import (
     ABORTS,
+    ARRIVAL_PS,
     CACHEABLE,
     CLASS,
     DECODES,
@@ -40,11 +41,13 @@ from ampacity.simulator.rows import (
     GAIN,
     IDLE,
     INPUT,
+    LANDING,
     NOW_PS,
     NOW_TICKS,
     OUTPUT,
     OUTSTANDING,
     OUTSTANDING_TOKENS,
+    PARTIAL,
     PHASE,
     READY,
     REQUEST_FIELDS,
@@ -61,26 +64,40 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.step_table import TICK_BITS, iteration_ticks
 
+TAKEN, TOO_LONG, BEHIND = range(3)
+"""What becomes of a request that is sent: it is here; its context can never fit; the row was not advanced to it."""
 
-def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
-    """Send a request that comes now; False if its context can never fit and it is not taken.
 
-    The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
-    than the input), SESSION, GROUP and CLASS are read; DONE if it has begun elsewhere; COMPUTED if it brings so much of
-    its prompt from another replica, and then no GROUP. The rest must be zero.
+def push(row: Any, rules: Any, requests: Any, place: int) -> int:
+    """Send a request that comes now; returns TAKEN, or TOO_LONG or BEHIND and nothing has changed.
+
+    The row must have been advanced to its ARRIVAL_PS, not further. Of the request's row INPUT, OUTPUT (both >= 1),
+    CACHEABLE (less than the input), SESSION, GROUP and CLASS are read; DONE if it has begun elsewhere; COMPUTED if it
+    brings so much of its prompt from another replica, and then no GROUP. The rest must be zero.
     """
     at = place * REQUEST_FIELDS
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
-        return False
+        return TOO_LONG
+    if is_behind(row, requests, requests[at + ARRIVAL_PS]):
+        return BEHIND
     line = WAITING + 2 * requests[at + CLASS]
-    if row[line] == 0:
+    if row[line] == 0 and row[FLIGHT_P] == 0:
         row[STEADY] = 0
         row[EQUALS] = 0
     append(row, requests, line, place)
     row[OUTSTANDING] += 1
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
-    return True
+    return TAKEN
+
+
+def is_behind(row: Any, requests: Any, now_ps: int) -> bool:
+    """Whether something of this row happens before `now_ps`, or an iteration ends at it, that has not yet."""
+    if row[PHASE] == FLYING:
+        return bool(row[NOW_PS] <= now_ps)
+    if row[PHASE] == READY:
+        return bool(row[NOW_PS] < now_ps)
+    return first_arrival_ps(row, requests) < now_ps
 
 
 def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, until_ps: int) -> None:
@@ -88,7 +105,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
     while True:
         if row[PHASE] == FLYING:
             if row[EQUALS] > 0 and row[NOW_PS] < until_ps:
-                jump(row, sessions, until_ps)
+                jump(row, requests, sessions, until_ps)
             if row[NOW_PS] > until_ps:
                 return
             land(row, rules, requests, sessions)
@@ -161,8 +178,9 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
     if b + row[FLIGHT_P] == 0:
         return False
     take_off(row, rules, table, b, a2)
-    if row[STEADY] and row[FLIGHT_P] == 0 and rules[GAIN_UNDER] == 1:
-        foresee(row, table, rules[DRAFTS])
+    filled = row[PARTIAL] > 0 and row[LANDING] == 0 and row[FLIGHT_P] == rules[TOKEN_BUDGET] - b * each
+    if filled or (row[STEADY] and row[FLIGHT_P] == 0):
+        foresee(row, rules, table, requests)
     return True
 
 
