@@ -139,6 +139,9 @@ class NaiveQueue:
         return request
 
     def to_refuse(self, person: int, tier: int, now: int) -> Request | None:
+        if self.of(person):
+            tier = self.of(person)[0].tier
+
         def crowd(t: int) -> tuple[Fraction, bool, int]:
             return Fraction(len(self.of_tier(t)) + (t == tier), QUANTA[t]), t == tier, -t
 
