@@ -198,7 +198,7 @@ def overdue(queue: Flat, now_ms: int) -> int:
     return e if queue[e + E_DUE + KEY] <= now_ms else NOTHING
 
 
-def last_in_line(queue: Flat, people: Flat, p: int, tier: int, now_ms: int) -> int:
+def whom_to_refuse(queue: Flat, people: Flat, p: int, tier: int, now_ms: int) -> int:
     """The request to refuse when all room is taken and one more of person `p` asks; NOTHING: the one that asks.
 
     Of the tier that takes most room for its weight, the request that would be served last: of whoever has the highest
