@@ -17,8 +17,8 @@ from ampacity.policy.capacity_cap import (
     CAPPED,
     CURVE_FIELDS,
     IN_HOUR,
-    TAKEN,
     TAKEN_FIELDS,
+    TOKENS_TAKEN,
     cap_in,
     cap_left,
     compile_caps,
@@ -160,9 +160,9 @@ def test_no_number_passes_63_bits_at_the_largest_caps(watched: Any) -> None:
         assert c.ask(tokens, START_MS) == 0
     for _ in range(100):
         correct_cap(c.taken, TAKEN_FIELDS, watched(1), watched(0), watched(2**62))
-    c.taken[TAKEN_FIELDS + TAKEN] = watched(2**62)
+    c.taken[TAKEN_FIELDS + TOKENS_TAKEN] = watched(2**62)
     correct_cap(c.taken, TAKEN_FIELDS, watched(1), watched(0), watched(2**62))
-    assert c.taken[TAKEN_FIELDS + TAKEN] == 2**62
+    assert c.taken[TAKEN_FIELDS + TOKENS_TAKEN] == 2**62
     assert c.left(2**43) >= 0
 
 

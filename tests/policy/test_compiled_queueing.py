@@ -36,10 +36,10 @@ from ampacity.policy.queueing import (
     correct,
     dequeue,
     enqueue,
-    last_in_line,
     overdue,
     pass_through,
     put_back,
+    whom_to_refuse,
     withdraw,
 )
 from ampacity.policy.routing import (
@@ -87,7 +87,7 @@ def drive(ops, fields, queue, people, cell, count, house, cached, running, out):
         draw = ops[o + 4]
         e = enqueue(queue, people, p, ops[o + 1], tokens, now, now + 400)
         if e == NOTHING:
-            e = last_in_line(queue, people, p, ops[o + 1], now)
+            e = whom_to_refuse(queue, people, p, ops[o + 1], now)
             if e != NOTHING:
                 withdraw(queue, people, e)
                 enqueue(queue, people, p, ops[o + 1], tokens, now, FOREVER)
@@ -280,7 +280,7 @@ def test_no_number_of_queueing_passes_63_bits_at_the_largest_costs_counters_and_
     for person, tier, cost, ms, what in told:
         p, now = watched(person * PERSON_FIELDS), watched(ms)
         if what <= 2 and enqueue(queue, people, p, tier, watched(cost), now, now) == NOTHING:
-            e = last_in_line(queue, people, p, tier, now)
+            e = whom_to_refuse(queue, people, p, tier, now)
             if e != NOTHING:
                 withdraw(queue, people, e)
         elif what == 3:

@@ -35,3 +35,12 @@ def test_it_agrees_with_a_sorted_list(told: list[tuple[int, int, bool]]) -> None
         heap_remove(heap, BASE, size, rows, heap[BASE], FIELD)
     assert out == sorted(inside, key=lambda row: (rows[row + FIELD + KEY], row))
     assert heap[:BASE] == [-1] * BASE
+
+
+def test_who_takes_the_place_of_a_removed_row_may_rise() -> None:
+    heap, rows = [0] * 7, [0] * (7 * HEAP_KEY_FIELDS)
+    for n, key in enumerate([0, 50, 1, 60, 70, 2, 3]):  # each lies where it was added
+        rows[n * HEAP_KEY_FIELDS + KEY] = key
+        heap_add(heap, 0, n, rows, n * HEAP_KEY_FIELDS, 0)
+    heap_remove(heap, 0, 7, rows, 3 * HEAP_KEY_FIELDS, 0)  # 3 comes into its place, below 50
+    assert [rows[row + KEY] for row in heap[:6]] == [0, 3, 1, 50, 70, 2]

@@ -22,7 +22,7 @@ from ampacity.policy.stores import FOREVER, USED_MOST, first_refusing
 from ampacity.scenario.capacity_curve import CapacityCurve
 
 C_START_MS, C_HOURS, C_SIZES, CURVE_FIELDS = range(4)
-IN_HOUR, TAKEN, TAKEN_FIELDS = range(3)
+IN_HOUR, TOKENS_TAKEN, TAKEN_FIELDS = range(3)
 CAPPED = -1
 MS_AN_HOUR = 3_600_000
 HOURS_A_WEEK = 168
@@ -72,7 +72,7 @@ def cap_left(caps: Flat, c: int, taken: Flat, k: int, now_ms: int) -> int:
     hour = hour_of(caps, c, now_ms)
     if hour > taken[k + IN_HOUR]:
         return cap_in(caps, c, hour)
-    return cap_in(caps, c, taken[k + IN_HOUR]) - taken[k + TAKEN]
+    return cap_in(caps, c, taken[k + IN_HOUR]) - taken[k + TOKENS_TAKEN]
 
 
 def reserve_capped(
@@ -106,18 +106,18 @@ def reserve_capped(
         hour = hour_of(caps, c, now_ms)
         if hour > taken[k + IN_HOUR]:
             taken[k + IN_HOUR] = hour
-            taken[k + TAKEN] = 0
-        taken[k + TAKEN] += tokens
+            taken[k + TOKENS_TAKEN] = 0
+        taken[k + TOKENS_TAKEN] += tokens
     return refusing
 
 
 def correct_cap(taken: Row, k: int, hour: int, reserved: int, uncached: int) -> None:
     """Replace what was reserved in `hour` by what was computed; if that hour is over, nothing is left to correct."""
     if taken[k + IN_HOUR] == hour:
-        now_taken = taken[k + TAKEN] + bounded(uncached) - bounded(reserved)
+        now_taken = taken[k + TOKENS_TAKEN] + bounded(uncached) - bounded(reserved)
         if now_taken > USED_MOST:
             now_taken = USED_MOST
-        taken[k + TAKEN] = now_taken if now_taken > 0 else 0
+        taken[k + TOKENS_TAKEN] = now_taken if now_taken > 0 else 0
 
 
 def fits_cap_from_ms(caps: Flat, c: int, taken: Flat, k: int, uncached: int, now_ms: int) -> int:
