@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ampacity.demand.asked import LONGEST_PAUSE_S, Asked, asked
+from ampacity.demand.asked import LONGEST_PAUSE_S, Asked, asked, fitting
 from ampacity.demand.people import habits_of
 from ampacity.demand.stretches import Stretches, stretches
 from ampacity.scenario.load import load
@@ -101,3 +101,30 @@ def test_work_side_by_side_is_in_sessions_side_by_side() -> None:
     )
     found = asked(laptop().tier("developers").behaviour, wanted, 1)
     assert sorted(found.begin_s.tolist())[:2] == [0.0, 1.0]
+
+
+def test_an_agent_ends_before_its_first_request_that_does_not_fit() -> None:
+    _, found = month()
+    most = 150_000
+    fits, left_out = fitting(found, most)
+    whole, s = found.steps, fits.steps
+    assert len(s) + left_out == len(whole)
+    assert 0 < left_out < len(whole)
+    assert (s.input_tokens + s.output_tokens).max() <= most
+    assert np.array_equal(np.unique(s.session), fits.number)
+    assert len(fits.begin_s) == len(fits.number) == len(fits.subscriber)
+    # what is kept of an agent is its beginning, whole
+    key = s.session * 4096 + s.agent
+    for agent in np.unique(key)[:200]:
+        assert np.array_equal(s.step[key == agent], np.arange((key == agent).sum()))
+    started = {(n, k) for n, k, a in zip(s.session.tolist(), s.step.tolist(), s.agent.tolist(), strict=True) if a == 0}
+    helpers = (s.agent > 0) & (s.step == 0)
+    asked_by = zip(s.session[helpers].tolist(), s.start_step[helpers].tolist(), strict=True)
+    assert all(pair in started for pair in asked_by)
+
+
+def test_everything_fits_where_there_is_room() -> None:
+    _, found = month()
+    fits, left_out = fitting(found, 1 << 40)
+    assert left_out == 0
+    assert np.array_equal(fits.steps.input_tokens, found.steps.input_tokens)

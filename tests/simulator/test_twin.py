@@ -11,7 +11,7 @@ from ampacity.demand.stretches import stretches
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.twin import Weeks, twin
+from ampacity.simulator.twin import Weeks, is_small, twin
 
 WEEK = 168
 LIMITS = {"developers": {"five-hour": 60e6, "weekly": 600e6}}
@@ -72,3 +72,16 @@ def test_tight_windows_refuse_what_roomy_ones_admit() -> None:
 def test_a_model_of_more_replicas_than_a_cell_holds_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="a cell holds 128"):
         twin(load("colossus-1"), {})
+
+
+def test_only_small_fleets_are_looked_at_request_by_request() -> None:
+    assert is_small(load("laptop"))
+    assert not is_small(load("colossus-1"))
+    assert not is_small(load("laptop", sets=["tiers.developers.people=5000"]))
+    assert not is_small(load("laptop", sets=["contracts.server.end=2026-12-05"]))
+
+
+def test_contexts_beyond_a_replica_are_left_out_and_counted() -> None:
+    (found,) = twin(load("laptop", sets=["placements.code.kv_blocks=10000"]), LIMITS, seed=3, hours=24, routing=LEAST)
+    assert found.left_out > 0
+    assert found.result.count(at.ANSWERED) > 0

@@ -23,19 +23,24 @@ def run(
 ) -> None:
     """Check a scenario, find its limits, answer on one screen, and write the report."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import planned, say, shows, write_json
+    from ampacity.cli.screen import planned, request_by_request, say, shows, write_json
 
     s = load_scenario(scenario, sets, as_of)
     show = shows(json, quiet=quiet)
     p = planned(s, seed, show=show)
     from ampacity.reporting.result import result
+    from ampacity.reporting.twin_view import twin_chapter, twin_data, twin_rows
 
-    write_json(json, result(p))
-    path = output or Path(f"{s.name}.html")
     if show:
         say(p, [])
+    weeks = request_by_request(p, seed, show=show)
+    if show:
+        for word, line in twin_rows(weeks):
+            typer.echo(f"  {word:<10} {line}")
+    write_json(json, {**result(p), "requests": twin_data(weeks)})
+    path = output or Path(f"{s.name}.html")
     from ampacity.reporting.page import report
 
-    report(p).save(path)
+    report(p, requests=twin_chapter(weeks)).save(path)
     if show:
         typer.echo(f"\n  report: {path}     why: ampacity show limits {scenario}")

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from ampacity.planner.plan import Plan
+    from ampacity.simulator.twin import Weeks
     from ampacity.reporting.catalog_views import View
     from ampacity.scenario.scenario import Scenario
 
@@ -31,6 +32,23 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     p = plan(s, seed=seed, progress=progress)
     progress.close()
     return p
+
+
+def request_by_request(p: Plan, seed: int, *, show: bool) -> list[Weeks]:
+    """What every request of a small fleet meets in its first weeks; nothing of a fleet that is not small."""
+    from ampacity.base.compiled import is_compiled
+    from ampacity.planner.announced import after
+    from ampacity.reporting.twin_view import limits_found
+    from ampacity.scenario.worlds import draw
+    from ampacity.simulator.cell_loop import run_cell
+    from ampacity.simulator.twin import is_small, twin
+
+    s = after(draw(p.scenario, seed, 0))
+    if not is_small(s):
+        return []
+    if show and not is_compiled(run_cell):
+        typer.echo("  compiling the engine, once for this version: about half a minute", err=True)
+    return twin(s, limits_found(p), seed)
 
 
 def say_what_is_compiled() -> None:

@@ -74,6 +74,25 @@ def asked(b: Behaviour, wanted: Stretches, seed: int, name: str = "", begin: int
     return _with_gaps(steps, answer_s, wanted.begin_ms[order[stretch]] / 1000.0 + into_s, lanes.person[lane])
 
 
+def fitting(found: Asked, most_tokens: int) -> tuple[Asked, int]:
+    """What is left where no request may have more context than `most_tokens`, and how many requests are left out.
+
+    An agent ends before its first request that does not fit, and with it the helpers that it would have started then.
+    """
+    s = found.steps
+    begins = s.step == 0
+    over = (s.input_tokens + s.output_tokens > most_tokens).astype(np.float64)
+    kept = running_most(over, begins) == 0
+    first = np.flatnonzero(begins & (s.agent == 0))
+    session = np.cumsum(begins & (s.agent == 0)) - 1
+    ends_at = np.bincount(session[kept & (s.agent == 0)], minlength=len(first))
+    kept &= (s.agent == 0) | (s.start_step < ends_at[session])
+    kept &= ends_at[session] > 0
+    left = ends_at > 0
+    cut = Steps(*(getattr(s, f.name)[kept] for f in fields(Steps)))
+    return Asked(cut, found.number[left], found.begin_s[left], found.subscriber[left]), int((~kept).sum())
+
+
 @dataclass(frozen=True)
 class _Lanes:
     """tape: number of each lane's tape. person: whose it is. of: lane of each stretch."""

@@ -36,11 +36,14 @@ class Report:
         return target
 
 
-def report(p: Plan, *, on: date | None = None) -> Report:
-    """The report of a plan. on: the day it says it was written; absent: today."""
+def report(p: Plan, *, on: date | None = None, requests: Chapter | None = None) -> Report:
+    """The report of a plan. on: the day it says it was written; absent: today. requests: a chapter of `twin_view`."""
+    found = chapters(p, on or today())
+    if requests is not None:
+        found.insert(next((i + 1 for i, c in enumerate(found) if c.key == "limits"), len(found)), requests)
     return rendered(
         p.scenario.title or p.scenario.name,
-        chapters(p, on or today()),
+        found,
         footer=DISCLAIMER if p.scenario.about == "public" else FOOTER,
         version=p.record.version,
         weeks=p.scenario.horizon_days > 7,

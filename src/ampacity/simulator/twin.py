@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.base.calendar import utc_s
-from ampacity.demand.asked import Asked, asked
+from ampacity.demand.asked import Asked, asked, fitting
 from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.reactions import stated
-from ampacity.demand.single_requests import single_requests
+from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
 from ampacity.inference.engines import token_budget
+from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
@@ -33,20 +34,29 @@ from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 
 HOUR_PS = 3600 * PS_PER_S
+OUTPUT_OF_A_STEP = 450.0
+"""Output of a step of a coding agent, about. [token]"""
 REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
+REQUESTS_MOST = 1_000_000
+"""Requests of four weeks that are looked at one by one; of more, samples would do."""
 AGENTS_FROM = 0.5
 """People of whose input at least this share is found in a cache work with agents, in sessions; others ask singly."""
 
 
 @dataclass(frozen=True)
 class Weeks:
-    """What the people of a model met. result: of its cell. replicas: how many. hours: looked at."""
+    """What the people of a model met.
+
+    result: of its cell. replicas: how many. hours: looked at. left_out: requests of more context than a replica holds,
+    and those that would have followed them.
+    """
 
     model: str
     result: CellResult
     replicas: int
     hours: int
+    left_out: int
 
     @property
     def busy_share(self) -> float:
@@ -64,7 +74,7 @@ def twin(
     """Let every person of a scenario work through its first weeks on its replicas, model by model.
 
     found: as a plan has them. hours: from the scenario's start, at most four weeks. Raises ValueError for a model of
-    more replicas than a cell holds, or of a context that no replica can hold.
+    more replicas than a cell holds.
     """
     supply = capacities(s, hours_of(s))
     by_model: dict[str, list[Tier]] = {}
@@ -76,6 +86,28 @@ def twin(
         if own:
             weeks.append(_weeks(s, model, tiers, own, found, seed, hours, routing or Routing("soonest")))
     return weeks
+
+
+def is_small(s: Scenario) -> bool:
+    """Whether a scenario's fleet is one of which every request is looked at.
+
+    A cell holds each model's replicas, as many in every hour, and people ask for not more than REQUESTS_MOST.
+    """
+    supply = [p for p in capacities(s, hours_of(s)) if p.replica is not None]
+    replicas: dict[str, float] = {}
+    for p in supply:
+        assert p.replica is not None
+        replicas[p.replica.model.name] = replicas.get(p.replica.model.name, 0.0) + float(p.replicas.max())
+    in_all = sum(_requests_expected(t) for t in s.tiers)
+    steady = all(p.replicas.min() == p.replicas.max() for p in supply)
+    return 0 < max(replicas.values(), default=0.0) <= REPLICAS_MOST and steady and 0 < in_all <= REQUESTS_MOST
+
+
+def _requests_expected(tier: Tier) -> float:
+    """Requests of a tier in four weeks, from its output and the usual length of an answer."""
+    b = tier.behaviour
+    each = OUTPUT_OF_A_STEP if works_with_agents(b) else OUTPUT_MEAN
+    return tier.people.value * b.active_share.value * HOURS * 3600.0 * b.output_per_s.value / each
 
 
 def _weeks(
@@ -93,24 +125,29 @@ def _weeks(
     if replicas > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
     start_ms = 1000 * utc_s(s.start, zone_of(s, tiers[0]))
-    scripts = joined([_scripts(s, tier, number, start_ms, seed) for number, tier in enumerate(tiers)])
+    most = min((p.engine.kv_blocks - 1) * KV_BLOCK_TOKENS for p in pools)
+    parts = [_scripts(s, tier, number, start_ms, seed, most) for number, tier in enumerate(tiers)]
+    scripts = joined([part for part, _ in parts])
     book = _book(s, tiers, found, start_ms // 1000)
     cell = open_cell(pools, scripts, routing, tuple(_tier(s, t, seed) for t in tiers), book, start_ms, seed)
     cell.run(hours * HOUR_PS)
-    return Weeks(model, cell.result(), replicas, hours)
+    return Weeks(model, cell.result(), replicas, hours, sum(left for _, left in parts))
 
 
-def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int) -> Scripts:
-    """What a tier asks; its subscribers are numbered beside those of other tiers. Who lives by an earlier clock is up
-    before the start: their first hours are left out."""
+def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int, most_tokens: int) -> tuple[Scripts, int]:
+    """What a tier asks, and how many requests do not fit; its subscribers are numbered beside those of other tiers.
+
+    Who lives by an earlier clock is up before the start: what they ask until then comes with it.
+    """
     h = habits_of(s, tier, round(tier.people.value), seed)
     wanted = stretches(h, seed, tier.name)
     before = sum(round(t.people.value) for t in s.tiers[: s.tiers.index(tier)]) + 1
     if works_with_agents(tier.behaviour):
-        found = asked(tier.behaviour, wanted, seed, tier.name)
+        found, left_out = fitting(asked(tier.behaviour, wanted, seed, tier.name), most_tokens)
         begin_s = np.maximum(found.begin_s - start_ms / 1000.0, 0.0)
-        return scripts_of_sessions(found.steps, begin_s, number, found.subscriber + before)
-    return _singly(single_requests(tier.behaviour, wanted, seed, tier.name), start_ms, number, before)
+        return scripts_of_sessions(found.steps, begin_s, number, found.subscriber + before), left_out
+    found, left_out = fitting(single_requests(tier.behaviour, wanted, seed, tier.name), most_tokens)
+    return _singly(found, start_ms, number, before), left_out
 
 
 def works_with_agents(b: Behaviour) -> bool:

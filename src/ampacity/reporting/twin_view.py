@@ -1,0 +1,124 @@
+"""What a fleet's people meet request by request: on the screen, on the page, and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ampacity.planner.plan import Plan
+from ampacity.reporting.chapter import Chapter, Table
+from ampacity.reporting.words import count, digits, share
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.twin import TokensFound, Weeks
+
+QUANTILES = {"half": 0.5, "nine in ten": 0.9, "99 in 100": 0.99}
+
+
+def limits_found(p: Plan) -> TokensFound:
+    """The tokens of a plan's windows at the stated values, by tier and window."""
+    found: dict[str, dict[str, float]] = {}
+    for load in p.central.models:
+        for w in load.limits:
+            found.setdefault(w.tier, {})[w.window] = w.tokens
+    return found
+
+
+def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:
+    """A line of the screen for each tier that asked."""
+    rows = []
+    for w in weeks:
+        for tier in w.result.tiers:
+            if not w.result.count(at.ANSWERED, tier):
+                continue
+            half, most = (_seconds(w, at.TTFT, q, tier) for q in (0.5, 0.9))
+            token = digits(1000 * w.result.quantile_s(at.TPOT, 0.5, tier), 2)
+            found = w.result.count(at.HIT, tier) / w.result.count(at.INPUT_TOKENS, tier)
+            rows.append(
+                (
+                    "requests",
+                    f"{tier}: {count(w.result.count(at.SENT, tier))} in {_span(w)}, first token within {half} for half "
+                    f"of them, {most} for nine in ten; {token} ms per token   {share(found)} of input found in memory",
+                )
+            )
+    return rows
+
+
+def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
+    """The same for programs, by model and tier. Seconds, shares of 1."""
+    return {
+        w.model: {
+            "hours": w.hours,
+            "replicas": w.replicas,
+            "iteration_running_share": w.busy_share,
+            "left_out": w.left_out,
+            "preemptions": w.result.preemptions,
+            "tiers": {tier: _tier_data(w, tier) for tier in w.result.tiers},
+        }
+        for w in weeks
+    }
+
+
+def _tier_data(w: Weeks, tier: str) -> dict[str, Any]:
+    r = w.result
+    answered = r.count(at.ANSWERED, tier)
+    return {
+        "asked": r.count(at.ASKED, tier),
+        "answered": answered,
+        "refused_attempts": r.count(at.REFUSALS, tier),
+        "lost": r.count(at.STEPS_LOST, tier),
+        "input_tokens": r.count(at.INPUT_TOKENS, tier),
+        "found_in_memory_tokens": r.count(at.HIT, tier),
+        "output_tokens": r.count(at.OUTPUT_TOKENS, tier),
+        **{
+            name: {f"p{100 * q:g}": r.quantile_s(metric, q, tier) for q in QUANTILES.values()} if answered else None
+            for name, metric in (("ttft_s", at.TTFT), ("tpot_s", at.TPOT), ("latency_s", at.LATENCY))
+        },
+    }
+
+
+def twin_chapter(weeks: Sequence[Weeks]) -> Chapter | None:
+    """The chapter of the page; None where nothing was looked at request by request."""
+    if not weeks:
+        return None
+    said = [
+        "Every request of the people, one by one, on the replicas at the stated values: the same people and windows as "
+        "in the limits above. Nothing fails in it.",
+        *(_told(w) for w in weeks),
+    ]
+    columns = ("Tier", "Requests", "Refused attempts", "Found in memory", *(f"First token, {q}" for q in QUANTILES))
+    table = Table("What requests meet", (*columns, "Per token, half"), [_row(w, t) for w in weeks for t in _tiers(w)])
+    return Chapter("requests", "Request by request", said, tables=[table])
+
+
+def _told(w: Weeks) -> str:
+    many = w.result.count(at.SENT)
+    left = f" {count(w.left_out)} requests of more context than a replica holds are left out." if w.left_out else ""
+    copies = "1 replica" if w.replicas == 1 else f"{count(w.replicas)} replicas"
+    return (
+        f"{w.model}: {count(many)} requests in {_span(w)} on {copies}; an iteration runs in {share(w.busy_share)} of the "
+        f"time, which is more than the share of capacity used, for most iterations are small.{left}"
+    )
+
+
+def _row(w: Weeks, tier: str) -> tuple[str, ...]:
+    r = w.result
+    return (
+        tier,
+        count(r.count(at.SENT, tier)),
+        count(r.count(at.REFUSALS, tier)),
+        share(r.count(at.HIT, tier) / r.count(at.INPUT_TOKENS, tier)),
+        *(_seconds(w, at.TTFT, q, tier) for q in QUANTILES.values()),
+        f"{digits(1000 * r.quantile_s(at.TPOT, 0.5, tier), 2)} ms",
+    )
+
+
+def _tiers(w: Weeks) -> list[str]:
+    return [t for t in w.result.tiers if w.result.count(at.ANSWERED, t)]
+
+
+def _seconds(w: Weeks, metric: int, q: float, tier: str) -> str:
+    return f"{digits(w.result.quantile_s(metric, q, tier), 2)} s"
+
+
+def _span(w: Weeks) -> str:
+    return "four weeks" if w.hours == 4 * 168 else f"{w.hours} hours"
