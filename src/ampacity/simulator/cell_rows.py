@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
     KEEPS,  # whether what every step met is kept
     CELL_FIELDS,
 ) = range(19)
-"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS."""
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS, last a
+column with the load of every replica."""
 
 # of a replica, as placed
 POOL, SHARE, PLACED_FIELDS = range(3)
