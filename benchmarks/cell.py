@@ -1,10 +1,10 @@
 """What simulating cells of a fleet costs, in requests per CPU second: router, queue, closed loop and limits included.
 
-(a) 1,024 tokens in and 128 out, Poisson 6 a second a replica, least outstanding uncached tokens; Qwen3 32B at fp8 on one
-H200 as vLLM runs it. (b) Lengths of the Azure conversation trace of 2023 at 1,024 replicas in cells of 64, likewise at 4
-a second (AMPACITY_DATA; left out without it). (c) Coding agents of the packaged model in a closed loop at 100,000 tokens
-of context and more, least wait + uncached prefill, prefix cache, a limit of three windows; Qwen3 Coder 480B at fp8 on
-eight H200. Histograms and counts of every request included; drawing what agents want, and compiling, left out.
+(a) 1,024 tokens in and 128 out, Poisson 6 a second a replica, least outstanding uncached tokens; Qwen3 32B at fp8 on
+one H200 as vLLM runs it. (b) Lengths of the Azure conversation trace of 2023 at 1,024 replicas in cells of 64,
+likewise at 4 a second (AMPACITY_DATA; left out without it). (c) Coding agents of the packaged model in a closed loop at
+124,000 tokens of context, least wait + uncached prefill, prefix cache, a limit of three windows; Qwen3 Coder 480B at
+fp8 on eight H200. Histograms and counts of every request included; drawing what agents want, and compiling, left out.
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def agents(sessions: int, spread_s: float) -> dict[str, Any]:
     one = pool("qwen3-coder-480b-a35b", 8, CELL)
     rng = np.random.Generator(np.random.Philox(key=3))
     steps = generate(packaged_model(), 1, np.arange(sessions))
-    scripts = scripts_of_sessions(
-        steps, rng.uniform(0, spread_s, sessions), subscriber=np.arange(sessions) // 2 + 1
-    )
+    scripts = scripts_of_sessions(steps, rng.uniform(0, spread_s, sessions), subscriber=np.arange(sessions) // 2 + 1)
     price = Price(1000, 1250, 100, 5000)
     book = compile_book(
         {

@@ -201,9 +201,7 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
         flat = [int(v) for v in x.table.flat()]
         lines += replica_rows(range(len(steppers), len(steppers) + n), p.pace_ns)
         for _ in range(n):
-            steppers.append(
-                Stepper(rules_of(x), lambda b, k, p, a2, f=flat: iteration_ticks(f, b, k, p, a2), TICKS)
-            )
+            steppers.append(Stepper(rules_of(x), lambda b, k, p, a2, f=flat: iteration_ticks(f, b, k, p, a2), TICKS))
     cell_seed = int(opened(w, seed=seed).desk.cell[at.SEED])
     r = w.routing
     terms = Terms(r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms)

@@ -172,7 +172,9 @@ class Terms:
 class NaiveCell:
     """Replicas, agents, events in a list."""
 
-    def __init__(self, replicas: list[Stepper], lines: list[int], agents: list[tuple[int, Agent]], terms: Terms) -> None:
+    def __init__(
+        self, replicas: list[Stepper], lines: list[int], agents: list[tuple[int, Agent]], terms: Terms
+    ) -> None:
         self.replicas, self.lines, self.terms = replicas, lines, terms
         self.events = [(at, agent.number, agent) for at, agent in agents]
         self.queue: list[tuple[Agent, Request]] = []
@@ -205,9 +207,8 @@ class NaiveCell:
 
     def ask(self, agent: Agent, now: int) -> None:
         held: list[int] = [0] * HELD_FIELDS
-        if agent.subscriber and self.terms.tiers[agent.tier]:
-            if not self.admitted(agent, held, now):
-                return
+        if agent.subscriber and self.terms.tiers[agent.tier] and not self.admitted(agent, held, now):
+            return
         agent.tries = 0
         _, inputs, reusable, outputs = agent.steps[agent.at]
         request = Request(now, inputs, reusable, outputs, agent.number, agent.group, agent.shared)
@@ -256,7 +257,7 @@ class NaiveCell:
             shared = min(agent.shared * BLOCK, there)
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
-        return (better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw))
+        return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)
 
     def answered(self, i: int, request: Request, now: int) -> None:
         agent, asked, _, held = self.owner.pop(request)

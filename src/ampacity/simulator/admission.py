@@ -51,8 +51,8 @@ from ampacity.simulator.cell_rows import (
     T_TOLD_MS,
     T_WAIT,
     T_WRITES,
-    TIER,
     TERM_FIELDS,
+    TIER,
     TRIES,
     WAITED,
     WAITS_PS,
@@ -61,7 +61,7 @@ from ampacity.simulator.cell_rows import (
     Windows,
 )
 from ampacity.simulator.engine import FOREVER_PS
-from ampacity.simulator.rows import CACHEABLE, HITS, INPUT, OUTPUT, REQUEST_FIELDS
+from ampacity.simulator.rows import HITS, INPUT, OUTPUT, REQUEST_FIELDS
 from ampacity.simulator.wakes import wake_at
 
 PS_PER_MS = 1_000_000_000

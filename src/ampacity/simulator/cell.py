@@ -49,7 +49,7 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import TICK_BITS, StepTable, iteration_ticks
-from ampacity.simulator.visible import fresh_visible, set_visible
+from ampacity.simulator.visible import fresh_visible
 from ampacity.simulator.wakes import fresh_wakes
 
 RULES = {
@@ -75,7 +75,7 @@ class Pool:
 
     @property
     def pace_ns(self) -> int:
-        """How long an uncached prompt token takes when prompts fill an iteration, without attention; at least 1. [ns]"""
+        """How long an uncached token takes when prompts fill an iteration, without attention; at least 1. [ns]"""
         flat = [int(n) for n in self.step.flat()]
         ticks = iteration_ticks(flat, 0, 0, self.engine.token_budget, 0)
         return min(max((ticks >> TICK_BITS) // self.engine.token_budget // 1000, 1), PACE_MOST_NS)
@@ -87,8 +87,9 @@ class Routing:
 
     rule: random, round-robin, two-choices, least, affinity (a session's home under bounded load) or soonest (least wait
     + uncached prefill). by: what is least, `requests` or `tokens` (outstanding, uncached). percent: of the mean that a
-    home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room: requests that a replica takes; the others wait in the cell's queue, first come first served
-    (late binding). None: any number, as soon as they come. Raises ValueError with every mistake.
+    home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room:
+    requests that a replica takes; the others wait in the cell's queue, first come first served (late binding). None:
+    any number, as soon as they come. Raises ValueError with every mistake.
     """
 
     rule: str = "least"
@@ -354,7 +355,9 @@ def _check(pools: tuple[Pool, ...], scripts: Scripts, tiers: tuple[CellTier, ...
         if p.replicas < 1:
             wrong.append(f"pool {i} has {p.replicas} replicas: at least 1")
         if block_count(int(longest) + p.engine.drafts) > p.engine.kv_blocks:
-            wrong.append(f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks")
+            wrong.append(
+                f"pool {i}: a step needs {longest} tokens of context, a replica has {p.engine.kv_blocks} blocks"
+            )
     if not pools:
         wrong.append("no pool of replicas: at least one")
     if (highest := int(scripts.agents[:, at.TIER].max(initial=0))) >= len(tiers):

@@ -66,8 +66,8 @@ from ampacity.simulator.cell_rows import (
     SUBSCRIBER,
     T_CLASS,
     T_LIMIT,
-    TIER,
     TERM_FIELDS,
+    TIER,
     TIMES_PREEMPTED,
     TPOT,
     TRIES,
@@ -80,7 +80,7 @@ from ampacity.simulator.cell_rows import (
     Windows,
 )
 from ampacity.simulator.histograms import BUCKETS, count
-from ampacity.simulator.lists import append, take_first
+from ampacity.simulator.lists import append
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
 from ampacity.simulator.route import BY_SOONEST, choose, note_load
 from ampacity.simulator.rows import (
@@ -101,7 +101,6 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.visible import first_visible, first_visible_ps, set_visible
 from ampacity.simulator.wakes import PAIRS_AT, next_wake_ps, take_wake, wake_at
-
 
 DONE_UNTIL, NEEDS_ROWS = range(2)
 
@@ -139,9 +138,7 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
             ask(e, desk, people, windows, found, next_asker(cell, people, asked_ps), asked_ps)
 
 
-def hand_out(
-    e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int
-) -> None:
+def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
     """Answer all requests that have ended on a replica, in the order in which they did."""
     row = e.rows[replica]
     place = collect(row, e.requests)
@@ -199,9 +196,9 @@ def ask(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, 
     place = cell[FREE_ROW]
     if people.agents[a + TRIES] == 0 and people.agents[a + WAITS_PS] == 0:
         found.counts[c + ASKED] += 1
-    if people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
-        if not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
-            return
+    counted = people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0
+    if counted and not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
+        return
     if people.agents[a + WAITS_PS] > 0:
         h = (people.agents[a + TIER] * METRICS + HELD_BACK) * BUCKETS
         count(found.histograms, h, now_ps - people.agents[a + WAITS_PS] + 1)
@@ -281,7 +278,9 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     child = agents[a + CHILD]
     while child > 0 and agents[child * AGENT_FIELDS + AFTER] == step:
         desk.cell[ALIVE] += 1
-        wake_at(people.wakes, now_ps + people.steps[agents[child * AGENT_FIELDS + STEP] * ASK_FIELDS + ASK_GAP_PS], child)
+        wake_at(
+            people.wakes, now_ps + people.steps[agents[child * AGENT_FIELDS + STEP] * ASK_FIELDS + ASK_GAP_PS], child
+        )
         child = agents[child * AGENT_FIELDS + SIBLING]
     agents[a + CHILD] = child
     if step + 1 < agents[a + LAST]:

@@ -81,11 +81,11 @@ def least_loaded(cell: Any, start: int) -> int:
     count = cell[REPLICAS]
     loads = CELL_FIELDS + count * (REPLICA_FIELDS + PLACED_FIELDS)
     load = TAKES_NOTHING
-    for i in range(loads, loads + count):
-        load = min(load, cell[i])
+    for place in range(loads, loads + count):
+        load = min(load, cell[place])
     if load == TAKES_NOTHING:
         return NOBODY
-    i = start % count
+    i: int = start % count
     while cell[loads + i] != load:
         i = i + 1 if i + 1 < count else 0
     return i
@@ -101,7 +101,8 @@ def choose(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps:
         if turn == NOBODY:
             return NOBODY
         cell[TURNS] = turn + 1
-        return turn % cell[REPLICAS]
+        in_its_turn: int = turn % cell[REPLICAS]
+        return in_its_turn
     replica = choose_by_load(cell, rules, sessions, agents, agent, steps, now_ps)
     if replica != NOBODY:
         cell[TURNS] += 1
@@ -113,9 +114,7 @@ def choose_by_load(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     count = cell[REPLICAS]
     route = cell[ROUTE]
     if route == BY_HOME:
-        return home_within(
-            cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0
-        )
+        return home_within(cell, CELL_FIELDS, count, mixed(cell[SEED] + agent), cell[ROUTE_BY], 1, cell[PERCENT], 0)
     if route == BY_SOONEST:
         return choose_soonest(cell, rules, sessions, agents, agent, steps, now_ps)
     if route == BY_LEAST:
@@ -163,7 +162,8 @@ def blocks_at(there: Any, context: int, shares: int, most: int, idle_ps: int, no
     common = there[s + LENGTH]
     if there[s + HOLDERS] == 0 and blocks_left(there, shares, idle_ps, now_ps) < common:
         return min(blocks_left(there, shares, idle_ps, now_ps), most)
-    return min(common + own, most)
+    blocks: int = min(common + own, most)
+    return blocks
 
 
 def blocks_left(there: Any, session: int, idle_ps: int, now_ps: int) -> int:
