@@ -44,6 +44,7 @@ class Request:
     number: int = 0  # of several at one instant the least comes first
     priority: int = 0  # 0 goes first and gives way last
     brought: int = 0  # tokens of its prompt that come from another replica, until it is admitted
+    abort_after_ps: int | None = None  # its arrival
     gap_ps: int = 0
     follower: Request | None = None
     first_ps: int = 0
@@ -234,6 +235,22 @@ class Replica:
                 n += 1
         return n
 
+    def abort(self, r: Request, now_ps: int, queued: Iteration | None) -> None:
+        """Let r go, if it is here; an iteration that is already composed stays as it is, but for its token."""
+        if r in self.waiting:
+            self.waiting.remove(r)
+        elif r in self.running:
+            self.running.remove(r)
+            self.leave(r, min(r.computed, r.inputs + r.outputs - 1), now_ps)
+            if queued is not None:
+                queued.tokens = [(x, gain) for x, gain in queued.tokens if x is not r]
+
+    def abort_all(self, now_ps: int, queued: Iteration | None) -> None:
+        """Let all go that were taken back by now: those who wait, then the others in the order of admission."""
+        for r in [*self.waiting, *self.running]:
+            if r.abort_after_ps is not None and r.arrival_ps + r.abort_after_ps <= now_ps:
+                self.abort(r, now_ps, queued)
+
     def run(self, requests: list[Request], until_ps: int | None = None) -> None:
         """Run all requests and those that follow them; the results are written into them.
 
@@ -252,6 +269,8 @@ class Replica:
 
         while True:
             arrive()
+            if queued is None:
+                self.abort_all(now // self.unit, None)
             if until_ps is not None and now // self.unit >= until_ps:
                 return
             it = queued if queued is not None else self.compose(now // self.unit)
@@ -283,6 +302,8 @@ class Replica:
                 if not any(x.group == group for x in self.running):
                     shared = next(r.shared for r in ended if r.group == group)
                     self.keep(-group, range(shared), now // self.unit)
+            arrive()
+            self.abort_all(now // self.unit, queued)
             if queued is not None and queued.empty():
                 queued = None
                 now = now // self.unit * self.unit

@@ -14,17 +14,25 @@ from ampacity.simulator.engine import PS_PER_S
 SEEDS = st.integers(0, 2**32)
 
 
-def test_thousands_of_workloads_end_at_the_same_picoseconds() -> None:
+def test_eight_hundred_workloads_end_at_the_same_picoseconds() -> None:
     requests = preempted = jumped = 0
-    for seed in range(1000):
+    for seed in range(800):
         w = drawn(seed)
         found = by_engine(w)
         assert found.times == by_naive(w), f"seed {seed}: {w.engine}"
         requests, preempted = requests + len(found.times), preempted + found.preempted
         jumped += found.jumped
-    assert requests > 12_000
-    assert preempted > 400
-    assert jumped > 80_000
+    assert requests > 10_000
+    assert preempted > 300
+    assert jumped > 60_000
+
+
+@pytest.mark.parametrize("seed", [4046, 6572])
+def test_who_gives_way_while_another_ends_leaves_the_older_prefix(seed: int) -> None:
+    """Scheduling that runs ahead takes the one's blocks before the other's end; drawn workloads rarely show it."""
+    w = drawn(seed)
+    assert w.engine.lag == 1
+    assert by_engine(w).times == by_naive(w)
 
 
 @settings(max_examples=150)
@@ -54,7 +62,7 @@ def test_arrivals_that_tie_with_iterations_meet_the_iteration_that_begins_then(g
 
 def test_who_routes_sees_nothing_of_the_iteration_in_flight() -> None:
     for seed in range(300):
-        w = drawn(seed)
+        w = drawn(seed, aborts=False)
         found = by_engine(w)
         arrived: list[int] = []
         for now, place, outstanding in found.outstanding:
@@ -75,7 +83,7 @@ def test_all_comes_later_by_what_it_starts_later(seed: int) -> None:
     w = drawn(seed)
     shift = 40 * 86400 * PS_PER_S
     later = replace(w, chains=[[(c[0][0] + shift, *c[0][1:]), *c[1:]] for c in w.chains])
-    assert by_engine(later).times == [(a + shift, b + shift) for a, b in by_engine(w).times]
+    assert by_engine(later).times == [tuple(t + shift if t else 0 for t in times) for times in by_engine(w).times]
 
 
 @settings(max_examples=100)

@@ -44,6 +44,26 @@ def test_one_sequence_at_a_time_waits_as_pollaczek_and_khinchine_say(law: str) -
     assert waited == pytest.approx(expected, abs=error)
 
 
+@pytest.mark.parametrize("law", ["geometric", "two lengths"])
+def test_iterations_proportional_to_the_batch_share_the_processor(law: str) -> None:
+    """M/G/1-PS: whoever needs x stays x / (1 - load) on average, whatever the law of the lengths."""
+    rng = np.random.default_rng(13)
+    count = 300_000
+    outputs = rng.geometric(1 / 400, count) if law == "geometric" else rng.choice([100, 1000], count, p=[0.7, 0.3])
+    each_s, load = 1e-5, 0.6
+    at = poisson(rng, load / (outputs.mean() * each_s), count)
+    step = StepTable(per_iteration=TICKS, per_token=PS_PER_S // 100_000 * TICKS)
+    e = Engine(kv_blocks=1 << 24, token_budget=1 << 16, max_seqs=4096, lag=0, prefix_cache=False)
+    found = serve_open_loop(e, step, at, 1, outputs)
+    stayed_s = (found.finish_ps - at) / PS_PER_S
+    mean, error = interval(stayed_s)
+    whole = outputs.mean() * each_s / (1 - load)
+    assert error < 0.06 * whole
+    assert mean == pytest.approx(whole, abs=error + 2 * each_s / (1 - load))  # who comes waits for the round to end
+    long = outputs > 500
+    assert stayed_s[long].mean() / (outputs[long].mean() * each_s) == pytest.approx(1 / (1 - load), rel=0.06)
+
+
 def test_equal_iterations_without_bound_are_a_server_for_everybody() -> None:
     """M/G/infinity: sequences that decode are Poisson, whatever the law of their lengths; each meets the grid first."""
     rng = np.random.default_rng(12)

@@ -70,7 +70,7 @@ def test_twenty_second_iterations_and_a_million_tokens_of_context_stay_within_63
         at = place * REQUEST_FIELDS
         requests[at + ARRIVAL_PS], requests[at + INPUT], requests[at + OUTPUT] = map(Int63, (start, inputs, outputs))
         replica.advance(row, rules, table, requests, sessions, Int63(start))
-        assert replica.push(row, rules, requests, Int63(place))
+        assert replica.push(row, rules, requests, Int63(place)) == replica.TAKEN
     while (now := replica.next_visible_ps(row, requests)) < FOREVER_PS:
         replica.advance(row, rules, table, requests, sessions, Int63(now))
     assert all(requests[place * REQUEST_FIELDS + FINISH_PS] > start for place in range(1, len(lengths) + 1))

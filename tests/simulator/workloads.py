@@ -13,6 +13,7 @@ import numpy as np
 from naive import BLOCK, Replica, Request, Rules
 
 from ampacity.simulator import replica
+from ampacity.simulator.abort import abort
 from ampacity.simulator.compile import kernel
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
 from ampacity.simulator.kill import kill
@@ -57,6 +58,7 @@ PLAIN = SimpleNamespace(
     next_visible_ps=replica.next_visible_ps,
     collect=replica.collect,
     kill=kill,
+    abort=abort,
 )
 
 
@@ -70,6 +72,7 @@ class Workload:
     shared: tuple[int, ...] = ()  # tokens that the sessions of each group share
     group_of: tuple[int, ...] = ()  # of each chain, counted from 1; 0: none
     class_of: tuple[int, ...] = ()  # of each chain
+    abort_after_ps: tuple[int | None, ...] = ()  # of each request, from its arrival on
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Met:
     outstanding: list[tuple[int, int, int]]
 
 
-def drawn(seed: int, **fixed: Any) -> Workload:
+def drawn(seed: int, aborts: bool = True, **fixed: Any) -> Workload:
     """A workload of a seed: tight memory, long and short prompts, ties on grids of 1 and 10 ms, closed loops."""
     rng = np.random.default_rng(seed)
     grid = int(rng.choice([1, MS, 10 * MS]))
@@ -115,8 +118,12 @@ def drawn(seed: int, **fixed: Any) -> Workload:
             group_of.append(group)
     if not chains:
         chains, group_of = [[(0, 5, 0, 3)]], [0]
-    classes = int(rng.choice([1, 1, 4]))
-    return Workload(e, table, chains, shared, tuple(group_of), tuple(rng.integers(0, classes, len(chains)).tolist()))
+    classes = rng.integers(0, int(rng.choice([1, 1, 4])), len(chains)).tolist()
+    count = sum(len(c) for c in chains)
+    share = float(rng.choice([0.0, 0.0, 0.2])) if aborts else 0.0
+    after = (rng.integers(0, 60, count) * int(rng.choice([1, 20])) * max(grid, MS // 3)).tolist()
+    after = tuple(a if taken_back else None for a, taken_back in zip(after, rng.random(count) < share, strict=True))
+    return Workload(e, table, chains, shared, tuple(group_of), tuple(classes), after)
 
 
 def _table(rng: np.random.Generator, grid: int) -> StepTable:
@@ -191,6 +198,8 @@ def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:
             Request(at, i, c, o, number, group, shared, len(every) + n, w.class_of[number - 1])
             for n, (at, i, c, o) in enumerate(chain)
         ]
+        for r in steps:
+            r.abort_after_ps = w.abort_after_ps[r.number]
         for one, then in pairwise(steps):
             one.follower, one.gap_ps = then, then.arrival_ps
         heads.append(steps[0])
@@ -223,6 +232,8 @@ class One:
         self.follows: dict[int, tuple[int, int]] = {}
         self._write_requests()
         self.outstanding: list[tuple[int, int, int]] = []
+        self.aborts: list[tuple[int, int]] = []
+        self.gone: set[int] = set()
         self.woken: set[int] = set()
         self.pokes = np.random.default_rng(total).integers(1, 50 * MS, pokes).tolist()
         self.now = 0
@@ -249,7 +260,7 @@ class One:
         """Send and collect until an instant; all that comes by then is sent."""
         while True:
             nxt = self.kernel.next_visible_ps(self.row, self.requests)
-            nxt = min(nxt, self.coming[0][0] if self.coming else FOREVER_PS)
+            nxt = min(nxt, *(heap[0][0] for heap in (self.coming, self.aborts) if heap), FOREVER_PS)
             if nxt >= FOREVER_PS or nxt > until_ps:
                 break
             while self.pokes and self.now + self.pokes[-1] < nxt:  # looking changes nothing
@@ -264,8 +275,18 @@ class One:
                 place = heapq.heappop(self.coming)[2]
                 self.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = nxt
                 self.outstanding.append((nxt, place, int(self.row[OUTSTANDING])))
-                assert self.kernel.push(self.row, self.rules, self.requests, place)
+                assert self.kernel.push(self.row, self.rules, self.requests, place) == replica.TAKEN
+                if (after := self.w.abort_after_ps[place - 1]) is not None:
+                    heapq.heappush(self.aborts, (nxt + after, place))
+            while self.aborts and self.aborts[0][0] == nxt:
+                self._abort(heapq.heappop(self.aborts)[1])
+            self.collect()
         self.advance(until_ps)
+
+    def _abort(self, place: int) -> None:
+        at = place * REQUEST_FIELDS
+        if self.requests[at + FINISH_PS] == 0 and place not in self.gone:
+            self.kernel.abort(self.row, self.rules, self.requests, self.sessions, place, self.now)
 
     def collect(self) -> list[int]:
         """Those who have ended, each at this very instant; who follows them comes after a gap."""
@@ -276,6 +297,7 @@ class One:
                 follower, gap = self.follows[place]
                 heapq.heappush(self.coming, (self.now + gap, follower, follower))
             ended.append(place)
+            self.gone.add(place)
         return ended
 
     def hold_that_nothing_is_left(self) -> None:
@@ -289,6 +311,8 @@ class One:
     def met(self) -> Met:
         at = np.array(self.requests).reshape(-1, REQUEST_FIELDS)[1:]
         times = [(int(first), int(finish)) for first, finish in at[:, [FIRST_PS, FINISH_PS]]]
-        assert {first for first, _ in times} <= self.woken  # nobody has to look in between to see a token come out
+        assert {
+            first for first, _ in times if first
+        } <= self.woken  # nobody has to look in between to see a token come out
         counts = int(self.row[STEPPED]), int(self.row[JUMPED]), int(at[:, PREEMPTED].sum())
         return Met(times, *counts, self.outstanding)

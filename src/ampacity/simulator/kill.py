@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.simulator.engine import KV_BLOCKS
-from ampacity.simulator.lists import PLACE_MASK, append, take_first
+from ampacity.simulator.lists import ABORTED, PLACE_MASK, append, take_first
 from ampacity.simulator.prefix_cache import forget
 from ampacity.simulator.rows import (
+    ABORTS,
     BINS,
     BINS_AT,
     CLASSES,
@@ -37,6 +38,7 @@ from ampacity.simulator.rows import (
     OUTSTANDING_TOKENS,
     PARTIAL,
     PHASE,
+    PREEMPTED,
     REQUEST_FIELDS,
     ROUND,
     ROUND_PART,
@@ -84,6 +86,7 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     row[HELD_SEQS] = 0
     row[HELD_CACHED] = 0
     row[OUTSTANDING] = 0
+    row[ABORTS] = 0
     row[OUTSTANDING_TOKENS] = 0
     row[FREE] = rules[KV_BLOCKS]
     row[PHASE] = IDLE
@@ -96,5 +99,6 @@ def hand_back(row: Any, requests: Any, sessions: Any, place: int) -> None:
     """Let whoever sent a request collect it, unfinished."""
     at = place * REQUEST_FIELDS
     requests[at + COMPUTED] = 0
+    requests[at + PREEMPTED] &= ~ABORTED
     sessions[requests[at + GROUP] * SESSION_FIELDS + HOLDERS] = 0
     append(row, requests, ENDED, place)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ampacity.simulator.abort import carry_out
 from ampacity.simulator.engine import LAG, PREFIX_CACHE, block_count
-from ampacity.simulator.lists import append, file_in, first_end, heap_push, heap_take, take_first
+from ampacity.simulator.lists import ABORTED, append, file_in, first_end, heap_push, heap_take, take_first
 from ampacity.simulator.rows import (
+    ABORTS,
     BIN_MASK,
     BINS_AT,
     CACHED,
@@ -32,6 +34,7 @@ from ampacity.simulator.rows import (
     OUTSTANDING,
     OUTSTANDING_TOKENS,
     PHASE,
+    PREEMPTED,
     READY,
     REQUEST_FIELDS,
     ROUND,
@@ -65,6 +68,8 @@ def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
         first_token(row, rules, requests, sessions, place)
     if not rules[LAG]:
         release(row, sessions)
+        if row[ABORTS] > 0:
+            carry_out(row, rules, requests, sessions, row[NOW_PS])
 
 
 def first_token(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
@@ -88,6 +93,9 @@ def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
     at = place * REQUEST_FIELDS
     tokens = requests[at + INPUT] + requests[at + OUTPUT] - 1
     requests[at + FINISH_PS] = row[NOW_PS]
+    if requests[at + PREEMPTED] & ABORTED:
+        requests[at + PREEMPTED] &= ~ABORTED
+        row[ABORTS] -= 1
     row[OUTSTANDING] -= 1
     row[HELD_SEQS] += 1
     if rules[PREFIX_CACHE]:

@@ -12,6 +12,7 @@ from ampacity.simulator.rows import ADMISSION, ARRIVAL_PS, CLASSES, HEAP_AT, NEX
 
 PLACE_BITS = 32
 PLACE_MASK = (1 << PLACE_BITS) - 1
+ABORTED = 1 << 40
 
 
 def append(row: Any, requests: Any, first: int, place: int) -> None:
@@ -60,6 +61,25 @@ def take_first(row: Any, requests: Any, first: int) -> int:
         if row[first] == 0:
             row[first + 1] = 0
     return place
+
+
+def unlink(row: Any, requests: Any, first: int, place: int) -> bool:
+    """Take a request out of a list; False if it is not in it."""
+    before = 0
+    there = row[first]
+    while there > 0 and there != place:
+        before = there
+        there = requests[there * REQUEST_FIELDS + NEXT]
+    if there == 0:
+        return False
+    after = requests[place * REQUEST_FIELDS + NEXT]
+    if before == 0:
+        row[first] = after
+    else:
+        requests[before * REQUEST_FIELDS + NEXT] = after
+    if after == 0:
+        row[first + 1] = before
+    return True
 
 
 def next_in_line(row: Any, requests: Any, known_ps: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ampacity.simulator.abort import carry_out
 from ampacity.simulator.admit import compute_prompts
 from ampacity.simulator.engine import (
     DRAFTS,
@@ -26,6 +27,8 @@ from ampacity.simulator.land import land, release
 from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
 from ampacity.simulator.rows import (
+    ABORTS,
+    ARRIVAL_PS,
     CACHEABLE,
     CLASS,
     DECODES,
@@ -38,11 +41,13 @@ from ampacity.simulator.rows import (
     GAIN,
     IDLE,
     INPUT,
+    LANDING,
     NOW_PS,
     NOW_TICKS,
     OUTPUT,
     OUTSTANDING,
     OUTSTANDING_TOKENS,
+    PARTIAL,
     PHASE,
     READY,
     REQUEST_FIELDS,
@@ -58,26 +63,40 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.step_table import TICK_BITS, iteration_ticks
 
+TAKEN, TOO_LONG, BEHIND = range(3)
+"""What becomes of a request that is sent: it is here; its context can never fit; the row was not advanced to it."""
 
-def push(row: Any, rules: Any, requests: Any, place: int) -> bool:
-    """Send a request that comes now; False if its context can never fit and it is not taken.
 
-    The row must have been advanced to its ARRIVAL_PS. Of the request's row INPUT, OUTPUT (both >= 1), CACHEABLE (less
-    than the input), SESSION, GROUP and CLASS are read; DONE if it has begun elsewhere; COMPUTED if it brings so much of
-    its prompt from another replica, and then no GROUP. The rest must be zero.
+def push(row: Any, rules: Any, requests: Any, place: int) -> int:
+    """Send a request that comes now; returns TAKEN, or TOO_LONG or BEHIND and nothing has changed.
+
+    The row must have been advanced to its ARRIVAL_PS, not further. Of the request's row INPUT, OUTPUT (both >= 1),
+    CACHEABLE (less than the input), SESSION, GROUP and CLASS are read; DONE if it has begun elsewhere; COMPUTED if it
+    brings so much of its prompt from another replica, and then no GROUP. The rest must be zero.
     """
     at = place * REQUEST_FIELDS
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
-        return False
+        return TOO_LONG
+    if is_behind(row, requests, requests[at + ARRIVAL_PS]):
+        return BEHIND
     line = WAITING + 2 * requests[at + CLASS]
-    if row[line] == 0:
+    if row[line] == 0 and row[FLIGHT_P] == 0:
         row[STEADY] = 0
         row[EQUALS] = 0
     append(row, requests, line, place)
     row[OUTSTANDING] += 1
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
-    return True
+    return TAKEN
+
+
+def is_behind(row: Any, requests: Any, now_ps: int) -> bool:
+    """Whether something of this row happens before `now_ps`, or an iteration ends at it, that has not yet."""
+    if row[PHASE] == FLYING:
+        return bool(row[NOW_PS] <= now_ps)
+    if row[PHASE] == READY:
+        return bool(row[NOW_PS] < now_ps)
+    return first_arrival_ps(row, requests) < now_ps
 
 
 def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, until_ps: int) -> None:
@@ -85,7 +104,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
     while True:
         if row[PHASE] == FLYING:
             if row[EQUALS] > 0 and row[NOW_PS] < until_ps:
-                jump(row, sessions, until_ps)
+                jump(row, requests, sessions, until_ps)
             if row[NOW_PS] > until_ps:
                 return
             land(row, rules, requests, sessions)
@@ -126,13 +145,15 @@ def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> No
     Scheduling that runs ahead composed it when that iteration began: it knows who had come by then, counts that
     iteration's tokens as there, and learns only afterwards which sequences ended in it.
     """
-    known_ps = row[START_PS] if rules[LAG] else row[NOW_PS]
-    found = fly(row, rules, table, requests, sessions, known_ps)
+    ended_ps = row[NOW_PS]
+    found = fly(row, rules, table, requests, sessions, row[START_PS] if rules[LAG] else ended_ps)
     if rules[LAG]:
         release(row, sessions)
     if not found:
         row[PHASE] = IDLE
         row[NOW_TICKS] = 0
+    if row[ABORTS] > 0:
+        carry_out(row, rules, requests, sessions, ended_ps)
 
 
 def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps: int) -> bool:
@@ -155,8 +176,9 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
     if b + row[FLIGHT_P] == 0:
         return False
     take_off(row, rules, table, b, a2)
-    if row[STEADY] and row[FLIGHT_P] == 0 and rules[GAIN_UNDER] == 1:
-        foresee(row, table, rules[DRAFTS])
+    filled = row[PARTIAL] > 0 and row[LANDING] == 0 and row[FLIGHT_P] == rules[TOKEN_BUDGET] - b * each
+    if filled or (row[STEADY] and row[FLIGHT_P] == 0):
+        foresee(row, rules, table, requests)
     return True
 
 

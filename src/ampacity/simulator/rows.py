@@ -61,11 +61,12 @@ IDLE, READY, FLYING = range(3)
     NEWEST,
     STEPPED,  # iterations that were composed one by one
     JUMPED,  # iterations that were not
+    ABORTS,  # requests that were taken back and have not gone yet
     PREEMPTIONS,
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     BINS_AT,
-) = range(43)
+) = range(44)
 CLASSES = 4
 WAITING = BINS_AT + BINS
 """Requests that wait for admission: a list of each priority class, first and last, side by side; the best first."""
@@ -90,7 +91,7 @@ A round is a token of a sequence: rounds and iterations are the same thing as lo
     HITS,  # tokens that it did not have to compute, over all its admissions
     LAST_ROUND,
     ADMISSION,
-    PREEMPTED,  # how often
+    PREEMPTED,  # how often; with the bit ABORTED while it has been taken back
     NEXT,  # the request behind it in the list where it is
     REQUEST_FIELDS,
 ) = range(17)
