@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.base.compiled import compiled, kernel_text
-from ampacity.policy import homes, index_heap, limits, mixing, prices, queueing, routing, stores, turns
+from ampacity.policy import capacity_cap, homes, index_heap, limits, mixing, prices, queueing, routing, stores, turns
 from ampacity.policy.homes import PERCENT_MOST, home_of, home_within, nearer
 from ampacity.policy.line import (
     AGEING_MOST,
@@ -36,10 +36,10 @@ from ampacity.policy.queueing import (
     correct,
     dequeue,
     enqueue,
-    last_in_line,
     overdue,
     pass_through,
     put_back,
+    whom_to_refuse,
     withdraw,
 )
 from ampacity.policy.routing import (
@@ -87,7 +87,7 @@ def drive(ops, fields, queue, people, cell, count, house, cached, running, out):
         draw = ops[o + 4]
         e = enqueue(queue, people, p, ops[o + 1], tokens, now, now + 400)
         if e == NOTHING:
-            e = last_in_line(queue, people, p, ops[o + 1], now)
+            e = whom_to_refuse(queue, people, p, ops[o + 1], now)
             if e != NOTHING:
                 withdraw(queue, people, e)
                 enqueue(queue, people, p, ops[o + 1], tokens, now, FOREVER)
@@ -199,8 +199,19 @@ def test_a_hundred_thousand_requests_are_queued_and_routed_alike_interpreted_and
 
 def test_all_of_the_room_can_be_compiled_as_one_kernel() -> None:
     """No two functions share a name, and no two constants of one name differ."""
-    rooms: list[ModuleType] = [homes, index_heap, limits, mixing, prices, queueing, routing, stores, turns]
-    plain_only = {replica_rows}
+    rooms: list[ModuleType] = [
+        capacity_cap,
+        homes,
+        index_heap,
+        limits,
+        mixing,
+        prices,
+        queueing,
+        routing,
+        stores,
+        turns,
+    ]
+    plain_only = {replica_rows, capacity_cap.compile_caps}
     functions = [f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)]
     own = [f for f in functions if f.__module__ in {r.__name__ for r in rooms} and f not in plain_only]
     assert len(own) > 60
@@ -269,7 +280,7 @@ def test_no_number_of_queueing_passes_63_bits_at_the_largest_costs_counters_and_
     for person, tier, cost, ms, what in told:
         p, now = watched(person * PERSON_FIELDS), watched(ms)
         if what <= 2 and enqueue(queue, people, p, tier, watched(cost), now, now) == NOTHING:
-            e = last_in_line(queue, people, p, tier, now)
+            e = whom_to_refuse(queue, people, p, tier, now)
             if e != NOTHING:
                 withdraw(queue, people, e)
         elif what == 3:

@@ -96,7 +96,7 @@ def test_homes_do_not_depend_on_where_rows_lie() -> None:
     rows = [cell[i * REPLICA_FIELDS : (i + 1) * REPLICA_FIELDS] for i in range(10)]
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
     turned = [n for i in order for n in rows[i]]
-    assert [order[h] for h in homes(turned)] == homes(cell)
+    assert [order[h] for h in homes(turned, SESSIONS[:1500])] == homes(cell, SESSIONS[:1500])
 
 
 LOADS = st.lists(
@@ -128,6 +128,15 @@ def test_a_session_goes_to_its_highest_score_among_replicas_within_the_bound(
     chosen = home_within(cell, 0, len(loads), session, by, adding, percent, NOW_MS)
     assert chosen == home_of(within, 0, len(loads), session, NOW_MS)
     assert (chosen == NOBODY) == (not open_ones)
+
+
+def test_who_carries_the_mean_with_the_request_or_more_is_passed_over() -> None:
+    cell = replica_rows(range(2), 1000)
+    session = next(s for s in SESSIONS if home_of(cell, 0, 2, s, NOW_MS) == 0)
+    cell[R_REQUESTS], cell[REPLICA_FIELDS + R_REQUESTS] = 4, 3
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 1, 100, NOW_MS) == 1  # 4 is the mean of 4 + 3 + 1
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 2, 100, NOW_MS) == 0
+    assert home_within(cell, 0, 2, session, R_REQUESTS, 1, 101, NOW_MS) == 0
 
 
 def test_under_the_bound_nobody_moves_and_above_it_no_replica_carries_more_than_it() -> None:

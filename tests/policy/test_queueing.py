@@ -30,10 +30,10 @@ from ampacity.policy.queueing import (
     correct,
     dequeue,
     enqueue,
-    last_in_line,
     overdue,
     pass_through,
     put_back,
+    whom_to_refuse,
     withdraw,
 )
 from ampacity.policy.stores import FOREVER
@@ -139,6 +139,9 @@ class NaiveQueue:
         return request
 
     def to_refuse(self, person: int, tier: int, now: int) -> Request | None:
+        if self.of(person):
+            tier = self.of(person)[0].tier
+
         def crowd(t: int) -> tuple[Fraction, bool, int]:
             return Fraction(len(self.of_tier(t)) + (t == tier), QUANTA[t]), t == tier, -t
 
@@ -180,7 +183,7 @@ class QueueMachine(RuleBasedStateMachine):
         if len(self.naive.waiting) == ROOM:
             assert enqueue(self.queue, self.people, p, tier, cost, self.now, FOREVER) == NOTHING
             refused = self.naive.to_refuse(person, tier, self.now)
-            found = last_in_line(self.queue, self.people, p, tier, self.now)
+            found = whom_to_refuse(self.queue, self.people, p, tier, self.now)
             assert (found == NOTHING) == (refused is None)
             if refused is None:
                 return
@@ -325,6 +328,19 @@ def test_who_used_idle_capacity_owes_nobody_for_it() -> None:
     assert line.people[PERSON_FIELDS + P_COUNTER] == line.people[P_COUNTER] == 1_000_000
 
 
+def test_passing_through_leaves_what_joining_and_being_taken_at_once_would_leave() -> None:
+    joined, passed = Line(2, ageing=2, quanta=(10, 10)), Line(2, ageing=2, quanta=(10, 10))
+    joined.ask(1, 700, now=5, tier=1)
+    joined.serve()
+    assert pass_through(passed.queue, passed.people, PERSON_FIELDS, 1, 700, 5) == 700
+    for line in (joined, passed):
+        line.ask(1, 5, now=6, tier=1)
+        line.ask(0, 5, now=6, tier=0)
+    assert [joined.serve(), joined.serve()] == [passed.serve(), passed.serve()] == [0, 1]
+    counters = slice(P_COUNTER, None, PERSON_FIELDS)
+    assert joined.people[counters] == passed.people[counters] == [5, 705]
+
+
 def passed_by_newcomers(ageing: int, lead: int) -> int:
     """How long, in ms, somebody with a lead waits while a newcomer comes and is served every millisecond."""
     line = Line(3000, ageing)
@@ -353,11 +369,11 @@ def test_without_ageing_a_lead_has_to_be_served_to_others_first() -> None:
 def test_who_floods_the_queue_crowds_out_themselves() -> None:
     line = Line(3, room=50)
     flood = [line.ask(0, 100) for _ in range(50)]
-    assert last_in_line(line.queue, line.people, 0, 0, 1) == NOTHING
-    assert last_in_line(line.queue, line.people, PERSON_FIELDS, 0, 1) == flood[-1]
+    assert whom_to_refuse(line.queue, line.people, 0, 0, 1) == NOTHING
+    assert whom_to_refuse(line.queue, line.people, PERSON_FIELDS, 0, 1) == flood[-1]
     withdraw(line.queue, line.people, flood[-1])
     line.ask(1, 100)
-    assert last_in_line(line.queue, line.people, 2 * PERSON_FIELDS, 0, 1) == flood[-2]
+    assert whom_to_refuse(line.queue, line.people, 2 * PERSON_FIELDS, 0, 1) == flood[-2]
 
 
 def test_a_tier_beyond_its_share_of_the_room_gives_way_to_one_below_it() -> None:
@@ -365,12 +381,12 @@ def test_a_tier_beyond_its_share_of_the_room_gives_way_to_one_below_it() -> None
     waits = [
         line.ask(person, 100, tier=person % 2) for person in range(40)
     ]  # 20 of each: the second has 3 times its share
-    assert last_in_line(line.queue, line.people, 50 * PERSON_FIELDS, 0, 1) == waits[39]
+    assert whom_to_refuse(line.queue, line.people, 50 * PERSON_FIELDS, 0, 1) == waits[39]
     for turn in range(10):
-        e = last_in_line(line.queue, line.people, (40 + turn) * PERSON_FIELDS, 0, 1)
+        e = whom_to_refuse(line.queue, line.people, (40 + turn) * PERSON_FIELDS, 0, 1)
         withdraw(line.queue, line.people, e)
         line.ask(40 + turn, 100, tier=0)
-    assert last_in_line(line.queue, line.people, 55 * PERSON_FIELDS, 0, 1) == NOTHING  # 30 and 10: its share
+    assert whom_to_refuse(line.queue, line.people, 55 * PERSON_FIELDS, 0, 1) == NOTHING  # 30 and 10: its share
 
 
 def test_settling_for_less_than_was_expected_moves_somebody_forward() -> None:

@@ -86,6 +86,22 @@ def test_the_least_loaded_for_its_share_is_chosen_and_of_equals_the_first_from_t
     assert chosen == first_from(start, len(replicas), best)
 
 
+def test_a_session_moves_with_its_cache_where_that_is_quicker_than_waiting_and_waiting_than_recomputing() -> None:
+    cell = replica_rows(range(3), 100_000)
+    cell[R_STALL_NS] = 5_000_000_000
+
+    def chosen(move_ns: int, times: int) -> int:
+        return late_bound(cell, 0, 3, 0, 57_000, 0, move_ns, times, 60_000, NOW_MS, 2)
+
+    assert chosen(MOVE_MOST_NS, 1) == 0  # recomputing takes 5.7 s
+    assert chosen(100_000_000, 1) == 2  # moving takes 0.1 s
+    assert chosen(2_600_000_000, 1) == 2
+    assert chosen(2_600_000_000, 2) == 0  # twice 2.6 s
+    cell[R_STALL_NS] = 5_700_000_001
+    assert chosen(MOVE_MOST_NS, 1) == 2
+    assert chosen(MOVE_MOST_NS, 2) == 0
+
+
 TIMES = st.sampled_from([1, 2, TIMES_MOST])
 
 

@@ -66,7 +66,7 @@ def nearer(cell: Flat, r: int, s: int, session: int) -> bool:
 
 
 def _wins(cell: Flat, r: int, one: int, s: int, other: int) -> bool:
-    """Whether score `one` of row `r` beats score `other` of row `s`, for their shares; of equals the lower name does."""
+    """Whether score `one` of row `r` beats score `other` of row `s`, by their shares; of equals the lower name."""
     if cell[r + R_SHARE] != cell[s + R_SHARE]:
         mine = cell[r + R_SHARE] * _rarity(other)
         its = cell[s + R_SHARE] * _rarity(one)

@@ -198,20 +198,20 @@ def overdue(queue: Flat, now_ms: int) -> int:
     return e if queue[e + E_DUE + KEY] <= now_ms else NOTHING
 
 
-def last_in_line(queue: Flat, people: Flat, p: int, tier: int, now_ms: int) -> int:
+def whom_to_refuse(queue: Flat, people: Flat, p: int, tier: int, now_ms: int) -> int:
     """The request to refuse when all room is taken and one more of person `p` asks; NOTHING: the one that asks.
 
     Of the tier that takes most room for its weight, the request that would be served last: of whoever has the highest
     counter, with all that waits for them already. So who floods the queue crowds out themselves. O(tiers).
     """
+    if people[p + P_FIRST] != NOTHING:
+        tier = people[p + P_TIER]
     crowded = tier
     waiting = queue[tier_at(tier) + T_WAITING] + 1
     for other in range(queue[Q_TIERS]):
         t = tier_at(other)
-        if (
-            other != tier
-            and queue[t + T_WAITING] * queue[tier_at(crowded) + T_QUANTUM] > waiting * queue[t + T_QUANTUM]
-        ):
+        here = queue[t + T_WAITING] * queue[tier_at(crowded) + T_QUANTUM]
+        if other != tier and here > waiting * queue[t + T_QUANTUM]:
             crowded = other
             waiting = queue[t + T_WAITING]
     t = tier_at(crowded)

@@ -190,11 +190,11 @@ def late_bound(
 ) -> int:
     """Where wait + prefill is least, prefill counted so many `times`; a session leaves home only for a wait worth it.
 
-    home: where the session's cache lies, or NOBODY. at_home, elsewhere: what home has of the prompt, and what any other
-    replica has (a prompt that many share); at_home >= elsewhere. move_ns: how long moving the cache takes, 0 to
-    MOVE_MOST_NS; that much if it cannot be moved. times: 1 to TIMES_MOST; 1 counts what the request itself waits, 2
-    also what one behind it does. When all are busy, 1 can hold a cell in a state in which sessions keep leaving homes
-    and the recomputing is what keeps all busy; 2 leaves it.
+    home: where the session's cache lies, or NOBODY; one that takes nothing new can still be moved from. at_home,
+    elsewhere: what home has of the prompt, and what any other replica has (a prompt that many share); at_home >=
+    elsewhere. move_ns: how long moving the cache takes, 0 to MOVE_MOST_NS; that much if it cannot be moved. times: 1 to
+    TIMES_MOST; 1 counts what the request itself waits, 2 also what one behind it does. When all are busy, 1 can hold a
+    cell in a state in which sessions keep leaving home and the recomputing is what keeps all busy; 2 leaves it.
 
     It stays if it waits at home no longer than `times` what recomputing or moving would take: O(1). Otherwise all are
     looked at, and home is first among equals.
