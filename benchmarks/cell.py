@@ -1,10 +1,10 @@
 """What simulating cells of a fleet costs, in requests per CPU second: router, queue, closed loop and limits included.
 
-(a) 1,024 tokens in and 128 out, Poisson 6 a second a replica, least outstanding uncached tokens; Qwen3 32B at fp8 on one
-H200 as vLLM runs it. (b) Lengths of the Azure conversation trace of 2023 at 1,024 replicas in cells of 64, likewise at 4
-a second (AMPACITY_DATA; left out without it). (c) Coding agents of the packaged model in a closed loop at 100,000 tokens
-of context and more, least wait + uncached prefill, prefix cache, a limit of three windows; Qwen3 Coder 480B at fp8 on
-eight H200. Histograms and counts of every request included; drawing what agents want, and compiling, left out.
+(a) 1,024 tokens in and 128 out, Poisson 6 a second a replica, least outstanding uncached tokens; Qwen3 32B at fp8 on
+one H200 as vLLM runs it. (b) Lengths of the Azure conversation trace of 2023 at 1,024 replicas in cells of 64,
+likewise at 4 a second (AMPACITY_DATA; left out without it). (c) Coding agents of the packaged model in a closed loop at
+124,000 tokens of context, least wait + uncached prefill, prefix cache, a limit of three windows; Qwen3 Coder 480B at
+fp8 on eight H200. Histograms and counts of every request included; drawing what agents want, and compiling, left out.
 """
 
 from __future__ import annotations

@@ -207,9 +207,8 @@ class NaiveCell:
 
     def ask(self, agent: Agent, now: int) -> None:
         held: list[int] = [0] * HELD_FIELDS
-        if agent.subscriber and self.terms.tiers[agent.tier]:
-            if not self.admitted(agent, held, now):
-                return
+        if agent.subscriber and self.terms.tiers[agent.tier] and not self.admitted(agent, held, now):
+            return
         agent.tries = 0
         _, inputs, reusable, outputs = agent.steps[agent.at]
         request = Request(now, inputs, reusable, outputs, agent.number, agent.group, agent.shared)

@@ -77,7 +77,7 @@ class Pool:
 
     @property
     def pace_ns(self) -> int:
-        """How long an uncached prompt token takes when prompts fill an iteration, without attention; at least 1. [ns]"""
+        """How long an uncached token takes when prompts fill an iteration, without attention; at least 1. [ns]"""
         flat = [int(n) for n in self.step.flat()]
         ticks = iteration_ticks(flat, 0, 0, self.engine.token_budget, 0)
         return min(max((ticks >> TICK_BITS) // self.engine.token_budget // 1000, 1), PACE_MOST_NS)
@@ -89,8 +89,9 @@ class Routing:
 
     rule: random, round-robin, two-choices, least, affinity (a session's home under bounded load) or soonest (least wait
     + uncached prefill). by: what is least, `requests` or `tokens` (outstanding, uncached). percent: of the mean that a
-    home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room: requests that a replica takes; the others wait in the cell's queue, first come first served
-    (late binding). None: any number, as soon as they come. Raises ValueError with every mistake.
+    home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room:
+    requests that a replica takes; the others wait in the cell's queue, first come first served (late binding). None:
+    any number, as soon as they come. Raises ValueError with every mistake.
     """
 
     rule: str = "least"
@@ -325,7 +326,7 @@ def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:
 
 def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: int, keep: bool) -> Ints:
     replicas = sum(p.replicas for p in pools)
-    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS), np.int64)
+    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + 1), np.int64)
     row[at.REPLICAS] = replicas
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed

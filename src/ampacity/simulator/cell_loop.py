@@ -87,6 +87,7 @@ from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
     CLASS,
+    ENDED,
     FINISH_PS,
     FIRST_PS,
     GROUP,
@@ -122,7 +123,14 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
         if seen_ps <= asked_ps:
             cell[CELL_PS] = seen_ps
             cell[EVENTS] += 1
-            look(e, desk, people, windows, found, first_visible(desk.tree), seen_ps)
+            replica = first_visible(desk.tree)
+            row = e.rows[replica]
+            pool = pool_of(cell, replica)
+            advance(row, e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], seen_ps)
+            if row[ENDED] > 0:
+                hand_out(e, desk, people, windows, found, replica, seen_ps)
+            note_load(cell, row, replica)
+            set_visible(desk.tree, replica, next_visible_ps(row, e.requests))
         else:
             if cell[FREE_ROW] == 0:
                 return NEEDS_ROWS
@@ -130,9 +138,8 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
             ask(e, desk, people, windows, found, next_asker(cell, people, asked_ps), asked_ps)
 
 
-def look(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
-    """Bring a replica to now and hand out what has ended on it."""
-    advance_one(e, desk.cell, replica, now_ps)
+def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
+    """Answer all requests that have ended on a replica, in the order in which they did."""
     row = e.rows[replica]
     place = collect(row, e.requests)
     while place > 0:
@@ -140,12 +147,17 @@ def look(e: Engines, desk: Desk, people: People, windows: Windows, found: Found,
         if desk.cell[ROOM] > 0:
             desk.cell[FREED] = 1
         place = collect(row, e.requests)
-    rekey(e, desk, replica)
+
+
+def pool_of(cell: Any, replica: int) -> int:
+    """The pool to which a replica belongs."""
+    pool: int = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS]
+    return pool
 
 
 def advance_one(e: Engines, cell: Any, replica: int, now_ps: int) -> None:
     """Bring a replica to now: what ends by now has ended, what begins before now has begun."""
-    pool = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS]
+    pool = pool_of(cell, replica)
     advance(e.rows[replica], e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], now_ps)
 
 
@@ -184,9 +196,9 @@ def ask(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, 
     place = cell[FREE_ROW]
     if people.agents[a + TRIES] == 0 and people.agents[a + WAITS_PS] == 0:
         found.counts[c + ASKED] += 1
-    if people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
-        if not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
-            return
+    counted = people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0
+    if counted and not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
+        return
     if people.agents[a + WAITS_PS] > 0:
         h = (people.agents[a + TIER] * METRICS + HELD_BACK) * BUCKETS
         count(found.histograms, h, now_ps - people.agents[a + WAITS_PS] + 1)
@@ -235,8 +247,7 @@ def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> boo
     advance_one(e, cell, replica, now_ps)
     desk.notes[n + AT_REPLICA] = replica
     e.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now_ps
-    pool = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS]
-    push(e.rows[replica], e.rules[pool], e.requests, place)
+    push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
     rekey(e, desk, replica)
     return True
 

@@ -1,4 +1,4 @@
-"""The layout of what a cell's loop reads and writes: its own row, agents, their steps, requests in flight, tiers, counts.
+"""The layout of what a cell's loop reads and writes: its own row, agents, steps, requests in flight, tiers, counts.
 
 Rows are int64 and lie in one piece. An agent is named by its place from 1 on; place 0 is nobody. A step is named by its
 position among the steps of all agents, whose steps lie side by side.
@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
     KEEPS,  # whether what every step met is kept
     CELL_FIELDS,
 ) = range(19)
-"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS."""
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS, last a
+column with the load of every replica."""
 
 # of a replica, as placed
 POOL, SHARE, PLACED_FIELDS = range(3)
@@ -107,7 +108,7 @@ MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_REPLICA, MET_HITS, MET_FIELDS =
 
 
 class Engines(NamedTuple):
-    """The replicas: a row each, rules and step table of each pool, requests, and sessions as each replica knows them."""
+    """The replicas: a row each, rules and step table of pools, requests, sessions as each replica knows them."""
 
     rows: Any
     rules: Any

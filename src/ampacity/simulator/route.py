@@ -22,7 +22,6 @@ from ampacity.policy.routing import (
     better_of_two,
     in_turn,
     late_bound,
-    least,
 )
 from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
@@ -57,6 +56,7 @@ from ampacity.simulator.rows import (
 )
 
 BY_CHANCE, BY_TURN, BY_TWO, BY_LEAST, BY_HOME, BY_SOONEST = range(6)
+TAKES_NOTHING = 1 << 62
 
 
 def note_load(cell: Any, row: Any, replica: int) -> None:
@@ -64,9 +64,31 @@ def note_load(cell: Any, row: Any, replica: int) -> None:
     r = CELL_FIELDS + replica * REPLICA_FIELDS
     cell[r + R_REQUESTS] = row[OUTSTANDING]
     cell[r + R_BACKLOG] = row[OUTSTANDING_TOKENS]
+    column = CELL_FIELDS + cell[REPLICAS] * (REPLICA_FIELDS + PLACED_FIELDS)
+    cell[column + replica] = cell[r + cell[ROUTE_BY]]
     if cell[ROOM] > 0:
         placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS
         cell[r + R_SHARE] = cell[placed + SHARE] if row[OUTSTANDING] < cell[ROOM] else 0
+        if cell[r + R_SHARE] == 0:
+            cell[column + replica] = TAKES_NOTHING
+
+
+def least_loaded(cell: Any, start: int) -> int:
+    """As `policy.routing.least` chooses, from a column of loads: replicas that take requests have equal shares here.
+
+    A column is eight lines of memory where rows are 64, and its least number is found without a branch.
+    """
+    count = cell[REPLICAS]
+    loads = CELL_FIELDS + count * (REPLICA_FIELDS + PLACED_FIELDS)
+    load = TAKES_NOTHING
+    for place in range(loads, loads + count):
+        load = min(load, cell[place])
+    if load == TAKES_NOTHING:
+        return NOBODY
+    i: int = start % count
+    while cell[loads + i] != load:
+        i = i + 1 if i + 1 < count else 0
+    return i
 
 
 def choose(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
@@ -79,7 +101,8 @@ def choose(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps:
         if turn == NOBODY:
             return NOBODY
         cell[TURNS] = turn + 1
-        return turn % cell[REPLICAS]
+        in_its_turn: int = turn % cell[REPLICAS]
+        return in_its_turn
     replica = choose_by_load(cell, rules, sessions, agents, agent, steps, now_ps)
     if replica != NOBODY:
         cell[TURNS] += 1
@@ -95,7 +118,7 @@ def choose_by_load(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     if route == BY_SOONEST:
         return choose_soonest(cell, rules, sessions, agents, agent, steps, now_ps)
     if route == BY_LEAST:
-        return least(cell, CELL_FIELDS, count, cell[ROUTE_BY], 0, cell[TURNS])
+        return least_loaded(cell, cell[TURNS])
     draw = mixed(cell[SEED] + cell[TURNS])
     if route == BY_TWO:
         return better_of_two(cell, CELL_FIELDS, count, cell[ROUTE_BY], 0, draw)
@@ -139,7 +162,8 @@ def blocks_at(there: Any, context: int, shares: int, most: int, idle_ps: int, no
     common = there[s + LENGTH]
     if there[s + HOLDERS] == 0 and blocks_left(there, shares, idle_ps, now_ps) < common:
         return min(blocks_left(there, shares, idle_ps, now_ps), most)
-    return min(common + own, most)
+    blocks: int = min(common + own, most)
+    return blocks
 
 
 def blocks_left(there: Any, session: int, idle_ps: int, now_ps: int) -> int:

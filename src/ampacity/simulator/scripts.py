@@ -146,7 +146,7 @@ def checked(scripts: Scripts) -> Scripts:
 
 
 def _columns(*given: ArrayLike) -> list[Ints]:
-    return np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, np.int64)) for x in given))
+    return list(np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, np.int64)) for x in given)))
 
 
 def _starts(begin_ps: Ints, agent: Ints) -> Ints:
