@@ -6,7 +6,7 @@ import pytest
 
 from ampacity.planner.plan import Plan, plan
 from ampacity.reporting.page import report
-from ampacity.reporting.twin_view import limits_found, twin_chapter, twin_data, twin_rows
+from ampacity.reporting.twin_view import limits_found, twin_chapter, twin_data, twin_rows, twin_sentences
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.twin import Weeks, twin
@@ -34,6 +34,14 @@ def test_a_line_says_how_many_asked_how_fast_and_what_was_in_memory(weeks: list[
     assert word == "requests"
     assert line.startswith(f"developers: {r.count(at.SENT, 'developers'):,} in 168 hours, first token within ")
     assert of_tools.endswith("0 % of input found in memory")
+
+
+def test_slow_first_tokens_are_said_with_what_makes_them_slow(planned: Plan, weeks: list[Weeks]) -> None:
+    assert twin_sentences(weeks) == []  # the first week of this seed is quick
+    tight = planned.scenario.replace({"placements.code.kv_blocks": 70_000})
+    said, *_ = twin_sentences(twin(tight, limits_found(planned), 1, hours=168))
+    assert said.startswith("Request by request this is slow: a tenth of the first tokens of developers take more than ")
+    assert "of their input is found in memory" in said
 
 
 def test_data_holds_every_tier_in_seconds_and_tokens(weeks: list[Weeks]) -> None:

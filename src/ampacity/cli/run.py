@@ -29,12 +29,14 @@ def run(
     show = shows(json, quiet=quiet)
     p = planned(s, seed, show=show)
     from ampacity.reporting.result import result
-    from ampacity.reporting.twin_view import twin_chapter, twin_data, twin_rows
+    from ampacity.reporting.twin_view import twin_chapter, twin_data, twin_rows, twin_sentences
 
     if show:
         say(p, [])
     weeks = request_by_request(p, seed, show=show)
     if show:
+        for sentence in twin_sentences(weeks):
+            typer.echo(f"\n  {sentence}\n")
         for word, line in twin_rows(weeks):
             typer.echo(f"  {word:<10} {line}")
     write_json(json, {**result(p), "requests": twin_data(weeks)})

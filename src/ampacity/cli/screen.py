@@ -12,9 +12,9 @@ import typer
 
 if TYPE_CHECKING:
     from ampacity.planner.plan import Plan
-    from ampacity.simulator.twin import Weeks
     from ampacity.reporting.catalog_views import View
     from ampacity.scenario.scenario import Scenario
+    from ampacity.simulator.twin import Weeks
 
 
 def planned(s: Scenario, seed: int, *, show: bool) -> Plan:

@@ -14,6 +14,10 @@ from ampacity.simulator.twin import TokensFound, Weeks
 QUANTILES = {"half": 0.5, "nine in ten": 0.9, "99 in 100": 0.99}
 
 
+SLOW_S = 10.0
+"""First tokens are slow if one in ten takes longer. [s]"""
+
+
 def limits_found(p: Plan) -> TokensFound:
     """The tokens of a plan's windows at the stated values, by tier and window."""
     found: dict[str, dict[str, float]] = {}
@@ -21,6 +25,21 @@ def limits_found(p: Plan) -> TokensFound:
         for w in load.limits:
             found.setdefault(w.tier, {})[w.window] = w.tokens
     return found
+
+
+def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
+    """What contradicts a plan: tiers whose first tokens are slow, and why."""
+    said = []
+    for w in weeks:
+        for tier in _tiers(w):
+            if w.result.quantile_s(at.TTFT, 0.9, tier) > SLOW_S:
+                found = share(w.result.count(at.HIT, tier) / w.result.count(at.INPUT_TOKENS, tier))
+                said.append(
+                    f"Request by request this is slow: a tenth of the first tokens of {tier} take more than "
+                    f"{_seconds(w, at.TTFT, 0.9, tier)}, and {found} of their input is found in memory. What was "
+                    "evicted is read anew; the limits above suppose memory beside the accelerators that keeps it."
+                )
+    return said
 
 
 def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:
@@ -47,6 +66,7 @@ def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
     """The same for programs, by model and tier. Seconds, shares of 1."""
     return {
         w.model: {
+            "sentences": twin_sentences([w]),
             "hours": w.hours,
             "replicas": w.replicas,
             "iteration_running_share": w.busy_share,
@@ -84,6 +104,7 @@ def twin_chapter(weeks: Sequence[Weeks]) -> Chapter | None:
         "Every request of the people, one by one, on the replicas at the stated values: the same people and windows as "
         "in the limits above. Nothing fails in it.",
         *(_told(w) for w in weeks),
+        *twin_sentences(weeks),
     ]
     columns = ("Tier", "Requests", "Refused attempts", "Found in memory", *(f"First token, {q}" for q in QUANTILES))
     table = Table("What requests meet", (*columns, "Per token, half"), [_row(w, t) for w in weeks for t in _tiers(w)])
@@ -95,8 +116,8 @@ def _told(w: Weeks) -> str:
     left = f" {count(w.left_out)} requests of more context than a replica holds are left out." if w.left_out else ""
     copies = "1 replica" if w.replicas == 1 else f"{count(w.replicas)} replicas"
     return (
-        f"{w.model}: {count(many)} requests in {_span(w)} on {copies}; an iteration runs in {share(w.busy_share)} of the "
-        f"time, which is more than the share of capacity used, for most iterations are small.{left}"
+        f"{w.model}: {count(many)} requests in {_span(w)} on {copies}; an iteration runs in {share(w.busy_share)} of "
+        f"the time, which is more than the share of capacity used, for most iterations are small.{left}"
     )
 
 

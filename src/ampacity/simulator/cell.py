@@ -163,7 +163,8 @@ class CellResult:
 
     counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
     step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
-    answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens: computed and found, preempted ones again.
+    answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
+    computed and found, preempted ones again.
     """
 
     tiers: tuple[str, ...]
