@@ -117,9 +117,9 @@ def agents(sessions: int, spread_s: float) -> dict[str, Any]:
     book = compile_book(
         {
             "pro": [
-                WindowRule("five-hour", 20_000_000_000, AT_FIRST_USE, 5 * HOUR_MS, price),
-                WindowRule("weekly", 100_000_000_000, AT_FIRST_USE, 168 * HOUR_MS, price),
-                WindowRule("per-minute", 50_000, EVENLY, 60_000, ONE_REQUEST),
+                WindowRule("five-hour", 2_500_000_000, AT_FIRST_USE, 5 * HOUR_MS, price),
+                WindowRule("weekly", 12_000_000_000, AT_FIRST_USE, 168 * HOUR_MS, price),
+                WindowRule("per-minute", 20_000, EVENLY, 60_000, ONE_REQUEST),
             ]
         }
     )

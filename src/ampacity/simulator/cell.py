@@ -215,6 +215,8 @@ class Cell:
         while step(self.engines, self.desk, self.people, self.windows, self.found, until_ps) == NEEDS_ROWS:
             self._grow()
         self.now_ps = until_ps
+        if self.desk.cell[at.UNTAKEN]:
+            raise RuntimeError(f"{self.desk.cell[at.UNTAKEN]} requests went to replicas that were not advanced")
 
     def _grow(self) -> None:
         """Twice as many rows of requests."""
@@ -327,7 +329,7 @@ def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:
 
 def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: int, keep: bool) -> Ints:
     replicas = sum(p.replicas for p in pools)
-    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + 1), np.int64)
+    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + 2), np.int64)
     row[at.REPLICAS] = replicas
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed

@@ -30,6 +30,7 @@ from ampacity.simulator.cell_rows import (
     CELL_FIELDS,
     CELL_PS,
     CHILD,
+    CHUNKING,
     CONTEXT,
     COUNT_FIELDS,
     EVENTS,
@@ -72,6 +73,7 @@ from ampacity.simulator.cell_rows import (
     TPOT,
     TRIES,
     TTFT,
+    UNTAKEN,
     WAITS_PS,
     Desk,
     Engines,
@@ -82,7 +84,7 @@ from ampacity.simulator.cell_rows import (
 from ampacity.simulator.histograms import BUCKETS, count
 from ampacity.simulator.lists import append
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
-from ampacity.simulator.route import BY_SOONEST, choose, note_load
+from ampacity.simulator.route import BY_SOONEST, choose, is_stale, note_load, reads_backlog
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
@@ -241,13 +243,18 @@ def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> boo
     if cell[ROUTE] == BY_SOONEST and people.agents[a + SEEN_AT] > 0:
         advance_one(e, cell, people.agents[a + SEEN_AT] - 1, now_ps)
         rekey(e, desk, people.agents[a + SEEN_AT] - 1)
+    if cell[CHUNKING] > 0 and reads_backlog(cell):
+        for stale in range(cell[REPLICAS]):
+            if is_stale(cell, stale):
+                advance_one(e, cell, stale, now_ps)
+                rekey(e, desk, stale)
     replica = choose(cell, e.rules, e.sessions, people.agents, agent, people.steps, now_ps)
     if replica == NOBODY:
         return False
     advance_one(e, cell, replica, now_ps)
     desk.notes[n + AT_REPLICA] = replica
     e.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now_ps
-    push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
+    cell[UNTAKEN] += push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
     rekey(e, desk, replica)
     return True
 

@@ -26,12 +26,14 @@ from typing import Any, NamedTuple
     EPOCH_MS,  # instant 0 of the cell by the clock of limits
     SEED,
     ALIVE,  # agents that have begun and not ended
+    CHUNKING,  # replicas whose backlog shrinks while nothing can be seen
+    UNTAKEN,  # requests that a replica did not take, which must not be
     EVENTS,  # times that a replica was looked at because something could be seen
     KEEPS,  # whether what every step met is kept
     CELL_FIELDS,
-) = range(19)
-"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS, last a
-column with the load of every replica."""
+) = range(21)
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; last two
+columns: the load of every replica, and whether its backlog shrinks while nothing can be seen."""
 
 # of a replica, as placed
 POOL, SHARE, PLACED_FIELDS = range(3)

@@ -29,6 +29,7 @@ from ampacity.simulator.cell_rows import (
     ASK_INPUT,
     ASK_REUSABLE,
     CELL_FIELDS,
+    CHUNKING,
     CONTEXT,
     PERCENT,
     PLACED_FIELDS,
@@ -46,6 +47,8 @@ from ampacity.simulator.cell_rows import (
 )
 from ampacity.simulator.engine import IDLE_PS
 from ampacity.simulator.rows import (
+    EQUALS,
+    FLIGHT_P,
     HOLDERS,
     LENGTH,
     OUTSTANDING,
@@ -66,11 +69,26 @@ def note_load(cell: Any, row: Any, replica: int) -> None:
     cell[r + R_BACKLOG] = row[OUTSTANDING_TOKENS]
     column = CELL_FIELDS + cell[REPLICAS] * (REPLICA_FIELDS + PLACED_FIELDS)
     cell[column + replica] = cell[r + cell[ROUTE_BY]]
+    chunking = 1 if row[FLIGHT_P] > 0 and row[EQUALS] > 0 else 0
+    cell[CHUNKING] += chunking - cell[column + cell[REPLICAS] + replica]
+    cell[column + cell[REPLICAS] + replica] = chunking
     if cell[ROOM] > 0:
         placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS
         cell[r + R_SHARE] = cell[placed + SHARE] if row[OUTSTANDING] < cell[ROOM] else 0
         if cell[r + R_SHARE] == 0:
             cell[column + replica] = TAKES_NOTHING
+
+
+def is_stale(cell: Any, replica: int) -> bool:
+    """Whether the backlog of a replica shrinks while nothing can be seen, so that it must be advanced to be read."""
+    column = CELL_FIELDS + cell[REPLICAS] * (REPLICA_FIELDS + PLACED_FIELDS + 1)
+    return bool(cell[column + replica] > 0)
+
+
+def reads_backlog(cell: Any) -> bool:
+    """Whether the rule of the cell looks at the replicas' uncached tokens."""
+    rule = cell[ROUTE]
+    return bool(rule == BY_SOONEST or (rule != BY_TURN and rule != BY_CHANCE and cell[ROUTE_BY] == R_BACKLOG))
 
 
 def least_loaded(cell: Any, start: int) -> int:
