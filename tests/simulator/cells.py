@@ -149,25 +149,10 @@ def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True)
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
-        cell.engines = cell.engines._replace(rules=Rules2(cell.engines.rules))
-        for name in ("desk", "people", "windows", "found"):
+        for name in ("engines", "desk", "people", "windows", "found"):
             group = getattr(cell, name)
             setattr(cell, name, type(group)(*(a.tolist() for a in group)))
-        lists = {n: getattr(cell.engines, n).tolist() for n in ("rows", "tables", "requests", "sessions")}
-        cell.engines = cell.engines._replace(**lists)
     return cell
-
-
-class Rules2(list[Any]):
-    """Rules of pools as a list of lists that is also asked by [pool, field]."""
-
-    def __init__(self, rules: np.ndarray) -> None:
-        super().__init__(rules.tolist())
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, tuple):
-            return super().__getitem__(key[0])[key[1]]
-        return super().__getitem__(key)
 
 
 def by_cell(w: CellWorkload, plain: bool = False) -> tuple[CellResult, list[tuple[int, int, int, int]]]:

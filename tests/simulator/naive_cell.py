@@ -148,6 +148,7 @@ class Agent:
     at: int = 0
     home: int = NOBODY
     tries: int = 0
+    visits: dict[int, int] = field(default_factory=dict)  # of replicas: the last step there
     met: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -222,6 +223,11 @@ class NaiveCell:
             return False
         _, asked, _, held = self.owner[request]
         self.owner[request] = (agent, asked, i, held)
+        if self.replicas[i].rules.prefix_cache:
+            before = agent.visits.get(i)
+            since = agent.steps[before + 1 : agent.at + 1] if before is not None else []
+            request.cacheable = min((reusable for _, _, reusable, _ in since), default=0)
+        agent.visits[i] = agent.at
         self.replicas[i].send(request)
         return True
 

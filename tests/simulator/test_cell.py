@@ -126,6 +126,16 @@ def test_a_session_that_moves_finds_nothing_of_its_context_and_one_that_stays_do
     assert stays[0, at.MET_REPLICA] == stays[1, at.MET_REPLICA]
 
 
+def test_a_session_that_returns_finds_only_what_it_has_not_cut_off_since() -> None:
+    """Turns on two replicas; the second step, elsewhere, cuts the context to 32 tokens, which then grows again."""
+    agents = np.zeros((2, at.AGENT_FIELDS), np.int64)
+    agents[1, [at.LAST, at.CONTEXT]] = 3, 1
+    for kept, found in ((32, 32), (335, 320)):
+        steps = np.array([[0, 320, 0, 16], [PS_PER_S, 336, kept, 16], [PS_PER_S, 500, 351, 16]])
+        met = met_by(Scripts(np.array([[0, 1]]), agents, steps, 1), Routing("round-robin"), pool(2))
+        assert met[:, at.MET_HITS].tolist() == [0, 0, found]
+
+
 @pytest.mark.parametrize("seed", range(40, 52))
 def test_cutting_a_run_into_calls_changes_no_byte(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     w = drawn_cell(seed)

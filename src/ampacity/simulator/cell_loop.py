@@ -37,6 +37,7 @@ from ampacity.simulator.cell_rows import (
     FREE_ROW,
     FREED,
     HELD_BACK,
+    HERE_STEP,
     HIT,
     INPUT_TOKENS,
     KEEPS,
@@ -81,6 +82,7 @@ from ampacity.simulator.cell_rows import (
     People,
     Windows,
 )
+from ampacity.simulator.engine import PREFIX_CACHE
 from ampacity.simulator.histograms import BUCKETS, count
 from ampacity.simulator.lists import append
 from ampacity.simulator.replica import advance, collect, next_visible_ps, push
@@ -100,6 +102,7 @@ from ampacity.simulator.rows import (
     PREEMPTED,
     REQUEST_FIELDS,
     SESSION,
+    SESSION_FIELDS,
 )
 from ampacity.simulator.visible import first_visible, first_visible_ps, set_visible
 from ampacity.simulator.wakes import PAIRS_AT, next_wake_ps, take_wake, wake_at
@@ -253,10 +256,28 @@ def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> boo
         return False
     advance_one(e, cell, replica, now_ps)
     desk.notes[n + AT_REPLICA] = replica
+    if people.agents[a + CONTEXT] > 0 and e.rules[pool_of(cell, replica)][PREFIX_CACHE] > 0:
+        limit_to_visits(e, people, place, replica, people.agents[a + STEP])
     e.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now_ps
     cell[UNTAKEN] += push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
     rekey(e, desk, replica)
     return True
+
+
+def limit_to_visits(e: Engines, people: People, place: int, replica: int, step: int) -> None:
+    """Let a request find no more than what its context still has in common with what it left on the replica.
+
+    What was cut off since its last step there is not the same any more, if it has grown again or not.
+    """
+    r = place * REQUEST_FIELDS
+    there = e.requests[r + SESSION] * SESSION_FIELDS + HERE_STEP
+    seen = e.sessions[replica][there]
+    e.sessions[replica][there] = step + 1
+    if seen == 0:
+        e.requests[r + CACHEABLE] = 0
+        return
+    for since in range(seen, step):
+        e.requests[r + CACHEABLE] = min(e.requests[r + CACHEABLE], people.steps[since * ASK_FIELDS + ASK_REUSABLE])
 
 
 def let_in(e: Engines, desk: Desk, people: People, now_ps: int) -> None:

@@ -61,6 +61,10 @@ ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)
 # of a request in flight, beside the engine's row
 BY_AGENT, AT_REPLICA, ASKED_PS, HAS_HELD, NOTE_FIELDS = range(5)
 
+# of a session on a replica, in the one field of the engine's row that the engine leaves free
+HERE_STEP = 7
+"""The step behind the last one that the session had on this replica; 0: it had none."""
+
 # of a tier
 (
     T_LIMIT,  # where its limit stands in the book; 0: none

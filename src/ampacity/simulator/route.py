@@ -88,7 +88,7 @@ def is_stale(cell: Any, replica: int) -> bool:
 def reads_backlog(cell: Any) -> bool:
     """Whether the rule of the cell looks at the replicas' uncached tokens."""
     rule = cell[ROUTE]
-    return bool(rule == BY_SOONEST or (rule != BY_TURN and rule != BY_CHANCE and cell[ROUTE_BY] == R_BACKLOG))
+    return bool(rule == BY_SOONEST or (BY_TWO <= rule <= BY_HOME and cell[ROUTE_BY] == R_BACKLOG))
 
 
 def least_loaded(cell: Any, start: int) -> int:
@@ -152,7 +152,7 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     elsewhere = 0
     if home != NOBODY:
         there = sessions[home]
-        idle_ps = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS], IDLE_PS]
+        idle_ps = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS]][IDLE_PS]
         most = steps[s + ASK_REUSABLE] // KV_BLOCK_TOKENS
         at_home = blocks_at(there, agents[a + CONTEXT], agents[a + SHARES], most, idle_ps, now_ps) * KV_BLOCK_TOKENS
         elsewhere = min(there[agents[a + SHARES] * SESSION_FIELDS + LENGTH] * KV_BLOCK_TOKENS, at_home)
