@@ -302,9 +302,9 @@ def open_cell(
         engines=Engines(rows, rules, tables, requests, sessions),
         desk=Desk(cell, fresh_visible(replicas), notes),
         people=People(
-            scripts.starts.reshape(-1).copy(),
+            scripts.starts.reshape(-1),
             scripts.agents.reshape(-1).copy(),
-            scripts.steps.reshape(-1).copy(),
+            scripts.steps.reshape(-1),
             fresh_wakes(len(scripts.agents)),
         ),
         windows=Windows(lines.reshape(-1), flat, states, held),
