@@ -111,3 +111,32 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+class Int63(int):
+    """An integer that refuses to leave 63 bits, whatever is computed with it."""
+
+
+def _watched(name: str) -> Any:
+    plain = getattr(int, name)
+
+    def method(self: int, other: int) -> Any:
+        result = plain(self, other)
+        if result is NotImplemented:
+            return result
+        assert -(2**63) <= result < 2**63, f"{int(self)} {name} {int(other)}"
+        return Int63(result)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod", "lshift", "rshift", "or", "and"):
+    setattr(Int63, f"__{_name}__", _watched(f"__{_name}__"))
+    setattr(Int63, f"__r{_name}__", _watched(f"__r{_name}__"))
+Int63.__neg__ = lambda self: Int63(-int(self))  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def watched() -> type[Int63]:
+    """Whole numbers that fail where a kernel's would overflow."""
+    return Int63
