@@ -5,11 +5,19 @@ one H200 as vLLM runs it. (b) Lengths of the Azure conversation trace of 2023 at
 likewise at 4 a second (AMPACITY_DATA; left out without it). (c) Coding agents of the packaged model in a closed loop at
 124,000 tokens of context, least wait + uncached prefill, prefix cache, a limit of three windows; Qwen3 Coder 480B at
 fp8 on eight H200. Histograms and counts of every request included; drawing what agents want, and compiling, left out.
+
+Beside (a) the peer AISimulate, if AMPACITY_AISIMULATE names its command (it needs an environment of 1.5 GB of its own):
+the same lengths, rate and replicas, Qwen3-32B-FP8 on h200_sxm with vLLM, its default router. Its rate is by its own
+"Wall Time", on one thread, tables loaded; ours is by CPU seconds.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -89,6 +97,37 @@ def equal_lengths(replicas: int, count: int) -> dict[str, Any]:
     return figures_of(f"1,024 in, 128 out, {replicas} replicas", *run([open_cell((one,), scripts, Routing("least"))]))
 
 
+def peer(replicas: int, count: int, ours: float) -> dict[str, Any]:
+    """AISimulate on the workload of (a), and how many times as fast ours is."""
+    command = os.environ.get("AMPACITY_AISIMULATE")
+    if not command:
+        return {}
+    wanted = {
+        "traffic": {
+            "source": {"type": "synthetic", "input_tokens": 1024, "output_tokens": 128},
+            "load": {"type": "poisson", "requests_per_second": 6 * replicas, "seed": 1},
+            "stop": {"requests": count},
+        },
+        "engine": {
+            "mode": "aggregated",
+            "model": "Qwen/Qwen3-32B-FP8",
+            "hardware": "h200_sxm",
+            "backend": "vllm",
+            "workers": {"aggregated": {"parallelism": {"replicas": replicas}}},
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "peer.yaml"
+        config.write_text(json.dumps(wanted))  # JSON is YAML
+        out = ["--output-dir", str(Path(folder) / "out"), "--overwrite"]
+        done = subprocess.run([command, "predict", "-c", str(config), *out], capture_output=True, text=True, check=True)
+    wall_s = float(re.search(r"Wall Time \(ms\): ([\d,.]+)", done.stdout)[1].replace(",", "")) / 1000  # type: ignore[index]
+    return {
+        f"AISimulate, requests per s of its wall time, {replicas} replicas": count / wall_s,
+        f"ours over AISimulate, {replicas} replicas": ours * wall_s / count,
+    }
+
+
 def conversations(cells: int, count: int) -> dict[str, Any]:
     """(b)"""
     root = Path(os.environ.get("AMPACITY_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -142,6 +181,8 @@ if __name__ == "__main__":
     equal_lengths(1, 9)  # compiles before
     for n in (16, 128):
         figures |= equal_lengths(n, 20_000 if asked.smoke else 1_000_000)
+        rate = figures[f"requests_per_cpu_s, 1,024 in, 128 out, {n} replicas"]
+        figures |= {} if asked.smoke else peer(n, {16: 16_000, 128: 64_000}[n], rate)
     figures |= conversations(2 if asked.smoke else 16, 10_000 if asked.smoke else 100_000)
     for spread_h in (1.0,) if asked.smoke else (6.0, 1.5):
         figures |= agents(200 if asked.smoke else 6_400, 3600 * spread_h)
