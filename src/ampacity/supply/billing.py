@@ -56,12 +56,12 @@ class Term:
     @cached_property
     def months(self) -> tuple[date, ...]:
         """The calendar months that the term touches, by their first days."""
-        return tuple(dict.fromkeys(day.replace(day=1) for day in self.days))
+        return _months_of(self.days)[0]
 
     @cached_property
     def month(self) -> NDArray[np.int64]:
         """Of each span, index into months."""
-        return np.array([self.months.index(day.replace(day=1)) for day in self.days], dtype=np.int64)[self.day]
+        return _months_of(self.days)[1][self.day]
 
     @cached_property
     def month_share(self) -> Array:
@@ -69,6 +69,16 @@ class Term:
         length = np.array([_month_length(day) for day in self.days])[self.day]
         day_s = np.bincount(self.day, self.lengths_s, minlength=len(self.days))[self.day]
         return np.asarray(self.lengths_s / day_s / length)
+
+
+@lru_cache(maxsize=256)
+def _months_of(days: tuple[date, ...]) -> tuple[tuple[date, ...], NDArray[np.int64]]:
+    """The calendar months of some days, by their first days, and of each day the index of its month."""
+    first = [day.replace(day=1) for day in days]
+    place = {month: i for i, month in enumerate(dict.fromkeys(first))}
+    index = np.array([place[month] for month in first], dtype=np.int64)
+    index.flags.writeable = False
+    return tuple(place), index
 
 
 def term(s: Scenario, contract: Contract, cuts_s: tuple[int, ...] = ()) -> Term:
