@@ -134,5 +134,5 @@ def test_windows_of_requests_change_no_plan_and_are_noted(ours: Ours) -> None:
     assert more.windows == plain.windows
     assert more.carried_share == plain.carried_share
     assert set(more.notes) - set(plain.notes) == {
-        'limit "team", at-once: counts requests; it is enforced, but no plan follows from it'
+        'limit "team", at-once: counts requests; requests meet it one by one, no plan follows from it'
     }

@@ -11,7 +11,7 @@ from ampacity.demand.stretches import stretches
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.twin import Weeks, is_small, twin
+from ampacity.simulator.twin import Weeks, twin, why_not
 
 WEEK = 168
 LIMITS = {"developers": {"five-hour": 60e6, "weekly": 600e6}}
@@ -75,10 +75,17 @@ def test_a_model_of_more_replicas_than_a_cell_holds_is_refused_in_words() -> Non
 
 
 def test_only_small_fleets_are_looked_at_request_by_request() -> None:
-    assert is_small(load("laptop"))
-    assert not is_small(load("colossus-1"))
-    assert not is_small(load("laptop", sets=["tiers.developers.people=5000"]))
-    assert not is_small(load("laptop", sets=["contracts.server.end=2026-12-05"]))
+    assert why_not(load("laptop")) == ""
+    assert "replicas of a model, more than 128" in why_not(load("colossus-1"))
+    assert "M requests in four weeks" in why_not(load("laptop", sets=["tiers.developers.people=5000"]))
+    assert why_not(load("laptop", sets=["contracts.server.end=2026-12-05"])) == "capacity changes from hour to hour"
+
+
+def test_windows_that_count_requests_are_met_one_by_one() -> None:
+    a_day = {"limits.team.windows.a-day": {"length": "1 d", "requests": 20}}
+    (few,) = twin(load("laptop").replace(a_day), LIMITS, seed=3, hours=WEEK, routing=LEAST)
+    assert few.result.count(at.REFUSALS) > 5 * week().result.count(at.REFUSALS)
+    assert few.result.count(at.ANSWERED, "developers") < 0.5 * week().result.count(at.ANSWERED, "developers")
 
 
 def test_contexts_beyond_a_replica_are_left_out_and_counted() -> None:

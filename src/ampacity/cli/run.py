@@ -39,7 +39,9 @@ def run(
             typer.echo(f"\n  {sentence}\n")
         for word, line in twin_rows(weeks):
             typer.echo(f"  {word:<10} {line}")
-    write_json(json, {**result(p), "requests": twin_data(weeks)})
+    found = result(p)
+    said = {"answer": [*found["answer"], *twin_sentences(weeks)], "requests": twin_data(weeks)}
+    write_json(json, {**found, **said})
     path = output or Path(f"{s.name}.html")
     from ampacity.reporting.page import report
 

@@ -35,16 +35,18 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
 
 
 def request_by_request(p: Plan, seed: int, *, show: bool) -> list[Weeks]:
-    """What every request of a small fleet meets in its first weeks; nothing of a fleet that is not small."""
+    """What every request of a small fleet meets in its first weeks; of another it is said why not."""
     from ampacity.base.compiled import is_compiled
     from ampacity.planner.announced import after
     from ampacity.reporting.twin_view import limits_found
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.cell_loop import run_cell
-    from ampacity.simulator.twin import is_small, twin
+    from ampacity.simulator.twin import twin, why_not
 
     s = after(draw(p.scenario, seed, 0))
-    if not is_small(s):
+    if reason := why_not(s):
+        if show:
+            typer.echo(f"  requests   not looked at one by one: {reason}")
         return []
     if show and not is_compiled(run_cell):
         typer.echo("  compiling the engine, once for this version: about half a minute", err=True)

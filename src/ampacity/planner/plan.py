@@ -227,7 +227,7 @@ def _requests_counted(s: Scenario) -> list[str]:
     """Windows that no plan sees."""
     met = {t.limit for t in s.tiers}
     return [
-        f'limit "{limit.name}", {w.name}: counts requests; it is enforced, but no plan follows from it'
+        f'limit "{limit.name}", {w.name}: counts requests; requests meet it one by one, no plan follows from it'
         for limit in s.limits
         for w in limit.windows
         if limit.name in met and w.requests is not None

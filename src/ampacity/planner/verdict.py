@@ -31,7 +31,7 @@ class Judgement:
     before; alone: by what came with the change alone, customers without windows served elsewhere; without_largest:
     without the largest supplier; reclaimed: the new limits without the contracts that came with them.
     holds_months: until growth reaches `carried`; negative if it does not hold at all; infinite without growth.
-    binds_before, binds_after: by tier, the window that stops most often, "" if none does. hit_*: people in a week.
+    binds_before, binds_after: by tier, the window that stops most people, "" if none does. hit_*: people in a week.
     """
 
     people: float

@@ -53,8 +53,8 @@ def served_share(met: Met | None) -> float:
 
 
 def binding_window(met: Met | None) -> str:
-    """The window that stops people most often, if any stops a share of them worth telling; else ""."""
+    """The window that stops most people in a week, if it stops a share of them worth telling; else ""."""
     if met is None or not met.windows:
         return ""
-    window = max(met.binding, key=lambda w: met.binding[w])
+    window = max(met.windows, key=met.hit_by)
     return window if met.hit_by(window) > BINDS_ABOVE else ""

@@ -52,8 +52,8 @@ def _load_lines(load: ModelLoad) -> list[str]:
         parts = f"{share(point.prefill_share)} of it prefill, {share(point.useful)} useful"
         lines.append(f"      batch {point.batch}, {speed}, {parts}")
     lines.append(f"    in the best hour {count(float(load.capacity.max()))} accelerators run, over failures")
-    carried = f"{share(load.carried_share)} of hours are carried, with none {share(load.unlimited_share)}"
-    lines.append(f"    with these limits {carried}")
+    carried = f"{share(load.carried_share)} of hours are carried if takers use these limits up"
+    lines.append(f"    {carried}; {share(load.unlimited_share)} with no limit, if everybody uses what they use today")
     return lines
 
 

@@ -246,9 +246,8 @@ def _kept(load: ModelLoad, at_once: float) -> str:
     kept = sum(each * many for each, many in sizes)
     if kept >= at_once:
         return ""
-    return (
-        f"; memory keeps {count(kept)} contexts of {tokens(context)}, and a plan takes the others to be kept elsewhere"
-    )
+    contexts = "1 context" if kept == 1 else f"{count(kept)} contexts"
+    return f"; memory keeps {contexts} of {tokens(context)}, and a plan takes the others to be kept elsewhere"
 
 
 def _money(p: Plan) -> str:

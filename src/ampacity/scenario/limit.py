@@ -103,8 +103,11 @@ class Limit(Noun):
     name: str
     windows: tuple[Window, ...] = ()
 
-    def counting(self, model: str, family: str | None) -> Limit | None:
-        """The limit with those windows that count tokens of a model or its family; None if there is none."""
-        counted = [w for w in self.windows if w.requests is None]
+    def counting(self, model: str, family: str | None, *, requests: bool = False) -> Limit | None:
+        """The limit with those windows that count tokens of a model or its family; None if there is none.
+
+        requests: with those that count its requests too.
+        """
+        counted = [w for w in self.windows if requests or w.requests is None]
         own = tuple(w for w in counted if w.models == "all" or {model, family} & set(w.models))
         return self.model_copy(update={"windows": own}) if own else None

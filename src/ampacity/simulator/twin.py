@@ -88,8 +88,8 @@ def twin(
     return weeks
 
 
-def is_small(s: Scenario) -> bool:
-    """Whether a scenario's fleet is one of which every request is looked at.
+def why_not(s: Scenario) -> str:
+    """Why not every request of a scenario's fleet is looked at; "" where it is.
 
     A cell holds each model's replicas, as many in every hour, and people ask for not more than REQUESTS_MOST.
     """
@@ -99,8 +99,16 @@ def is_small(s: Scenario) -> bool:
         assert p.replica is not None
         replicas[p.replica.model.name] = replicas.get(p.replica.model.name, 0.0) + float(p.replicas.max())
     in_all = sum(_requests_expected(t) for t in s.tiers)
-    steady = all(p.replicas.min() == p.replicas.max() for p in supply)
-    return 0 < max(replicas.values(), default=0.0) <= REPLICAS_MOST and steady and 0 < in_all <= REQUESTS_MOST
+    most = max(replicas.values(), default=0.0)
+    if most == 0 or in_all == 0:
+        return "nothing is served"
+    if most > REPLICAS_MOST:
+        return f"{most:,.0f} replicas of a model, more than {REPLICAS_MOST}"
+    if in_all > REQUESTS_MOST:
+        return f"about {in_all / 1e6:.2g} M requests in four weeks, more than {REQUESTS_MOST / 1e6:.2g} M"
+    if any(p.replicas.min() != p.replicas.max() for p in supply):
+        return "capacity changes from hour to hour"
+    return ""
 
 
 def _requests_expected(tier: Tier) -> float:
@@ -188,7 +196,7 @@ def _book(s: Scenario, tiers: list[Tier], found: TokensFound, start_s: int) -> B
 
 def _limit(s: Scenario, tier: Tier) -> Limit | None:
     model = s.model(tier.model)
-    return s.limit(tier.limit).counting(model.name, model.family) if tier.limit is not None else None
+    return s.limit(tier.limit).counting(model.name, model.family, requests=True) if tier.limit is not None else None
 
 
 def _tier(s: Scenario, tier: Tier, seed: int) -> CellTier:
