@@ -46,7 +46,9 @@ def test_a_database_of_nobody_with_tables_is_no_journal(tmp_path: Path, raw: Raw
     db = raw(tmp_path / "plain.db")
     db.execute("CREATE TABLE arrival (ordinal INTEGER PRIMARY KEY)")
     db.close()
+    before = (tmp_path / "plain.db").read_bytes()
     refused(tmp_path / "plain.db", "database of another program")
+    assert (tmp_path / "plain.db").read_bytes() == before
 
 
 def test_an_empty_file_becomes_a_journal_and_is_none_before(kept: Path) -> None:
@@ -75,7 +77,9 @@ def test_a_journal_of_a_newer_program_is_refused_with_what_to_do(kept: Path, raw
     db = raw(kept)
     db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     db.close()
+    before = kept.read_bytes()
     refused(kept, f"schema version: {schema.VERSION + 1}\n.*update ampacity")
+    assert kept.read_bytes() == before
 
 
 @pytest.fixture
