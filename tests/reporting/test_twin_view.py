@@ -63,3 +63,13 @@ def test_the_page_has_a_chapter_after_the_limits(planned: Plan, weeks: list[Week
     assert "Nothing fails in it." in html
     assert "Request by request" not in report(planned).html
     assert twin_chapter([]) is None
+
+
+def test_requests_that_are_left_out_are_told_on_the_screen_and_the_page(planned: Plan) -> None:
+    tiny = planned.scenario.replace({"placements.code.kv_blocks": 10_000})
+    found = twin(tiny, limits_found(planned), 1, hours=24)
+    told = f"{found[0].left_out:,} of more context than a replica holds, or that would have followed one"
+    assert twin_rows(found)[-1] == ("requests", f"left out: {told}")
+    chapter = twin_chapter(found)
+    assert chapter is not None
+    assert any(told in sentence for sentence in chapter.said)

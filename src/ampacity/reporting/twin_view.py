@@ -61,6 +61,8 @@ def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:
                     f"of them, {most} for nine in ten; {token} ms per token   {share(found)} of input found in memory",
                 )
             )
+        if w.left_out:
+            rows.append(("requests", f"left out: {_left_out(w)}"))
     return rows
 
 
@@ -115,7 +117,7 @@ def twin_chapter(weeks: Sequence[Weeks]) -> Chapter | None:
 
 def _told(w: Weeks) -> str:
     many = w.result.count(at.SENT)
-    left = f" {count(w.left_out)} requests of more context than a replica holds are left out." if w.left_out else ""
+    left = f" Left out: {_left_out(w)}." if w.left_out else ""
     copies = "1 replica" if w.replicas == 1 else f"{count(w.replicas)} replicas"
     return (
         f"{w.model}: {count(many)} requests in {_span(w)} on {copies}; an iteration runs in {share(w.busy_share)} of "
@@ -141,6 +143,10 @@ def _tiers(w: Weeks) -> list[str]:
 
 def _seconds(w: Weeks, metric: int, q: float, tier: str) -> str:
     return f"{digits(w.result.quantile_s(metric, q, tier), 2)} s"
+
+
+def _left_out(w: Weeks) -> str:
+    return f"{count(w.left_out)} of more context than a replica holds, or that would have followed one"
 
 
 def _span(w: Weeks) -> str:
