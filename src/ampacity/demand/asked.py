@@ -20,7 +20,7 @@ from ampacity.demand.agent_model import packaged_model
 from ampacity.demand.runs import running_most, running_sums
 from ampacity.demand.service import Service
 from ampacity.demand.session_hour import PAUSE_S, session_hour
-from ampacity.demand.sessions import Steps, generate, served
+from ampacity.demand.sessions import UNLIMITED, Steps, generate, served
 from ampacity.demand.stretches import Stretches
 from ampacity.scenario.tier import Behaviour
 
@@ -48,26 +48,35 @@ class Asked:
 
 
 @cache
-def _session() -> tuple[float, float]:
+def _session(window_tokens: float) -> tuple[float, float]:
     """Of the packaged model: output of its main agents per active second, and mean active time. [token/s], [s]"""
-    hour = session_hour(served(generate(packaged_model(), 1, np.arange(4000, dtype=np.int64)), Service()))
+    steps = generate(packaged_model(), 1, np.arange(4000, dtype=np.int64), window_tokens)
+    hour = session_hour(served(steps, Service()))
     return hour.output_tokens / 3600.0, hour.hours * 3600.0 / 4000
 
 
-def asked(b: Behaviour, wanted: Stretches, seed: int, name: str = "", begin: int = 0) -> Asked:
+def asked(
+    b: Behaviour,
+    wanted: Stretches,
+    seed: int,
+    name: str = "",
+    begin: int = 0,
+    window_tokens: float = UNLIMITED,
+) -> Asked:
     """What the people of these stretches ask of a coding agent.
 
     b: their behaviour; its output per active second sets how fast tapes move. begin: number of the first person, as in
-    `stretches`. A portion of the people asks what it asks among all.
+    `stretches`. window_tokens: context that the model holds. A portion of the people asks what it asks among all.
     """
-    rate = b.output_per_s.value / _session()[0]
+    rate = b.output_per_s.value / _session(window_tokens)[0]
     lanes = _lanes(wanted, begin)
     moves_s = wanted.active_ms * wanted.pace * rate / 1000.0
     order = np.lexsort((wanted.begin_ms, lanes.of))
     edges = np.concatenate([[0.0], np.cumsum(moves_s[order])])
     base = edges[np.searchsorted(lanes.of[order], np.arange(len(lanes.tape)))]
     need_s = np.diff(np.append(base, edges[-1]))
-    steps, answer_s, on_tape_s, lane = _tapes(int(draws.bits(seed, "asked", name) >> np.uint64(1)), lanes.tape, need_s)
+    key = int(draws.bits(seed, "asked", name) >> np.uint64(1))
+    steps, answer_s, on_tape_s, lane = _tapes(key, lanes.tape, need_s, window_tokens)
     at = base[lane] + on_tape_s
     stretch = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(order) - 1)
     into_s = (at - edges[stretch]) / (wanted.pace[order[stretch]] * rate)
@@ -120,14 +129,14 @@ def _lanes(wanted: Stretches, begin: int) -> _Lanes:
     return _Lanes(np.array(tape, np.int64), np.array(person, np.int64), of)
 
 
-def _tapes(seed: int, tape: Ints, need_s: Floats) -> tuple[Steps, Floats, Floats, Ints]:
+def _tapes(seed: int, tape: Ints, need_s: Floats, window_tokens: float) -> tuple[Steps, Floats, Floats, Ints]:
     """Steps of all tapes until each has the active time that it needs, how long answers take by themselves [s], when on
     its tape a step is asked [s], and of which lane it is."""
-    many = np.ceil(need_s / _session()[1]).astype(np.int64) + 3
+    many = np.ceil(need_s / _session(window_tokens)[1]).astype(np.int64) + 3
     while True:
         owner = np.repeat(np.arange(len(tape)), many)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
-        steps = generate(packaged_model(), seed, tape[owner] * SESSIONS_MOST + place)
+        steps = generate(packaged_model(), seed, tape[owner] * SESSIONS_MOST + place, window_tokens)
         active_s, answer_s = _active_s(steps)
         first = np.flatnonzero((steps.agent == 0) & (steps.step == 0))
         length = np.maximum.reduceat(active_s, first)

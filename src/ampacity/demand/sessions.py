@@ -7,7 +7,7 @@ purpose, session, step): any chunk of sessions gives the same rows as all at onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,10 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 UNLIMITED = float("inf")
+ORDINARY_WINDOW, LARGE_WINDOW = 200_000, 1_000_000
+"""Context windows of the models in the traces that the packaged model was fitted to. [token]"""
+FULL_AT_MOST = 0.95
+"""A prompt takes at most this share of a window; the rest is left to the answer."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,33 @@ class Served:
         )
 
 
-def generate(model: AgentModel, seed: int, sessions: Ints) -> Steps:
-    """All requests of the numbered sessions, helpers included, before anything is served. Numbers >= 0, any order."""
+def generate(model: AgentModel, seed: int, sessions: Ints, window_tokens: float = UNLIMITED) -> Steps:
+    """All requests of the numbered sessions, helpers included, before anything is served. Numbers >= 0, any order.
+
+    window_tokens: context that the model holds at most; agents compact before it is full, see `within`.
+    """
+    if window_tokens < LARGE_WINDOW:
+        model = replace(model, context=within(model.context, window_tokens))
+    longest = FULL_AT_MOST * window_tokens if window_tokens < LARGE_WINDOW else UNLIMITED
     order = np.sort(np.asarray(sessions, dtype=np.int64))
-    main, total = _main_agents(model, seed, order)
-    helpers = _helpers(model, seed, order, total)
+    main, total = _main_agents(model, seed, order, longest)
+    helpers = _helpers(model, seed, order, total, longest)
     if helpers is None:
         return main
     both = Steps(*(np.concatenate([getattr(main, f.name), getattr(helpers, f.name)]) for f in fields(Steps)))
     rank = np.lexsort((both.step, both.agent, both.session))
     return Steps(*(getattr(both, f.name)[rank] for f in fields(Steps)))
+
+
+def within(c: Context, window_tokens: float) -> Context:
+    """How contexts end their growth on a model that holds no more than `window_tokens`.
+
+    Agents compact at the same shares of their window as those in the traces did of theirs; nobody has a longer window
+    than there.
+    """
+    ordinary = min(c.limit, c.limit / ORDINARY_WINDOW * window_tokens)
+    large = max(min(c.large_limit, c.large_limit / LARGE_WINDOW * window_tokens), ordinary)
+    return replace(c, limit=ordinary, large_limit=large)
 
 
 def served(steps: Steps, service: Service, cache_lifetime_s: float = UNLIMITED) -> Served:
@@ -105,7 +126,7 @@ def served(steps: Steps, service: Service, cache_lifetime_s: float = UNLIMITED) 
     return Served(steps, t + _helper_starts(steps, t + answer), cached)
 
 
-def _main_agents(model: AgentModel, seed: int, order: Ints) -> tuple[Steps, Ints]:
+def _main_agents(model: AgentModel, seed: int, order: Ints, longest: float) -> tuple[Steps, Ints]:
     """Requests of the main agents, and how many each session has."""
     fresh = draws.uniform(seed, "fresh", order) < model.fresh.share
     z_length = draws.normal(seed, "length", order)
@@ -124,12 +145,12 @@ def _main_agents(model: AgentModel, seed: int, order: Ints) -> tuple[Steps, Ints
     gap[step == 0] = 0.0
 
     limit = _limits(model, seed, order, fresh, first, z_length)
-    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth, user)
+    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth, user, longest)
     none = np.zeros_like(session)
     return Steps(session, none, step, none, user, gap, whole, reusable, output), total
 
 
-def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | None:
+def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints, longest: float) -> Steps | None:
     """Requests of the sessions' helpers; None if there are none. A helper has its own context and its own laws."""
     law = model.sub_agents
     if law is None:
@@ -154,7 +175,7 @@ def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints) -> Steps | 
     growth = np.maximum(np.rint(law.growth.at(z[1])), 1).astype(np.int64)
     nobody = np.zeros(len(owner), dtype=np.bool_)
     limits = np.full(len(parent), model.context.limit)
-    whole, reusable = _contexts(model.context, seed, key, length, first, limits, growth, nobody)
+    whole, reusable = _contexts(model.context, seed, key, length, first, limits, growth, nobody, longest)
     gap = law.gap.at(z[2])
     gap[step == 0] = 0.0
     return Steps(
@@ -224,9 +245,17 @@ def _limits(model: AgentModel, seed: int, order: Ints, fresh: Flags, first: Floa
 
 
 def _contexts(
-    c: Context, seed: int, entity: Ints, total: Ints, first: Floats, limit: Floats, growth: Ints, user: Flags
+    c: Context,
+    seed: int,
+    entity: Ints,
+    total: Ints,
+    first: Floats,
+    limit: Floats,
+    growth: Ints,
+    user: Flags,
+    longest: float,
 ) -> tuple[Ints, Ints]:
-    """Whole input of every step and what of it is reusable, in the order of `_rows`.
+    """Whole input of every step, at most `longest`, and what of it is reusable, in the order of `_rows`.
 
     All sessions take step i together; the longest come first, so that those still running are a slice.
     """
@@ -234,14 +263,17 @@ def _contexts(
     base = (np.cumsum(total) - total)[by_length]
     lengths, limits, keys = total[by_length], limit[by_length], entity[by_length]
     whole, reusable = np.zeros(len(growth), dtype=np.int64), np.zeros(len(growth), dtype=np.int64)
-    now = np.maximum(np.rint(first[by_length]), 1).astype(np.int64)
+    # a context that is taken up again was compacted before if it was longer than its window lets it be
+    limit = np.minimum(limit, longest)
+    began = first if np.isinf(longest) else np.minimum(first, limit)
+    now = np.maximum(np.rint(began[by_length]), 1).astype(np.int64)
     whole[base] = now
     cut_key, to_key, miss_key, log_key = (draws.bits(seed, name, keys) for name in ("cut", "cut to", "break", "to"))
     cuts, breaks = np.array(c.cuts_per_token), np.array(c.break_share)
     for i in range(1, int(lengths.max(initial=0))):
         running = int(np.searchsorted(-lengths, -i, side="left"))
         row, before = base[:running] + i, now[:running]
-        grown = before + growth[row]
+        grown = np.minimum(before + growth[row], longest).astype(np.int64)
         who = user[row].astype(np.int64)
         cut = draws.as_uniform(draws.then(cut_key[:running], i)) < cuts[who] * np.minimum(before, c.limit)
         miss = draws.as_uniform(draws.then(miss_key[:running], i)) < breaks[who]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ampacity.inference.at_rest import AtRest, fullest
 from ampacity.inference.drafts import NO_DRAFTS, Drafts
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import StepTime
@@ -55,6 +56,8 @@ class OperatingPoint:
     batch: sequences decoding at once. kv_tokens: context that memory holds [token]. step_s: time per
     output token (TPOT) [s]. meets_tpot: whether that keeps the service level.
     seconds_per_active_s: accelerator-seconds for one second of one active person.
+    found_share: of input tokens, found in memory, with as many sessions as the replica carries [0 to 1]. keep_s: how
+    long it then keeps a context at rest; infinite where contexts at rest are not looked at [s].
     prefill_share: of the time, for prefill [0 to 1]. useful, mfu, mbu: shares of roofline, peak arithmetic and
     bandwidth [0 to 1].
     """
@@ -68,18 +71,28 @@ class OperatingPoint:
     useful: float
     mfu: float
     mbu: float
+    found_share: float = 0.0
+    keep_s: float = np.inf
 
 
-def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO_DRAFTS) -> OperatingPoint | None:
+def operating_point(
+    step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO_DRAFTS, rest: AtRest | None = None
+) -> OperatingPoint | None:
     """The operating point of a replica for a mix, or None if not even one sequence of that context fits.
 
-    A guessed token is computed like a prompt's, behind the context of its sequence.
+    A guessed token is computed like a prompt's, behind the context of its sequence. rest: what sessions leave in memory
+    between their requests; None: whatever is cached is found, wherever it lies.
     """
     r = step.replica
     fits = min(r.sequences(mix.context_tokens), MAX_BATCH)
     if fits < 1:
         return None
-    batch = largest_batch(step, mix, tpot_s, fits, drafts)
+    keep_s = np.inf
+    if rest is not None:
+        full = fullest(step, mix, tpot_s, fits, drafts, rest, r.kv_tokens)
+        batch, mix, keep_s = full.batch if full.meets_tpot else 0, full.mix, full.keep_s
+    else:
+        batch = largest_batch(step, mix, tpot_s, fits, drafts)
     at = iteration(mix, float(max(batch, 1)), drafts)
     decoding = iteration(replace(mix, uncached_per_s=0.0), float(max(batch, 1)), drafts)
     iteration_s = float(step.seconds(*at))
@@ -95,6 +108,8 @@ def operating_point(step: StepTime, mix: Mix, tpot_s: float, drafts: Drafts = NO
         useful=max(compute_s, memory_s) / iteration_s,
         mfu=compute_s / iteration_s,
         mbu=memory_s / iteration_s,
+        found_share=mix.cached_per_s / max(mix.cached_per_s + mix.uncached_per_s, 1e-12),
+        keep_s=keep_s,
     )
 
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from ampacity.demand.hourly import HourlyDemand, hourly
 from ampacity.demand.window_use import window_use
-from ampacity.inference.drafts import Drafts
-from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of, operating_point
+from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of
 from ampacity.planner.active_load import largest
 from ampacity.planner.question import Question, limit_of, question
+from ampacity.planner.serving_point import serving_point
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity
@@ -140,14 +140,11 @@ def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> di
     """Operating points of all tiers on all pools; tiers of one mix share theirs."""
     points: dict[tuple[str, str], OperatingPoint] = {}
     for pool in own:
-        assert pool.step is not None
-        assert pool.placement is not None
-        drafts = Drafts(pool.placement.draft_tokens, pool.placement.acceptance.value)
         known: dict[Mix, OperatingPoint | None] = {}
         for tier in tiers:
             mix = mix_of(tier.behaviour)
             if mix not in known:
-                known[mix] = operating_point(pool.step, mix, s.service_level.tpot_s, drafts)
+                known[mix] = serving_point(s, tier.behaviour, pool)
             if (point := known[mix]) is not None:
                 points[tier.name, pool.pool.name] = point
     return points

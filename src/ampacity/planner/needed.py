@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ampacity.inference.drafts import Drafts
-from ampacity.inference.operating_point import mix_of, operating_point
+from ampacity.planner.serving_point import serving_point
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.capacity import capacities
 from ampacity.supply.delivery import Hours, hours_of
@@ -29,10 +28,9 @@ def needed(s: Scenario, tiers: tuple[str, ...]) -> Needed | None:
     for name in tiers:
         tier = s.tier(name)
         for pool in supply:
-            if pool.step is None or pool.placement is None or pool.step.replica.model.name != tier.model:
+            if pool.step is None or pool.step.replica.model.name != tier.model:
                 continue
-            drafts = Drafts(pool.placement.draft_tokens, pool.placement.acceptance.value)
-            point = operating_point(pool.step, mix_of(tier.behaviour), s.service_level.tpot_s, drafts)
+            point = serving_point(s, tier.behaviour, pool)
             if point is not None:
                 per_session[name] = point.seconds_per_active_s / pool.replica_availability
                 names.append(pool.pool.accelerator.name)

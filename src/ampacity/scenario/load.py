@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -205,20 +206,33 @@ class _Build:
         if key in ("tiers", "events") and isinstance(limit := fields.get("limit"), str) and _preset(limit):
             fields["limit"] = limit.replace("/", "-")
         if key == "tiers":
-            fields["behaviour"] = self._behaviour(name, fields.get("behaviour", "coding-agent"))
+            own = self._behaviour(
+                name, fields.get("behaviour", "coding-agent"), self._window_tokens(fields.get("model"))
+            )
+            fields["behaviour"] = own
         return fields
 
-    def _behaviour(self, tier: str, found: Any) -> Any:
+    def _window_tokens(self, model: Any) -> float:
+        """The longest context of a model that is named, as the scenario or the catalog has it; infinite if neither."""
+        models = self.tree.data.get("models")
+        own = models.get(model) if isinstance(models, dict) else None
+        found = {**lookup.model(str(model)), **(own if isinstance(own, dict) else {})}.get("context_tokens", math.inf)
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            return math.inf  # its own mistake is told where it stands
+
+    def _behaviour(self, tier: str, found: Any, window_tokens: float) -> Any:
         path = ("tiers", tier, "behaviour")
         like = found.get("like", "coding-agent") if isinstance(found, dict) else found
         own = {k: v for k, v in found.items() if k != "like"} if isinstance(found, dict) else {}
         if isinstance(like, dict):  # of a file
             self.tree.lend((*path, "like"), path, like.keys() - own.keys())
-            return {**lookup.behaviour("coding-agent"), **like, **own}
+            return {**lookup.behaviour("coding-agent", window_tokens), **like, **own}
         if not isinstance(like, str) or not lookup.behaviour(like):
             self.add([(path, str(like), f"no behaviour of that name; {nearest(str(like), lookup.behaviour_names())}")])
             like = "coding-agent"
-        return {**lookup.behaviour(like), **own}
+        return {**lookup.behaviour(like, window_tokens), **own}
 
 
 def _horizon_days(start: Any, count: int, unit: str) -> int:

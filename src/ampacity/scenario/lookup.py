@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
 CATALOG: Traversable = files("ampacity.catalog")
+AGENTS = "coding-agent"
 _CLAIM = ("unit", "basis", "status", "who", "source", "known_since", "confidence")
 
 
@@ -69,10 +71,37 @@ def behaviour_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row["behaviour"] for row in table("behaviours")))
 
 
-def behaviour(name: str) -> dict[str, Any]:
-    """A behaviour's claims; empty if the catalog does not know it."""
+def behaviour(name: str, window_tokens: float = math.inf) -> dict[str, Any]:
+    """A behaviour's claims, as it is on a model of so long a context; empty if the catalog does not know it."""
     found: dict[str, Any] = dict(claims("behaviours", "behaviour", name))
+    if name == AGENTS:
+        for quantity, times in compaction(window_tokens).items():
+            if times != 1:
+                found[quantity] = [_scaled(claim, times, window_tokens) for claim in found[quantity]]
     return {"name": name, **found} if found else {}
+
+
+def compaction(window_tokens: float) -> dict[str, float]:
+    """What quantities of agents are multiplied by where their model holds no more context than this.
+
+    The table is what `demand.sessions.generate` draws for such windows; between its rows the logarithm of the window
+    counts. Beyond its ends the end stands: agents in the traces had windows of up to a million tokens.
+    """
+    rows = table("demand/compaction")
+    known = [float(row["window_tokens"]) for row in rows]
+    at = math.log(min(max(window_tokens, known[0]), known[-1]))
+    i = max(i for i, k in enumerate(known[:-1]) if math.log(k) <= at + 1e-12)
+    part = (at - math.log(known[i])) / (math.log(known[i + 1]) - math.log(known[i]))
+    quantities = [c for c in rows[0] if c != "window_tokens"]
+    return {q: float(rows[i][q]) * (1 - part) + float(rows[i + 1][q]) * part for q in quantities}
+
+
+def _scaled(claim: dict[str, Any], times: float, window_tokens: float) -> dict[str, Any]:
+    """A claim multiplied, and its reason with what was done to it."""
+    numbers: dict[str, Any] = {k: float(f"{claim[k] * times:.4g}") for k in ("value", "low", "high") if k in claim}
+    why = f"times {times:.3g}: agents compact their context to fit the model's {window_tokens:,.0f} tokens"
+    reason = f"{claim['reason']}; {why}" if "reason" in claim else why
+    return {**claim, **numbers, "reason": reason}
 
 
 def grid_names() -> tuple[str, ...]:

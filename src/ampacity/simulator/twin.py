@@ -17,6 +17,7 @@ from ampacity.base.calendar import utc_s
 from ampacity.demand.asked import Asked, asked, fitting
 from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.reactions import stated
+from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
 from ampacity.inference.engines import token_budget
@@ -25,7 +26,7 @@ from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
-from ampacity.scenario.tier import Behaviour, Tier
+from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.engine import PS_PER_S, sglang, vllm
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
@@ -40,8 +41,6 @@ REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
 REQUESTS_MOST = 1_000_000
 """Requests of four weeks that are looked at one by one; of more, samples would do."""
-AGENTS_FROM = 0.5
-"""People of whose input at least this share is found in a cache work with agents, in sessions; others ask singly."""
 
 
 @dataclass(frozen=True)
@@ -151,16 +150,14 @@ def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int, mos
     wanted = stretches(h, seed, tier.name)
     before = sum(round(t.people.value) for t in s.tiers[: s.tiers.index(tier)]) + 1
     if works_with_agents(tier.behaviour):
-        found, left_out = fitting(asked(tier.behaviour, wanted, seed, tier.name), most_tokens)
+        found, left_out = fitting(
+            asked(tier.behaviour, wanted, seed, tier.name, window_tokens=s.model(tier.model).context_tokens),
+            most_tokens,
+        )
         begin_s = np.maximum(found.begin_s - start_ms / 1000.0, 0.0)
         return scripts_of_sessions(found.steps, begin_s, number, found.subscriber + before), left_out
     found, left_out = fitting(single_requests(tier.behaviour, wanted, seed, tier.name), most_tokens)
     return _singly(found, start_ms, number, before), left_out
-
-
-def works_with_agents(b: Behaviour) -> bool:
-    """Whether most of the input is context that was read before: sessions of agents, not single requests."""
-    return b.cached_per_s.value >= AGENTS_FROM * (b.cached_per_s.value + b.uncached_per_s.value)
 
 
 def _singly(found: Asked, start_ms: int, number: int, before: int) -> Scripts:
