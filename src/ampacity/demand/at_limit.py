@@ -108,16 +108,18 @@ class Met:
     """What a tier's people met under a limit.
 
     people, weeks: drawn subscribers, and how many weeks. windows: names, in the order of the limit. served_ms: work in
-    each hour [ms at the mean pace]. stopped: of each subscriber and week the windows that stopped them, one bit each.
-    refused: stretches that each window stopped, each time counted. wanted, served, lost, switched, bought, outstanding:
-    all work by its end [ms at the mean pace]; what was bought is in served, what is outstanding would follow after the
-    last hour. lost_ms, delayed_ms: active time lost, and time from stop to resumption.
+    each hour [ms at the mean pace]. squares_ms: of each hour the integral of a person's pace squared, over all their
+    sessions at once, summed over people [ms]. stopped: of each subscriber and week the windows that stopped them, one
+    bit each. refused: stretches that each window stopped, each time counted. wanted, served, lost, switched, bought,
+    outstanding: all work by its end [ms at the mean pace]; what was bought is in served, what is outstanding would
+    follow after the last hour. lost_ms, delayed_ms: active time lost, and time from stop to resumption.
     """
 
     people: int
     weeks: int
     windows: tuple[str, ...]
     served_ms: Floats
+    squares_ms: Floats
     stopped: Ints
     refused: Ints
     wanted: float
@@ -184,7 +186,7 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
     book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
     limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1
     weeks = -(-(h.end_ms - h.start_ms) // WEEK)
-    served, totals = np.zeros(len(h.hour_weights)), np.zeros(TOTAL_FIELDS)
+    served, squares, totals = np.zeros(len(h.hour_weights)), np.zeros(len(h.hour_weights)), np.zeros(TOTAL_FIELDS)
     stopped, refused = np.zeros((people, weeks), np.int64), np.zeros(max(len(rules), 1), np.int64)
     wishes = Wishes(
         wanted.first,
@@ -209,12 +211,13 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
     desk = Desk(
         np.zeros(STATE_FIELDS, np.int64), np.zeros((jobs, JOB_FIELDS), np.int64), np.zeros(jobs), np.zeros(len(rules))
     )
-    kernel().run(wishes, terms, desk, Found(served, stopped, refused, totals))
+    kernel().run(wishes, terms, desk, Found(served, squares, stopped, refused, totals))
     return Met(
         people=people,
         weeks=int(weeks),
         windows=tuple(rule.name for rule in rules),
         served_ms=served,
+        squares_ms=squares,
         stopped=stopped,
         refused=refused[: len(rules)],
         wanted=float(totals[WANTED]),

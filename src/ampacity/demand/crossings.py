@@ -95,9 +95,11 @@ class Desk(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What comes out: work by hour, windows that stopped each person in each week (bits), stops by window, totals."""
+    """What comes out: work by hour, and of each hour the integral of a person's pace squared, summed over people;
+    windows that stopped each person in each week (bits), stops by window, totals."""
 
     served: Floats
+    squares: Floats
     stopped: Ints
     refused: Ints
     totals: Floats
@@ -301,6 +303,7 @@ def advance(count: int, terms: Terms, desk: Desk, found: Found, now: int, until:
         hour = (at - terms.start) // HOUR
         end = min(terms.start + (hour + 1) * HOUR, until)
         found.served[hour] += speed * (end - at)
+        found.squares[hour] += speed * speed * (end - at)
         at = end
     w = terms.limit + WINDOWS
     for k in range(len(desk.flow)):

@@ -20,19 +20,22 @@ from ampacity.scenario.tier import Tier
 
 Array = NDArray[np.float64]
 HOUR_S = 3600.0
+WEEKDAYS_H, HOUR_KINDS = 5 * 24, 48
 
 
 @dataclass(frozen=True)
 class HourlyDemand:
     """A tier's demand in consecutive hours, expected over people and swings, before any limit.
 
-    active_share: probability that a person is active, one entry an hour [0 to 1].
+    active_share: probability that a person is active, one entry an hour [0 to 1]. kind: of each hour on these people's
+    clock, see `hour_kinds`.
     uncached_input, cached_input, output: tokens of the whole tier in each hour. [token]
     """
 
     tier: str
     people: float
     active_share: Array
+    kind: NDArray[np.int64]
     uncached_input: Array
     cached_input: Array
     output: Array
@@ -47,6 +50,7 @@ def hourly(tier: Tier, start_s: int, hours: int, time_zone: str) -> HourlyDemand
         tier=tier.name,
         people=people,
         active_share=active,
+        kind=hour_kinds(behaviour.shape, time_zone, start_s, hours),
         uncached_input=active_s * behaviour.uncached_per_s.value,
         cached_input=active_s * behaviour.cached_per_s.value,
         output=active_s * behaviour.output_per_s.value,
@@ -57,6 +61,12 @@ def active_shares(mean: float, shape: str, time_zone: str, start_s: int, hours: 
     """Probability that a person is active in each hour from `start_s`, its mean over a week, at most 1. [0 to 1]"""
     local = hours_of_week(start_s, hours, clock_of(shape, time_zone))
     return np.minimum(mean * week_shape(shape)[list(local)], 1.0)
+
+
+def hour_kinds(shape: str, time_zone: str, start_s: int, hours: int) -> NDArray[np.int64]:
+    """Hour of the day on people's clock, 0 to 23, and 24 to 47 on weekends, of each hour from `start_s`."""
+    local = np.array(hours_of_week(start_s, hours, clock_of(shape, time_zone)), dtype=np.int64)
+    return np.asarray(local % 24 + np.where(local < WEEKDAYS_H, 0, 24))
 
 
 def clock_of(shape: str, time_zone: str) -> str:

@@ -45,7 +45,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Takes:
-    """What one active person of each tier takes: its mean, and its second moment, in units of capacity. [tier]"""
+    """What one active person of each tier takes: mean, second moment, in units of capacity. [tier] or [hour, tier]"""
 
     mean: Array
     second: Array
@@ -88,9 +88,10 @@ def carried_share(sources: Sources, takes: Takes, capacity: Capacity) -> float:
     """Share of hours in which the load stays within capacity. [0 to 1]"""
     # axes: hour, swing, tier
     active = np.minimum(sources.active[:, None, :] * _swings(sources.swing)[None, :, None], 1.0)
-    mean = active @ (sources.people * takes.mean)
-    second = active @ (sources.people * takes.second)
-    squares = active**2 @ (sources.people * takes.mean**2)
+    each, each_second = (np.atleast_2d(sources.people * m)[:, None, :] for m in (takes.mean, takes.second))
+    mean = (active * each).sum(axis=2)
+    second = (active * each_second).sum(axis=2)
+    squares = (active**2 * each * np.atleast_2d(takes.mean)[:, None, :]).sum(axis=2)
     number = active @ sources.people
     with np.errstate(divide="ignore", invalid="ignore"):
         unlike = np.where(mean > 0, np.clip(1.0 - mean**2 / (second * number), 0.0, 1.0), 0.0)

@@ -41,7 +41,7 @@ class TierService:
 
 @dataclass(frozen=True)
 class Carried:
-    """What one world's compute carries: known at once, before anybody's weeks are looked at."""
+    """What one world's compute carries."""
 
     hours: Hours
     supply: tuple[PoolCapacity, ...]
@@ -85,17 +85,17 @@ class Answer(Carried):
         return {k: paid * v / tokens[k] * 1e6 if tokens[k] > 0 and paid > 0 else None for k, v in shares.items()}
 
 
-def carried(s: Scenario, *, guarantee: bool = True) -> Carried:
+def carried(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0) -> Carried:
     """The largest limits of one world; `guarantee` as in `model_loads`."""
     s = exercised(s)
     hours = hours_of(s)
     supply = capacities(s, hours)
-    return Carried(hours, supply, model_loads(s, hours, supply, guarantee=guarantee))
+    return Carried(hours, supply, model_loads(s, hours, supply, seed, world, guarantee=guarantee))
 
 
 def answer(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0) -> Answer:
     """Plan one world of a scenario; `guarantee` as in `model_loads`, seed and world as in `whom`."""
-    found, s = carried(s, guarantee=guarantee), exercised(s)
+    found, s = carried(s, guarantee=guarantee, seed=seed, world=world), exercised(s)
     hours, supply, models = found.hours, found.supply, found.models
     met = {t.name: m for load in models for t in load.tiers if (m := _met(s, load, t, seed, world)) is not None}
     served = tuple(row for load in models for row in _service(load, met))

@@ -1,11 +1,11 @@
-"""The largest limits that compute carries, by closed form.
+"""The largest limits that compute carries.
 
 A limit is carried if, in the stated share of hours, what all active people take stays within what the pools serve.
 How many are active at once follows the week's shape, each person's hours and the swing that all share
-(`active_load.py`). Of those active, *takers* use whatever a limit gives them and the others use what they use today,
-up to the limit; what an active hour costs follows the operating point of the pools (`inference/`). So there is one
-largest rate per active hour, in units of the tier's weight, and every window gets what a person collects in it at that
-rate: rate x active time inside the window. Beside it stands the guaranteed limit: the same if all were takers. Tiers
+(`active_load.py`); what those active draw under all their windows at once, weeks of sessions tell (`use.py`); what an
+active hour costs follows the operating point of the pools (`serving_point.py`). Windows keep their ratio: each holds
+what a person collects in it at one rate per active hour, in units of the tier's weight, and the largest such rate is
+sought. Beside it stands the guaranteed limit: the same if all were takers. Tiers
 without windows are served as they ask.
 
 Given the limits, use as it is today says whom they hit, and which window binds (`whom.py`).
@@ -22,8 +22,9 @@ from ampacity.demand.hourly import HourlyDemand, hourly
 from ampacity.demand.window_use import window_use
 from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of
 from ampacity.planner.active_load import largest
-from ampacity.planner.question import Question, limit_of, question
+from ampacity.planner.question import Question, question
 from ampacity.planner.serving_point import serving_point
+from ampacity.planner.use import Use, limit_of
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity
@@ -77,14 +78,21 @@ class ModelLoad:
 
 
 def model_loads(
-    s: Scenario, hours: Hours, supply: tuple[PoolCapacity, ...], *, guarantee: bool = True
+    s: Scenario, hours: Hours, supply: tuple[PoolCapacity, ...], seed: int, world: int, *, guarantee: bool = True
 ) -> tuple[ModelLoad, ...]:
     """Largest limits for every model that some tier uses; without `guarantee` the guaranteed ones are left at 0."""
     models = dict.fromkeys(tier.model for tier in s.tiers)
-    return tuple(_model_load(s, model, hours, supply, guarantee) for model in models)
+    return tuple(_model_load(s, model, hours, supply, (seed, world), guarantee) for model in models)
 
 
-def _model_load(s: Scenario, model: str, hours: Hours, supply: tuple[PoolCapacity, ...], guarantee: bool) -> ModelLoad:
+def _model_load(
+    s: Scenario,
+    model: str,
+    hours: Hours,
+    supply: tuple[PoolCapacity, ...],
+    drawn_by: tuple[int, int],
+    guarantee: bool,
+) -> ModelLoad:
     tiers = tuple(t for t in s.tiers if t.model == model)
     zone = s.sites[0].time_zone
     demand = tuple(hourly(t, hours.start_s, hours.count, t.time_zone or zone) for t in tiers)
@@ -108,7 +116,7 @@ def _model_load(s: Scenario, model: str, hours: Hours, supply: tuple[PoolCapacit
         speed.append(float(np.sum(weight) / np.sum(weight * own_cost / cost)))
     running = sum((p.running_accelerators * v for p, v in zip(pools, speed, strict=True)), np.zeros(hours.count))
     gives = np.stack([_placed(p) * v for p, v in zip(pools, speed, strict=True)])
-    asked = question(s, tiers, demand, cost, gives.sum(axis=0), pools)
+    asked = question(Use(s, tiers, *drawn_by), demand, cost, gives.sum(axis=0), pools)
     found = _largest(asked, s.service_level.hours.value, guarantee)
     limits = tuple(w for t in tiers for w in windows_of(s, t, found.scale, found.guaranteed))
     carried = (found.carried_share, found.unlimited_share)
@@ -125,15 +133,13 @@ class _Found:
 
 def _largest(q: Question, hours_share: float, guarantee: bool) -> _Found:
     """The rate that limits may allow: as people use limits, and if all active people used theirs up."""
-    everyone, nobody = np.ones_like(q.takers), np.zeros_like(q.takers)
-    unlimited = np.full_like(q.stated, np.inf)
     # where every window is stated there is nothing to find
     scale, sure = q.highest, 0.0
     if q.free.any():
-        scale = largest(lambda f: q.carried(q.allowed(f), q.takers) >= hours_share, q.highest)
+        scale = largest(lambda f: q.carried(q.takes(f)) >= hours_share, q.highest, start=1.0)
     if guarantee:
-        sure = largest(lambda f: q.carried(q.at_most(f), everyone) >= hours_share, q.highest)
-    return _Found(scale, min(sure, scale), q.carried(q.allowed(scale), q.takers), q.carried(unlimited, nobody))
+        sure = largest(lambda f: q.carried(q.takes(f, all_taking=True)) >= hours_share, q.highest, start=1.0)
+    return _Found(scale, min(sure, scale), q.carried(q.takes(scale)), q.carried(q.unlimited()))
 
 
 def _points(s: Scenario, tiers: tuple[Tier, ...], own: list[PoolCapacity]) -> dict[tuple[str, str], OperatingPoint]:

@@ -7,13 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.demand.capped import capped_mean, capped_second
 from ampacity.demand.hourly import HourlyDemand
-from ampacity.demand.window_use import window_use
 from ampacity.planner.active_load import Capacity, Sources, Takes, carried_share
-from ampacity.scenario.limit import Limit
-from ampacity.scenario.scenario import Scenario
-from ampacity.scenario.tier import Tier
+from ampacity.planner.use import Pace, Use, limit_of
 from ampacity.supply.capacity import PoolCapacity
 
 Array = NDArray[np.float64]
@@ -23,48 +19,43 @@ Array = NDArray[np.float64]
 class Question:
     """Who may be active in each kind of hour, what one of them takes, and what can be given.
 
-    free: whether some window of a tier is to be found. limited: whether a tier has windows. weight: its allowance in
-    units of the others'. stated: the rate that stated windows allow, over today's mean rate, infinite where none is
-    stated. takers, parallel, sigma: as the behaviour has them. own_second: second moment of one hour's own use.
-    cost: accelerator-seconds of one active second. All [tier].
+    use: how people draw under windows. hour_kind: of each kind of hour, on each tier's clock, [hour, tier]. limited:
+    whether a tier has windows; free: whether one of them is to be found. weight: its allowance in units of the others'.
+    takers, parallel: as the behaviour has them. cost: accelerator-seconds of one active second. All [tier].
+    own_second: mean square of what a person draws who meets no window, [hour, tier].
     """
 
+    use: Use
     sources: Sources
+    hour_kind: NDArray[np.int64]
     capacity: Capacity
     free: NDArray[np.bool_]
     limited: NDArray[np.bool_]
     weight: Array
-    stated: Array
     takers: Array
     parallel: Array
-    sigma: Array
     own_second: Array
     cost: Array
 
-    def at_most(self, factor: float) -> Array:
-        """The rate at a factor, or the stated one where that is less."""
-        return np.asarray(np.minimum(factor * self.weight, self.stated))
+    def takes(self, factor: float, *, all_taking: bool = False) -> Takes:
+        """What one active person takes of windows at a factor, in each kind of hour; of no window, what they want."""
+        mean, square = np.ones(self.hour_kind.shape), self.own_second.copy()
+        for i in np.flatnonzero(self.limited):
+            share = 1.0 if all_taking else float(self.takers[i])
+            taking = self.use.pace(int(i), factor, taking=True)
+            others = self.use.pace(int(i), factor, taking=False) if share < 1.0 else taking
+            both = Pace(*(share * getattr(taking, f) + (1 - share) * getattr(others, f) for f in ("mean", "square")))
+            mean[:, i], square[:, i] = both.mean[self.hour_kind[:, i]], both.square[self.hour_kind[:, i]]
+        return Takes(self.cost * mean, self.cost**2 * square)
 
-    def allowed(self, factor: float) -> Array:
-        """The rate that windows allow at a factor; where all of a tier's windows are stated no factor changes it."""
-        return np.where(self.free, self.at_most(factor), self.stated)
-
-    def takes(self, rate: Array, takers: Array) -> Takes:
-        """Takers use up the rate they may have; the others use what they want of it; no window, no cap."""
-        cap = np.maximum(rate, 1e-12)
-        used_up = np.minimum(cap, self.parallel)
-        mean = takers * used_up + (1 - takers) * capped_mean(cap, self.sigma)
-        second = takers * used_up**2 + (1 - takers) * capped_second(cap, self.sigma)
-        return Takes(
-            self.cost * np.where(self.limited, mean, 1.0),
-            self.cost**2 * np.where(self.limited, second, self.own_second),
-        )
-
-    def carried(self, rate: Array, takers: Array, people: float = 1.0) -> float:
-        """Share of hours carried at rates by tier, with so many times the people of limited tiers."""
+    def carried(self, takes: Takes, people: float = 1.0) -> float:
+        """Share of hours carried if so much is taken, with so many times the people of limited tiers."""
         many = np.where(self.limited, people, 1.0) * self.sources.people
-        sources = Sources(many, self.sources.active, self.sources.swing)
-        return carried_share(sources, self.takes(rate, takers), self.capacity)
+        return carried_share(replace(self.sources, people=many), takes, self.capacity)
+
+    def unlimited(self) -> Takes:
+        """What is taken where nobody is limited and nobody uses more than today."""
+        return Takes(np.broadcast_to(self.cost, self.hour_kind.shape), self.cost**2 * self.own_second)
 
     def without_others(self) -> Question:
         """The same question as if nobody but people with windows were there."""
@@ -87,18 +78,15 @@ class Question:
 
 
 def question(
-    s: Scenario,
-    tiers: tuple[Tier, ...],
-    demand: tuple[HourlyDemand, ...],
-    cost: Array,
-    whole: Array,
-    pools: tuple[PoolCapacity, ...],
+    use: Use, demand: tuple[HourlyDemand, ...], cost: Array, whole: Array, pools: tuple[PoolCapacity, ...]
 ) -> Question:
     """The question of one model. whole: what its pools give with all replicas up, in accelerators, [hour]."""
+    s, tiers, n = use.s, use.tiers, len(use.tiers)
     active = np.stack([d.active_share for d in demand], axis=1)
+    clock = np.stack([d.kind for d in demand], axis=1)
     replicas = sum((p.replicas for p in pools), np.zeros_like(whole))
-    kinds, counts = np.unique(np.column_stack([active, whole, replicas]).round(12), axis=0, return_counts=True)
-    n = len(tiers)
+    table = np.column_stack([active, whole, replicas, clock]).round(12)
+    kinds, counts = np.unique(table, axis=0, return_counts=True)
     capacity = Capacity(
         whole=kinds[:, n],
         replicas=kinds[:, n + 1],
@@ -108,36 +96,21 @@ def question(
     people = np.array([d.people for d in demand])
     behaviours = [t.behaviour for t in tiers]
     swing = float(np.average([b.common_swing.value for b in behaviours], weights=np.maximum(people, 1e-9)))
-    within = np.array([b.sigma_within.value for b in behaviours])
+    limits = [limit_of(s, t) for t in tiers]
+    limited = np.array([limit is not None for limit in limits])
+    pace = np.exp(np.array([b.sigma_within.value for b in behaviours]) ** 2)
+    # sessions of one person that overlap; customers without windows are known ones, whose own use alone varies
+    beside = np.exp(np.array([b.sigma_between.value for b in behaviours]) ** 2) * kinds[:, :n]
     return Question(
-        free=np.array([any(w.tokens is None for w in getattr(limit_of(s, t), "windows", ())) for t in tiers]),
+        use=use,
         sources=Sources(people, kinds[:, :n], swing),
+        hour_kind=kinds[:, n + 2 :].astype(np.int64),
         capacity=capacity,
-        limited=np.array([limit_of(s, t) is not None for t in tiers]),
+        free=np.array([any(w.tokens is None for w in limit.windows) if limit else False for limit in limits]),
+        limited=limited,
         weight=np.array([t.weight for t in tiers]),
-        stated=np.array([stated_rate(s, t) for t in tiers]),
         takers=np.array([b.takers.value for b in behaviours]),
         parallel=np.array([b.parallel.value for b in behaviours]),
-        sigma=np.maximum(np.hypot([b.sigma_between.value for b in behaviours], within), 1e-6),
-        # customers without windows are known ones: what varies from hour to hour is their own use
-        own_second=np.exp(within**2),
+        own_second=np.where(limited, pace + beside, pace),
         cost=cost,
     )
-
-
-def limit_of(s: Scenario, tier: Tier) -> Limit | None:
-    """A tier's limit with those windows that count tokens of its model or the model's family; None if there is none."""
-    if tier.limit is None:
-        return None
-    model = s.model(tier.model)
-    return s.limit(tier.limit).counting(model.name, model.family)
-
-
-def stated_rate(s: Scenario, tier: Tier) -> float:
-    """The rate per active time that stated windows allow, over today's mean rate; infinite where none is stated."""
-    limit = limit_of(s, tier)
-    rates = [np.inf]
-    for w in limit.windows if limit else ():
-        if w.tokens is not None:
-            rates.append(w.tokens.value / window_use(tier.behaviour, w).mean)
-    return float(min(rates))

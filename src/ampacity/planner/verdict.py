@@ -16,6 +16,7 @@ from ampacity.demand.at_limit import Met
 from ampacity.planner.announced import after, came_with_it, changes
 from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
+from ampacity.planner.use import Use
 from ampacity.planner.whom import binding_window, whom
 from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
@@ -68,8 +69,8 @@ def changed_load(s: Scenario, loads: tuple[ModelLoad, ...]) -> ModelLoad:
 
 def judge(s: Scenario, load: ModelLoad, supplier: str, met: dict[str, Met], seed: int = 1, world: int = 0) -> Judgement:
     """The verdict of one world: `s` as written (limits of before), `load` and `met` of the world after the change."""
-    now, new = after(s), came_with_it(s)
-    people, carried = people_of(load), people_carried(now, load)
+    new = came_with_it(s)
+    people, carried = people_of(load), people_carried(load)
     growth = [t.growth.value for t in s.tiers if t.growth is not None]
     rate = math.log1p(float(np.mean(growth))) if growth else 0.0
     months = math.inf
@@ -77,15 +78,16 @@ def judge(s: Scenario, load: ModelLoad, supplier: str, met: dict[str, Met], seed
         months = math.log(max(carried, 1e-9) / people) / rate
     elif carried < people:
         months = -math.inf
+    before = Use(s, tuple(s.tier(t.name) for t in load.tiers), seed, world)
     met_after = {t.name: met[t.name] for t in load.tiers if t.name in met}
     met_before = _met(s, load, seed, world)
     return Judgement(
         people=people,
         carried=carried,
-        before=people_carried(s, load, lambda p: p.pool.contract.name not in new),
-        alone=people_carried(now, load, lambda p: p.pool.contract.name in new, others=False),
-        without_largest=people_carried(now, load, lambda p: p.pool.contract.supplier != supplier),
-        reclaimed=people_carried(now, load, lambda p: p.pool.contract.name not in new),
+        before=people_carried(load, lambda p: p.pool.contract.name not in new, use=before),
+        alone=people_carried(load, lambda p: p.pool.contract.name in new, others=False),
+        without_largest=people_carried(load, lambda p: p.pool.contract.supplier != supplier),
+        reclaimed=people_carried(load, lambda p: p.pool.contract.name not in new),
         holds_months=months,
         binds_before={n: binding_window(m) for n, m in met_before.items()},
         binds_after={n: binding_window(m) for n, m in met_after.items()},
@@ -162,7 +164,7 @@ def verdict(
         without_largest=_spread([j.without_largest for j in judged]),
         reclaimed=_spread([j.reclaimed for j in judged]),
         holds_reclaimed_share=float(np.mean([j.reclaimed >= j.people for j in judged])),
-        people_per_mw=people_per_mw(after(s), central, lambda p: p.pool.contract.name in came_with_it(s)),
+        people_per_mw=people_per_mw(central, lambda p: p.pool.contract.name in came_with_it(s)),
         holds_share=float(np.mean([j.carried >= j.people for j in judged])),
         holds_without_largest_share=float(np.mean([j.without_largest >= j.people for j in judged])),
         growth=_spread(growth) if growth else None,

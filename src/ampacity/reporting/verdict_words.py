@@ -31,7 +31,7 @@ def what_changed(s: Scenario, factor: float) -> str:
 
 def first_condition(s: Scenario, load: ModelLoad) -> str:
     """The condition at the stated values of all ranges, before any other world is looked at."""
-    carried = people_carried(after(s), load)
+    carried = people_carried(load)
     limits = what_changed(s, factor(s))
     return f"At the stated values {limits} holds if fewer than {tokens(carried)} developers are active in a week."
 
