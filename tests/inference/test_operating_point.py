@@ -119,9 +119,9 @@ def test_tokens_per_second_are_the_batch_over_the_step(on: On) -> None:
 
 
 def test_prefill_attends_to_all_that_is_cached_and_half_of_what_is_not() -> None:
-    assert Mix(1.0, 0.0, 1.0, 1000.0).attended_tokens == 500.0
-    assert Mix(0.0, 1.0, 1.0, 1000.0).attended_tokens == 1000.0
-    assert Mix(1.0, 3.0, 1.0, 1000.0).attended_tokens == pytest.approx(875.0)
+    assert Mix(1.0, 0.0, 1.0, 1000.0).attended_tokens() == 500.0
+    assert Mix(0.0, 1.0, 1.0, 1000.0).attended_tokens() == 1000.0
+    assert Mix(1.0, 3.0, 1.0, 1000.0).attended_tokens() == pytest.approx(875.0)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_guessed_tokens_make_an_iteration_longer_and_worth_more(on: On) -> None:
     prompts = 1.8 * guessed.batch * AGENT.uncached_per_s / AGENT.output_per_s
     # a guess of each sequence is computed like a prompt's token, behind its whole context
     assert (b, p) == (guessed.batch, pytest.approx(prompts + guessed.batch))
-    assert a == pytest.approx(prompts * AGENT.attended_tokens + guessed.batch * AGENT.context_tokens)
+    assert a == pytest.approx(prompts * AGENT.attended_tokens() + guessed.batch * AGENT.context_tokens)
     assert guessed.step_s == pytest.approx(float(step.seconds(b, k, p, a)) / 1.8)
     assert guessed.seconds_per_active_s < plain.seconds_per_active_s
 

@@ -8,19 +8,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ampacity.planner import whom as room
+from ampacity.demand.at_limit import Met
+from ampacity.planner import use as room
 from ampacity.planner.plan import plan
 from ampacity.planner.scheme_figures import tier_under
 from ampacity.planner.schemes import comparison
-from ampacity.planner.whom import binding_window, served_share, whom
+from ampacity.planner.use import Use
+from ampacity.planner.whom import binding_window, served_share
 from ampacity.scenario.load import load
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.tier import Tier
 
 Ours = Callable[..., Scenario]
 
 
-def met(s: Scenario, five_hour: float, weekly: float) -> room.Met:
+def whom(s: Scenario, tier: Tier, tokens: dict[str, float], seed: int = 1, world: int = 0) -> Met | None:
+    return Use(s, (tier,), seed, world).today(tier, tokens)
+
+
+def met(s: Scenario, five_hour: float, weekly: float) -> Met:
     found = whom(s, s.tier("developers"), {"five-hour": five_hour, "weekly": weekly})
     assert found is not None
     return found

@@ -20,7 +20,7 @@ AGENTS_FROM = 0.5
 """People of whose input at least this share is found in a cache work with agents, in sessions; others ask singly."""
 SESSIONS = 2000
 """Drawn sessions that the tables are made from: their context is within 2 % of that of 4,000."""
-KEEP_S: Floats = np.concatenate([[0.0], np.geomspace(0.5, 3600.0, 64)])
+KEEP_S: Floats = np.concatenate([[0.0], np.geomspace(0.5, 3600.0, 32)])
 
 
 @dataclass(frozen=True)

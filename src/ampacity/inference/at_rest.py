@@ -25,7 +25,7 @@ from ampacity.inference.work import Array
 if TYPE_CHECKING:
     from ampacity.inference.operating_point import Mix
 
-BATCHES = 96
+BATCHES = 48
 """Batches that are looked at, evenly spaced in their logarithm: sessions carried are flat near their largest value."""
 
 
@@ -64,9 +64,7 @@ def fullest(
 
     batch = np.unique(np.geomspace(1, most, BATCHES).astype(np.int64)).astype(np.float64)
     lost = mix.cached_per_s * (1.0 - rest.found)
-    seconds = np.empty((len(rest.keep_s), len(batch)))
-    for i, more in enumerate(lost):
-        seconds[i] = step.seconds(*iteration(with_lost(mix, more), batch, drafts)) / drafts.per_iteration
+    seconds = step.seconds(*iteration(mix, batch[None, :], drafts, lost[:, None])) / drafts.per_iteration
     sessions = batch / (seconds * mix.output_per_s)
     held = batch * mix.context_tokens + sessions * rest.tokens[:, None]
     # keeping nothing always fits: `most` sequences do

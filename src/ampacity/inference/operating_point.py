@@ -32,10 +32,9 @@ class Mix:
     output_per_s: float
     context_tokens: float
 
-    @property
-    def attended_tokens(self) -> float:
-        """Context that a prefill token attends to, on average: what is cached, and half of what is not."""
-        cached = self.cached_per_s / max(self.cached_per_s + self.uncached_per_s, 1e-12)
+    def attended_tokens(self, lost_per_s: float | Array = 0.0) -> float | Array:
+        """Context that a prefill token attends to, on average: what is cached and not lost, and half of the rest."""
+        cached = (self.cached_per_s - lost_per_s) / max(self.cached_per_s + self.uncached_per_s, 1e-12)
         return self.context_tokens * (cached + (1 - cached) / 2)
 
 
@@ -113,11 +112,16 @@ def operating_point(
     )
 
 
-def iteration(mix: Mix, b: float | Array, drafts: Drafts = NO_DRAFTS) -> tuple[float | Array, ...]:
-    """The steady iteration of `b` sequences of a mix: b, k, p and a of `work.py`."""
-    prompts = b * drafts.per_iteration * (mix.uncached_per_s / mix.output_per_s)
+def iteration(
+    mix: Mix, b: float | Array, drafts: Drafts = NO_DRAFTS, lost_per_s: float | Array = 0.0
+) -> tuple[float | Array, ...]:
+    """The steady iteration of `b` sequences of a mix: b, k, p and a of `work.py`.
+
+    lost_per_s: cached tokens that are computed again [token/s]. Arguments broadcast.
+    """
+    prompts = b * drafts.per_iteration * ((mix.uncached_per_s + lost_per_s) / mix.output_per_s)
     guessed = b * drafts.tokens
-    a = prompts * mix.attended_tokens + guessed * mix.context_tokens
+    a = prompts * mix.attended_tokens(lost_per_s) + guessed * mix.context_tokens
     return b, b * mix.context_tokens, prompts + guessed, a
 
 

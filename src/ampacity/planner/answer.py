@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ampacity.demand.at_limit import Met
 from ampacity.planner.limits import ModelLoad, model_loads
-from ampacity.planner.whom import served_share, whom
+from ampacity.planner.whom import served_share
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -94,10 +94,10 @@ def carried(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 
 
 
 def answer(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0) -> Answer:
-    """Plan one world of a scenario; `guarantee` as in `model_loads`, seed and world as in `whom`."""
+    """Plan one world of a scenario; `guarantee` as in `model_loads`, seed and world: whose people are drawn."""
     found, s = carried(s, guarantee=guarantee, seed=seed, world=world), exercised(s)
     hours, supply, models = found.hours, found.supply, found.models
-    met = {t.name: m for load in models for t in load.tiers if (m := _met(s, load, t, seed, world)) is not None}
+    met = {t.name: m for load in models for t in load.tiers if (m := _met(load, t)) is not None}
     served = tuple(row for load in models for row in _service(load, met))
     bookings, energies, used = [], [], {}
     for pool in supply:
@@ -115,8 +115,8 @@ def answer(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0
     return Answer(hours, supply, models, met, served, tuple(bookings), tuple(energies), fees, earned)
 
 
-def _met(s: Scenario, load: ModelLoad, tier: Tier, seed: int, world: int) -> Met | None:
-    return whom(s, tier, {w.window: w.tokens for w in load.limits if w.tier == tier.name}, seed, world)
+def _met(load: ModelLoad, tier: Tier) -> Met | None:
+    return load.use.today(tier, {w.window: w.tokens for w in load.limits if w.tier == tier.name})
 
 
 def prefill_share(models: tuple[ModelLoad, ...], tiers: tuple[TierService, ...]) -> float:

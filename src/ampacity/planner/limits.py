@@ -54,7 +54,8 @@ class WindowLimit:
 class ModelLoad:
     """Everything about one model: its tiers, its pools, what they can carry.
 
-    points: operating point by (tier, pool), only where the tier's context fits. question: what limits are found from,
+    points: operating point by (tier, pool), only where the tier's context fits. use: how their people draw under
+    windows. question: what limits are found from,
     None where no pool serves the model. gives: of each pool with all replicas up, in accelerators of the first pool,
     [pool, hour]. seconds_per_active_s: of a tier, in
     accelerators of the model's first pool. capacity: of all pools, in the same, [hour].
@@ -67,6 +68,7 @@ class ModelLoad:
     demand: tuple[HourlyDemand, ...]
     pools: tuple[PoolCapacity, ...]
     points: dict[tuple[str, str], OperatingPoint]
+    use: Use
     question: Question | None
     gives: Array
     seconds_per_active_s: Array
@@ -98,12 +100,26 @@ def _model_load(
     demand = tuple(hourly(t, hours.start_s, hours.count, t.time_zone or zone) for t in tiers)
     own = [p for p in supply if p.replica is not None and p.replica.model.name == model]
     points = _points(s, tiers, own)
+    use = Use(s, tiers, *drawn_by)
     pools = tuple(p for p in own if all((t.name, p.pool.name) in points for t in tiers))
     if not pools:
         nothing = np.zeros(hours.count)
         limits = tuple(w for t in tiers for w in windows_of(s, t, 0.0, 0.0))
         return ModelLoad(
-            model, tiers, demand, (), points, None, nothing[None], np.ones(len(tiers)), nothing, 0.0, 0.0, 0.0, limits
+            model,
+            tiers,
+            demand,
+            (),
+            points,
+            use,
+            None,
+            nothing[None],
+            np.ones(len(tiers)),
+            nothing,
+            0.0,
+            0.0,
+            0.0,
+            limits,
         )
 
     first = pools[0].pool.name
@@ -116,11 +132,13 @@ def _model_load(
         speed.append(float(np.sum(weight) / np.sum(weight * own_cost / cost)))
     running = sum((p.running_accelerators * v for p, v in zip(pools, speed, strict=True)), np.zeros(hours.count))
     gives = np.stack([_placed(p) * v for p, v in zip(pools, speed, strict=True)])
-    asked = question(Use(s, tiers, *drawn_by), demand, cost, gives.sum(axis=0), pools)
+    asked = question(use, demand, cost, gives.sum(axis=0), pools)
     found = _largest(asked, s.service_level.hours.value, guarantee)
     limits = tuple(w for t in tiers for w in windows_of(s, t, found.scale, found.guaranteed))
     carried = (found.carried_share, found.unlimited_share)
-    return ModelLoad(model, tiers, demand, pools, points, asked, gives, cost, running, found.scale, *carried, limits)
+    return ModelLoad(
+        model, tiers, demand, pools, points, use, asked, gives, cost, running, found.scale, *carried, limits
+    )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Pace:
 class Use:
     """How the people of a model's tiers draw, one world of a scenario.
 
-    s: whose limits count. tiers: in order. known: what has been simulated.
+    s: whose limits count. tiers: in order. known: what has been simulated; met: on today's use of stated windows.
     """
 
     s: Scenario
@@ -60,14 +60,15 @@ class Use:
     seed: int
     world: int
     known: dict[tuple[int, float, bool], Pace] = field(default_factory=dict, repr=False)
+    met: dict[int, Met] = field(default_factory=dict, repr=False)
 
     def pace(self, tier: int, factor: float, taking: bool) -> Pace:
         """How takers, or the others, of a tier draw if open windows hold `factor` of today's mean use.
 
-        factor: 0 < factor; where no window is open it makes no difference.
+        factor: 0 < factor; at an infinite one only stated windows are there.
         """
         limit = limit_of(self.s, self.tiers[tier])
-        if limit is None or all(w.tokens is not None for w in limit.windows) or math.isinf(factor):
+        if limit is None or not _is_open(limit) or math.isinf(factor):
             return self._at(tier, math.inf, taking)
         steps = STEPS_OF_A_WORLD if self.world else STEPS
         at = math.log2(factor) * steps
@@ -78,14 +79,38 @@ class Use:
         high = self._at(tier, 2.0 ** ((math.floor(at) + 1) / steps), taking)
         return Pace(low.mean + part * (high.mean - low.mean), low.square + part * (high.square - low.square))
 
+    def today(self, tier: Tier, tokens: Mapping[str, float]) -> Met | None:
+        """What the people of a tier meet on today's use; None where it has no window that counts tokens.
+
+        tokens: of windows that state none. Raises Mistakes for a limit that whole numbers cannot hold.
+        """
+        limit = limit_of(self.s, tier)
+        if limit is None:
+            return None
+        i = self.tiers.index(tier)
+        if not _is_open(limit):
+            self._at(i, math.inf, taking=False)
+            return self.met[i]
+        return under(self.s, tier, self._people(tier), tokens)
+
     def _at(self, tier: int, factor: float, taking: bool) -> Pace:
         key = (tier, factor, taking)
         if key not in self.known:
             t = self.tiers[tier]
-            people = drawn(self.s, t, self.seed, self.world)
+            people = self._people(t)
             found = under(self.s, t, people, open_tokens(self.s, t, factor), taking=taking)
             self.known[key] = _pace(people, found)
+            if math.isinf(factor) and not taking:
+                self.met[tier] = found
         return self.known[key]
+
+    def _people(self, tier: Tier) -> Crowd:
+        return crowd(self.s, tier, PEOPLE_OF_A_WORLD if self.world else PEOPLE, self.seed, self.world)
+
+
+def _is_open(limit: Limit) -> bool:
+    """Whether some window is to be found."""
+    return any(w.tokens is None for w in limit.windows)
 
 
 def limit_of(s: Scenario, tier: Tier) -> Limit | None:
@@ -105,11 +130,6 @@ def open_tokens(s: Scenario, tier: Tier, factor: float) -> dict[str, float]:
         for w in (limit.windows if limit else ())
         if w.tokens is None
     }
-
-
-def drawn(s: Scenario, tier: Tier, seed: int, world: int) -> Crowd:
-    """The people drawn of a tier in a world of a scenario."""
-    return crowd(s, tier, PEOPLE_OF_A_WORLD if world else PEOPLE, seed, world)
 
 
 def under(s: Scenario, tier: Tier, people: Crowd, tokens: Mapping[str, float], *, taking: bool = False) -> Met:

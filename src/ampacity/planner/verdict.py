@@ -17,9 +17,10 @@ from ampacity.planner.announced import after, came_with_it, changes
 from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
 from ampacity.planner.use import Use
-from ampacity.planner.whom import binding_window, whom
+from ampacity.planner.whom import binding_window
 from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.tier import Tier
 
 DAYS_PER_MONTH = 365.2425 / 12
 
@@ -80,7 +81,7 @@ def judge(s: Scenario, load: ModelLoad, supplier: str, met: dict[str, Met], seed
         months = -math.inf
     before = Use(s, tuple(s.tier(t.name) for t in load.tiers), seed, world)
     met_after = {t.name: met[t.name] for t in load.tiers if t.name in met}
-    met_before = _met(s, load, seed, world)
+    met_before = {t.name: m for t in before.tiers if (m := before.today(t, _tokens(s, t))) is not None}
     return Judgement(
         people=people,
         carried=carried,
@@ -96,11 +97,9 @@ def judge(s: Scenario, load: ModelLoad, supplier: str, met: dict[str, Met], seed
     )
 
 
-def _met(s: Scenario, load: ModelLoad, seed: int, world: int) -> dict[str, Met]:
-    """What the tiers of a model meet under the limits of before, as stated."""
-    rows = {t.name: {w.window: w.tokens for w in windows_of(s, s.tier(t.name))} for t in load.tiers}
-    met = {name: whom(s, s.tier(name), tokens, seed, world) for name, tokens in rows.items()}
-    return {name: m for name, m in met.items() if m is not None}
+def _tokens(s: Scenario, tier: Tier) -> dict[str, float]:
+    """Tokens of a tier's windows, as stated."""
+    return {w.window: w.tokens for w in windows_of(s, tier)}
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ampacity.demand.at_limit import Met
-from ampacity.planner.use import drawn, limit_of, under
-from ampacity.scenario.scenario import Scenario
-from ampacity.scenario.tier import Tier
 
 BINDS_ABOVE = 1e-3
 """A window binds if it stops more than this share of people in a week."""
-
-
-def whom(s: Scenario, tier: Tier, tokens: Mapping[str, float], seed: int = 1, world: int = 0) -> Met | None:
-    """What the people of a tier meet on today's use; None where it has no window that counts tokens.
-
-    tokens: weighted tokens of windows that state none. Raises Mistakes for a limit that whole numbers cannot hold.
-    """
-    if limit_of(s, tier) is None:
-        return None
-    return under(s, tier, drawn(s, tier, seed, world), tokens)
 
 
 def served_share(met: Met | None) -> float:
