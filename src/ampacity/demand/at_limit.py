@@ -24,21 +24,27 @@ from ampacity.demand.crossings import (
     BY_WAIT,
     DELAY,
     DELAYED_MS,
+    GOES_ON,
     HOUR,
     JOB_FIELDS,
+    LEFT_FIELDS,
     LOST,
     LOST_MS,
+    OF,
+    OF_STRETCH,
     OUTSTANDING,
     PAID,
     PATIENCE,
     REACTION_FIELDS,
     SERVED,
     SWITCHED,
+    TO_DO,
     TOTAL_FIELDS,
     WANTED,
     WEEK,
     Desk,
     Found,
+    Left,
     Terms,
     Wishes,
     run,
@@ -182,12 +188,51 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
     parallel: sessions that a person can have going or deferred; what comes on top follows the one that ends first.
     Raises LimitError where whole numbers cannot hold it.
     """
+    return _run(h, wanted, kinds, scheme, r, parallel, h.end_ms, 0)[0]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How people stand at an instant, in the middle of their weeks.
+
+    states: rows of `policy.book` by person, windows in the order of the scheme's. person, stretch, goes_on_ms, left_ms,
+    pace: of what is under way or deferred: whose, which of the stretches wanted, when it goes on, how long it lasts
+    then [ms], and at which pace.
+    """
+
+    states: Ints
+    person: Ints
+    stretch: Ints
+    goes_on_ms: Ints
+    left_ms: Ints
+    pace: Floats
+
+
+def standing(
+    h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions, at_ms: int, parallel: int = 20
+) -> Standing:
+    """How the people of these stretches stand at an instant under a scheme; arguments as in `met`."""
+    _, left = _run(h, wanted, kinds, scheme, r, parallel, at_ms, len(wanted.first) - 1)
+    jobs, paces = left.jobs[: left.many[0]], left.paces[: left.many[0]]
+    return Standing(left.states, jobs[:, OF], jobs[:, OF_STRETCH], jobs[:, GOES_ON], jobs[:, TO_DO], paces)
+
+
+def _run(
+    h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions, parallel: int, end_ms: int, kept: int
+) -> tuple[Met, Left]:
+    """Until an instant; how the first `kept` people stand then."""
     rules = scheme.windows
     book = compile_book({"limit": rules}, [name for name, _ in scheme.families])
     limit, jobs, people = book.limit("limit"), max(parallel, 1), len(wanted.first) - 1
-    weeks = -(-(h.end_ms - h.start_ms) // WEEK)
+    weeks = -(-(end_ms - h.start_ms) // WEEK)
     served, squares, totals = np.zeros(len(h.hour_weights)), np.zeros(len(h.hour_weights)), np.zeros(TOTAL_FIELDS)
     stopped, refused = np.zeros((people, weeks), np.int64), np.zeros(max(len(rules), 1), np.int64)
+    left = Left(
+        np.zeros((kept, STATE_FIELDS), np.int64),
+        np.zeros((kept * jobs, LEFT_FIELDS), np.int64),
+        np.zeros(kept * jobs),
+        np.zeros(1, np.int64),
+    )
     wishes = Wishes(
         wanted.first,
         wanted.begin_ms,
@@ -205,14 +250,14 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         rates=np.array([kinds.weighted(rule) for rule in rules]),
         reactions=_cumulative(r),
         start=h.start_ms,
-        end=h.end_ms,
+        end=end_ms,
         most=jobs,
     )
     desk = Desk(
         np.zeros(STATE_FIELDS, np.int64), np.zeros((jobs, JOB_FIELDS), np.int64), np.zeros(jobs), np.zeros(len(rules))
     )
-    kernel().run(wishes, terms, desk, Found(served, squares, stopped, refused, totals))
-    return Met(
+    kernel().run(wishes, terms, desk, Found(served, squares, stopped, refused, totals, left))
+    found = Met(
         people=people,
         weeks=int(weeks),
         windows=tuple(rule.name for rule in rules),
@@ -229,6 +274,7 @@ def met(h: Habits, wanted: Stretches, kinds: Kinds, scheme: Scheme, r: Reactions
         lost_ms=float(totals[LOST_MS]),
         delayed_ms=float(totals[DELAYED_MS]),
     )
+    return found, left
 
 
 def _plans(scheme: Scheme, flat: tuple[int, ...], limit: int, draw: Floats) -> Ints:

@@ -38,6 +38,8 @@ Floats = NDArray[np.float64]
 
 # of a job
 FROM, LEFT, PLAN, STRETCH, TRIES, BOUGHT, JOB_FIELDS = range(7)
+# of a job that is left: whose, which stretch, when it goes on, what is left of it [ms]
+OF, OF_STRETCH, GOES_ON, TO_DO, LEFT_FIELDS = range(5)
 # of what people do, `reactions`: cumulative shares, then times [ms]
 BY_WAIT, BY_LATER, BY_SWITCH, BY_BUY, PATIENCE, DELAY, REACTION_FIELDS = range(7)
 # of `totals` [ms at the mean pace; ms of active time]
@@ -94,6 +96,19 @@ class Desk(NamedTuple):
     flow: Floats
 
 
+class Left(NamedTuple):
+    """How things stand at the end, for whoever goes on from there; arrays without rows where nobody does.
+
+    states: a row of each subscriber. jobs: of LEFT_FIELDS, behind each other; paces: of each. many: how
+    many, one entry.
+    """
+
+    states: Ints
+    jobs: Ints
+    paces: Floats
+    many: Ints
+
+
 class Found(NamedTuple):
     """What comes out: work by hour, and of each hour the integral of a person's pace squared, summed over people;
     windows that stopped each person in each week (bits), stops by window, totals."""
@@ -103,6 +118,7 @@ class Found(NamedTuple):
     stopped: Ints
     refused: Ints
     totals: Floats
+    left: Left
 
 
 def run(wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> None:
@@ -111,6 +127,9 @@ def run(wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> None:
         for s in range(len(desk.state)):
             desk.state[s] = 0
         one(u, wishes, terms, desk, found)
+        if u < len(found.left.states):
+            for s in range(len(desk.state)):
+                found.left.states[u, s] = desk.state[s]
 
 
 def one(u: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> None:
@@ -136,6 +155,14 @@ def one(u: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> None:
         i += 1
     for j in range(count):
         found.totals[OUTSTANDING] += desk.jobs[j, LEFT] * desk.paces[j]
+        if len(found.left.states) > 0:
+            row = found.left.many[0]
+            found.left.jobs[row, OF] = u
+            found.left.jobs[row, OF_STRETCH] = desk.jobs[j, STRETCH]
+            found.left.jobs[row, GOES_ON] = desk.jobs[j, FROM]
+            found.left.jobs[row, TO_DO] = desk.jobs[j, LEFT]
+            found.left.paces[row] = desk.paces[j]
+            found.left.many[0] += 1
 
 
 def begin(i: int, count: int, wishes: Wishes, terms: Terms, desk: Desk, found: Found) -> int:
