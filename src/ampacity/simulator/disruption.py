@@ -128,26 +128,34 @@ def counted_disruptions(
 
 def up_share(line: Timeline, replicas: Sequence[int] | Ints, start_ps: int, end_ps: int) -> Floats:
     """Share of a span in which each of some replicas takes requests, by a timeline of that span. [0 to 1]"""
-    return np.array([_share_without(line, int(r), (KILL, DRAIN), UP, start_ps, end_ps) for r in replicas])
+    return _share_without(line, np.asarray(replicas, dtype=np.int64), (KILL, DRAIN), UP, start_ps, end_ps)
 
 
 def open_share(line: Timeline, start_ps: int, end_ps: int) -> float:
     """Share of a span in which the door is open, by a timeline of that span. [0 to 1]"""
-    return _share_without(line, DOOR, (CLOSE,), OPEN, start_ps, end_ps)
+    return float(_share_without(line, np.array([DOOR]), (CLOSE,), OPEN, start_ps, end_ps)[0])
 
 
 def _share_without(
-    line: Timeline, replica: int, stops: tuple[int, ...], goes_on: int, start_ps: int, end_ps: int
-) -> float:
-    mine = (line.replica == replica) & np.isin(line.what, (*stops, goes_on))
-    at, stopped = line.at_ps[mine], np.isin(line.what[mine], stops)
-    length = np.diff(np.append(at, end_ps))
-    return 1.0 - float(length[stopped].sum()) / (end_ps - start_ps)
+    line: Timeline, replicas: Ints, stops: tuple[int, ...], goes_on: int, start_ps: int, end_ps: int
+) -> Floats:
+    mine = np.isin(line.what, (*stops, goes_on))
+    order = np.argsort(line.replica[mine], kind="stable")
+    who, at, what = line.replica[mine][order], line.at_ps[mine][order], line.what[mine][order]
+    until = np.append(at[1:], end_ps)
+    until[np.append(who[1:] != who[:-1], True)] = end_ps
+    stopped = np.isin(what, stops)
+    lost_ps = np.bincount(
+        who[stopped] - DOOR, (until - at)[stopped], int(max(who.max(initial=0), replicas.max(initial=0))) - DOOR + 1
+    )
+    return np.asarray(1.0 - lost_ps[replicas - DOOR] / (end_ps - start_ps))
 
 
 def _spared(cause: Cause, pool: PoolLayout) -> Floats:
     """Share of time in which a cause does not hit each replica of a pool. [0 to 1]"""
     out = 1.0 - cause.free_share
+    if not pool.on_ground(cause.level):
+        return np.ones(pool.replicas)
     if cause.level in ("service", "pool", "replica"):
         return np.full(pool.replicas, 1.0 - out * cause.share)
     first = pool.first_node(np.arange(pool.replicas, dtype=np.int64))
@@ -166,7 +174,7 @@ def _spared(cause: Cause, pool: PoolLayout) -> Floats:
 
 def _elements(cause: Cause, layout: Layout) -> int:
     """How many elements of a cause's level a fleet has."""
-    there = [p for p in layout.pools if p.replicas]
+    there = [p for p in layout.pools if p.replicas and p.on_ground(cause.level)]
     if cause.level in ("service", "pool"):
         return len(there) if cause.level == "pool" else 1
     if cause.level == "site":

@@ -82,6 +82,15 @@ def failures(
     return tuple(sorted(inside, key=lambda o: (o.begin_ps, o.end_ps, o.cause.name, o.owner, o.element)))
 
 
+def planned(cause: Cause, begin_ps: int, end_ps: int, owner: str = "", element: int = 0, seed: int = 1) -> Outage:
+    """An outage that somebody decides, to stand beside those that are drawn: a reclaim, a rehearsal, a release.
+
+    owner, element: as in Outage. Which share of what is below it is hit depends on the seed and on all of these.
+    """
+    word = bits(seed, "planned", cause.name, owner, element, begin_ps)
+    return Outage(begin_ps, end_ps, cause, owner, element, 0, -1, int(word))
+
+
 def nodes_under(pool: PoolLayout, local: Ints) -> Ints:
     """The nodes that some replicas of a pool stand on, in rising order, each once."""
     return np.unique((pool.first_node(local)[:, None] + np.arange(pool.span)).reshape(-1))
@@ -144,7 +153,7 @@ def _elements(cause: Cause, layout: Layout, chosen: Ints) -> Iterator[tuple[str,
     sites = []
     for number, pool in enumerate(layout.pools):
         local = layout.of_pool(number, chosen)
-        if not local.size:
+        if not local.size or not pool.on_ground(cause.level):
             continue
         if cause.level == "site":
             sites.append(pool.site)

@@ -32,8 +32,8 @@ class PoolLayout:
     """The replicas of one pool.
 
     replicas: how many. accelerators: of one replica. node_failure_rate_per_s, restore_s: the site's, as supply has
-    them [1/s, s]. stop_rate_per_s, restart_s: upsets of one replica in orbit [1/s, s]. Raises ValueError with
-    everything that cannot be.
+    them [1/s, s]. stop_rate_per_s, restart_s: upsets of one replica in orbit [1/s, s]. orbital: racks, feeds and sites
+    on the ground do not fail it. Raises ValueError with everything that cannot be.
     """
 
     name: str
@@ -46,6 +46,7 @@ class PoolLayout:
     racks_per_feed: int = RACKS_PER_FEED
     stop_rate_per_s: float = 0.0
     restart_s: float = 0.0
+    orbital: bool = False
 
     def __post_init__(self) -> None:
         least = {"replicas": 0, "accelerators": 1, "nodes_per_rack": 1, "racks_per_feed": 1}
@@ -83,14 +84,13 @@ class PoolLayout:
         """Share of time in which no upset stops a replica; 1 on the ground. [0 to 1]"""
         return node_availability(self.stop_rate_per_s, self.restart_s)
 
+    def on_ground(self, level: str) -> bool:
+        """Whether a cause of this level can reach the pool: in orbit there are no racks, feeds and halls."""
+        return not (self.orbital and level in ("site", "feed", "rack"))
+
     def first_node(self, replica: Ints) -> Ints:
         """The first of each replica's `span` nodes."""
         return np.asarray(replica // self.per_node * self.span)
-
-    def replicas_on(self, first_node: int, last_node: int) -> tuple[int, int]:
-        """The first replica that touches these nodes, and the one behind the last."""
-        behind = (last_node // self.span + 1) * self.per_node
-        return first_node // self.span * self.per_node, min(behind, self.replicas)
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ def layout_of(supply: Sequence[PoolCapacity]) -> Layout:
                 site.restore_s.value,
                 stop_rate_per_s=stops_per_year(orbit, size) / (HOURS_PER_YEAR * 3600.0) if orbit else 0.0,
                 restart_s=orbit.restart_s.value if orbit else 0.0,
+                orbital=orbit is not None,
             )
         )
     return Layout(tuple(pools))

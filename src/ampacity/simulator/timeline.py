@@ -80,7 +80,7 @@ def hit(o: Outage, layout: Layout, chosen: Ints) -> Ints:
         raise ValueError(f"an outage of {o.owner!r}, which the layout does not have")
     found = [np.empty(0, dtype=np.int64)]
     for number, pool in enumerate(layout.pools):
-        if level == "service" or o.owner == (pool.site if level == "site" else pool.name):
+        if pool.on_ground(level) and (level == "service" or o.owner == (pool.site if level == "site" else pool.name)):
             local = layout.of_pool(number, chosen)
             found.append(local[_hit_of_pool(o, pool, local)] + layout.first[number])
     return np.concatenate(found)
@@ -88,19 +88,18 @@ def hit(o: Outage, layout: Layout, chosen: Ints) -> Ints:
 
 def _hit_of_pool(o: Outage, pool: PoolLayout, local: Ints) -> Mask:
     """Which replicas of a pool an outage hits: one that has at least one unit below the element that is hit."""
-    level, share = o.cause.level, o.cause.share
+    level = o.cause.level
     if level == "replica":
         return np.asarray(local == o.element)
     if level in ("service", "pool"):
         return _units_hit(o, pool, local)
     first, last, low, high = _units(o, pool, local)
-    hits = np.zeros(len(local), dtype=np.bool_)
-    inside = np.flatnonzero((last >= low) & (first <= high))
-    first, last = np.maximum(first[inside], low), np.minimum(last[inside], high)
-    for step in range(int((last - first).max(initial=-1)) + 1):
-        unit = np.minimum(first + step, last)
-        hits[inside] |= _units_hit(o, pool, unit) if share < 1 else True
-    return hits
+    if not local.size:
+        return np.zeros(0, dtype=np.bool_)
+    low, high = max(low, int(first[0])), min(high, int(last[-1]))
+    units = np.arange(low, high + 1, dtype=np.int64)
+    hits = np.concatenate([[0], np.cumsum(_units_hit(o, pool, units))])
+    return np.asarray(hits[np.clip(last + 1 - low, 0, len(units))] > hits[np.clip(first - low, 0, len(units))])
 
 
 def _units(o: Outage, pool: PoolLayout, local: Ints) -> tuple[Ints, Ints, int, int]:
