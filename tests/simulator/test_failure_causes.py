@@ -13,13 +13,12 @@ from ampacity.scenario import lookup
 from ampacity.scenario.load import load
 from ampacity.simulator.disruption import (
     MONTH_MIN,
-    OWN,
     counted_disruptions,
     expected_disruptions,
     expected_up,
     up_share,
 )
-from ampacity.simulator.failure_causes import Causes, stated_causes
+from ampacity.simulator.failure_causes import OWN, Causes, stated_causes
 from ampacity.simulator.failures import Outage, failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.timeline import timeline

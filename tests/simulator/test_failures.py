@@ -227,6 +227,8 @@ def test_a_cause_says_everything_that_is_wrong_with_it_at_once() -> None:
         Lemons(0.5, 0.1)
     with pytest.raises(ValueError, match="no shared cause weather; there are: site, feed"):
         ALL.without("weather")
+    with pytest.raises(ValueError, match="causes named node, rack; expected names of their own"):
+        Causes((cause(), cause(), cause("node", "node")))
 
 
 def test_a_layout_says_what_is_wrong_with_it() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.simulator.failure_causes import Cause, Causes, Does
+from ampacity.simulator.failure_causes import OWN, Cause, Causes, Does
 from ampacity.simulator.failures import Outage, nodes_of_element
 from ampacity.simulator.fleet_layout import Ints, Layout, PoolLayout
 from ampacity.simulator.timeline import CLOSE, DOOR, DRAIN, KILL, OPEN, UP, Timeline, hit
@@ -22,8 +22,6 @@ Floats = NDArray[np.float64]
 
 MONTH_MIN = 365.25 / 12 * 1440.0
 PS_PER_MIN = 60 * 10**12
-OWN = ("accelerator", "node", "upset")
-"""Causes that supply expects already; all others are shared."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ Does = Literal["down", "drain", "slow", "close", "misroute"]
 WHOLE = 1024
 """Slowness is in parts of 1,024 of the usual time, a misrouted share in parts of 1,024 of the requests."""
 
+OWN = ("accelerator", "node", "upset")
+"""Causes that supply expects already; all others are shared."""
 _WHAT: dict[str, tuple[Level, Does]] = {
     "site": ("site", "down"),
     "feed": ("feed", "down"),
@@ -126,6 +128,7 @@ class Causes:
     shared: causes that many nodes have in common. node_sigma: of the log-normal repair of a node. accelerator_share: of
     node failures that an accelerator causes. lemons: None if all nodes are alike.
     weekday_share, afternoon_share: of incidents that follow load, Monday to Friday and from 14 to 22 UTC.
+    Raises ValueError if two shared causes have one name, or the name of one that supply expects.
     """
 
     shared: tuple[Cause, ...] = ()
@@ -134,6 +137,14 @@ class Causes:
     lemons: Lemons | None = None
     weekday_share: float = 5 / 7
     afternoon_share: float = 8 / 24
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.shared]
+        taken = sorted({n for n in names if names.count(n) > 1 or n in OWN})
+        if taken:
+            raise ValueError(
+                f"causes named {', '.join(taken)}; expected names of their own, as draws are keyed by them"
+            )
 
     def without(self, *names: str) -> Causes:
         """The same without some shared causes. Raises ValueError for one that is not there."""
