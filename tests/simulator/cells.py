@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from naive import BLOCK
-from naive_cell import Agent, NaiveCell, Stepper, Terms
+from naive_cell import NaiveCell, Stepper
+from naive_line import Agent, Terms
 from workloads import MS, Workload, drawn, rules_of
 
 from ampacity.demand.reactions import Reactions
@@ -18,10 +20,19 @@ from ampacity.policy.rows import AT_FIRST_USE, EVENLY, IN_FLIGHT, ONE_IN_FLIGHT,
 from ampacity.simulator import cell_loop
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import LOADS, Cell, CellResult, CellTier, Pool, Routing, open_cell
-from ampacity.simulator.engine import FOREVER_PS
+from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 from ampacity.simulator.route import BY_SOONEST
 from ampacity.simulator.scripts import Scripts, checked
-from ampacity.simulator.step_table import TICKS, iteration_ticks
+from ampacity.simulator.step_table import (
+    EXPERT_READ,
+    EXPERT_ROWS,
+    PIECE_COUNT,
+    PIECE_FIELDS,
+    PIECES,
+    TICKS,
+    iteration_ticks,
+)
+from ampacity.simulator.ticks import DOOR, Tick
 
 RULES = ("random", "round-robin", "two-choices", "least", "affinity", "soonest")
 
@@ -38,6 +49,7 @@ class CellWorkload:
     helper_of: tuple[tuple[int, int], ...]
     book: Book | None
     epoch_ms: int
+    ticks: tuple[Tick, ...] = ()
 
     @property
     def sessions(self) -> Workload:
@@ -81,6 +93,38 @@ def drawn_cell(seed: int, limited: bool | None = None, **routing: Any) -> CellWo
         book,
         int(rng.choice([1, 1_790_000_000_123])),
     )
+
+
+def drawn_changes(seed: int, queue: str = "fifo", **routing: Any) -> CellWorkload:
+    """A cell of a seed in which replicas drain, stop, return and slow down, doors close, and queues end; it recovers.
+
+    Half of the instants are those at which something ends if nothing changes.
+    """
+    rng = np.random.default_rng([seed, 8])
+    waits = queue == "fair" or rng.random() < 0.6
+    w = drawn_cell(seed, room=int(rng.integers(1, 4)) if waits else None)
+    kind: dict[str, Any] = {"queue": queue, "on_kill": str(rng.choice(["resume", "recompute", "lose"]))}
+    if queue == "fair":
+        kind |= {"queue_most": int(rng.integers(1, 9)), "ageing": int(rng.choice([0, 3, 500]))}
+    elif waits and rng.random() < 0.5:
+        kind["queue_most"] = int(rng.integers(0, 5))
+    if waits and rng.random() < 0.5:
+        kind["queue_s"] = float(rng.choice([0.0001, 0.01, 0.0753, 0.4]))
+    quanta = (int(n) for n in rng.integers(1, 300, 3))
+    w = replace(w, routing=replace(w.routing, **kind, **routing))
+    w = replace(w, tiers=tuple(replace(t, quantum=n) for t, n in zip(w.tiers, quanta, strict=True)))
+    ends = sorted({t for _, first, finish, _ in by_cell(w)[1] for t in (first, finish)})
+    last, replicas = ends[-1], sum(n for _, n in w.pools)
+    ticks = []
+    for _ in range(int(rng.integers(1, 14))):
+        at_ps = int(rng.choice(ends)) if rng.random() < 0.5 else int(rng.integers(0, last + 1))
+        what = int(rng.choice([at.DRAIN, at.KILL, at.KILL, at.UP, at.UP, at.SLOW, at.CLOSE, at.OPEN]))
+        where = DOOR if what in (at.CLOSE, at.OPEN) else int(rng.integers(replicas))
+        ticks.append(Tick(at_ps, where, what, int(rng.choice([1024, 1500, 3000])) if what == at.SLOW else 0))
+    if rng.random() < 0.2:
+        ticks.append(Tick(0, 0, at.KILL))  # it is not there at first
+    at_last = [Tick(last + MS, DOOR, at.OPEN), *(Tick(last + MS, i, at.UP) for i in range(replicas))]
+    return replace(w, ticks=(*sorted(ticks), *at_last))
 
 
 def _book(rng: np.random.Generator) -> Book:
@@ -146,7 +190,7 @@ def scripts_of(w: CellWorkload) -> Scripts:
 def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     """The cell before anything happens; plain: rows are lists, and the source runs as it stands."""
     pools = tuple(Pool(x.engine, x.table, n) for x, n in w.pools)
-    cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True)
+    cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True, ticks=w.ticks)
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
         for name in ("engines", "desk", "people", "windows", "found"):
@@ -182,30 +226,46 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
     pools = [Pool(x.engine, x.table, n) for x, n in w.pools]
     lines: list[int] = []
     steppers = []
+    tables = []
     for (x, n), p in zip(w.pools, pools, strict=True):
-        flat = [int(v) for v in x.table.flat()]
         lines += replica_rows(range(len(steppers), len(steppers) + n), p.pace_ns)
         for _ in range(n):
-            steppers.append(Stepper(rules_of(x), lambda b, k, p, a2, f=flat: iteration_ticks(f, b, k, p, a2), TICKS))
+            tables.append([int(v) for v in x.table.flat()])
+            steppers.append(Stepper(rules_of(x), _ticks_by(tables[-1]), TICKS))
     cell_seed = int(opened(w, seed=seed).desk.cell[at.SEED])
     r = w.routing
-    terms = Terms(r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms)
+    terms = Terms(
+        r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms,
+        ticks=tuple((*t[:3], _ticks_by(_times(tables[t.replica], t.value)) if t.value else None) for t in w.ticks),
+        fair=([t.quantum for t in w.tiers], r.ageing) if r.queue == "fair" else None,
+        queue_most=r.queue_most,
+        queue_ps=round(r.queue_s * PS_PER_S) if r.queue_s else 0,
+        on_kill=r.on_kill,
+    )  # fmt: skip
     naive = NaiveCell(steppers, lines, heads, terms)
     naive.run()
     return naive, [m for a in agents for m in a.met]
 
 
+def _ticks_by(flat: list[int]) -> Callable[[int, int, int, int], int]:
+    return lambda b, k, p, a2: iteration_ticks(flat, b, k, p, a2)
+
+
+def _times(flat: list[int], value: int) -> list[int]:
+    """A table of which every time is value / 1,024 times as long, to the nearest tick."""
+    counts = {EXPERT_ROWS, PIECE_COUNT, *range(PIECES, EXPERT_READ, PIECE_FIELDS)}
+    return [n if i in counts else (2 * n * value + 1024) // 2048 for i, n in enumerate(flat)]
+
+
 def _plain_tiers(w: CellWorkload) -> tuple[dict[str, int], ...]:
     out = []
     for t in w.tiers:
-        if t.limit is None or w.book is None:
-            out.append({})
-            continue
+        limited = t.limit is not None and w.book is not None
         r = t.reactions
         out.append(
             {
-                "limit": w.book.limit(t.limit),
-                "plan": w.book.plan(t.limit),
+                "limit": w.book.limit(t.limit) if limited else 0,
+                "plan": w.book.plan(t.limit) if limited else 0,
                 "output_most": t.output_most,
                 "writes": int(t.writes),
                 "retries": t.retries,
@@ -218,4 +278,4 @@ def _plain_tiers(w: CellWorkload) -> tuple[dict[str, int], ...]:
     return tuple(out)
 
 
-__all__ = ["BY_SOONEST", "MS", "CellWorkload", "by_cell", "by_naive_cell", "drawn_cell", "opened"]
+__all__ = ["BY_SOONEST", "MS", "CellWorkload", "by_cell", "by_naive_cell", "drawn_cell", "drawn_changes", "opened"]

@@ -5,11 +5,12 @@ Of the code under test it uses nothing; of `policy/` the decisions that the cell
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from naive import BLOCK, Iteration, Replica, Request, Rules
+from naive_line import Agent, Line, Terms
 
 from ampacity.policy import limits
 from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, REFILL, STATE_FIELDS, STORE_FIELDS
@@ -31,6 +32,7 @@ from ampacity.policy.routing import (
 )
 from ampacity.policy.rows import IN_FLIGHT
 from ampacity.policy.stores import FOREVER
+from ampacity.simulator.cell_rows import CLOSE, KILL, OPEN, SLOW, UP
 
 MS = 10**9
 NEVER = 1 << 62
@@ -50,9 +52,17 @@ class Stepper(Replica):
         self.hits: dict[Request, int] = {}
 
     def send(self, r: Request) -> None:
-        r.prompt, r.promised, r.computed = r.inputs, 0, 0
+        r.prompt, r.promised, r.computed = r.inputs + r.out, r.out, 0
         self.waiting.append(r)
-        self.left[r] = r.inputs - r.cacheable
+        self.left[r] = r.prompt - r.cacheable
+
+    def kill(self, now_ps: int) -> list[Request]:
+        """Stop and be as new; who has not ended is handed back with what came out."""
+        lost = list(self.left)
+        super().__init__(self.rules, self.ticks, self.unit)
+        self.now, self.flight, self.queued = now_ps * self.unit, None, None
+        self.left, self.notes, self.gave_way, self.hits = {}, {}, [], {}
+        return lost
 
     def chunk(self, it: Iteration, r: Request, chunk: int) -> None:
         super().chunk(it, r, chunk)
@@ -134,42 +144,6 @@ class Stepper(Replica):
         return min(common + own, most // BLOCK) * BLOCK
 
 
-@dataclass(eq=False)
-class Agent:
-    """Steps as (gap, input, reusable, output), and what each met: arrival, first, finish, replica, 0 if unanswered."""
-
-    number: int
-    steps: list[tuple[int, int, int, int]]
-    tier: int = 0
-    subscriber: int = 0
-    group: int = 0
-    shared: int = 0
-    helpers: list[tuple[int, Agent]] = field(default_factory=list)  # step whose answer starts them
-    at: int = 0
-    home: int = NOBODY
-    tries: int = 0
-    visits: dict[int, int] = field(default_factory=dict)  # of replicas: the last step there
-    met: list[tuple[int, int, int, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.met = [(0, 0, 0, 0)] * len(self.steps)
-
-
-@dataclass
-class Terms:
-    """How the cell routes and limits: rule, field, percent, room; book, tiers' rows by name, epoch, seed."""
-
-    rule: str
-    by: int
-    percent: int
-    times: int
-    room: int | None
-    seed: int
-    book: Any = None
-    tiers: tuple[dict[str, int], ...] = ({},)
-    epoch_ms: int = 1
-
-
 class NaiveCell:
     """Replicas, agents, events in a list."""
 
@@ -178,7 +152,15 @@ class NaiveCell:
     ) -> None:
         self.replicas, self.lines, self.terms = replicas, lines, terms
         self.events = [(at, agent.number, agent) for at, agent in agents]
-        self.queue: list[tuple[Agent, Request]] = []
+        self.everybody = [agent for _, agent in agents]
+        for agent in self.everybody:
+            self.everybody += [helper for _, helper in agent.helpers]
+        self.queue = Line(terms)
+        self.serving = [True] * len(replicas)
+        self.shut = False
+        self.ticks = list(terms.ticks)
+        self.counts: Counter[tuple[str, int]] = Counter()  # by what and tier
+        self.first_asked: set[tuple[int, int]] = set()
         self.owner: dict[Request, tuple[Agent, int, int, list[int]]] = {}
         self.states: dict[int, list[int]] = {}
         self.turns = 0
@@ -190,14 +172,16 @@ class NaiveCell:
             if not self.events and all(r.flight is None for r in self.replicas):
                 return
             now = min([r.ends_ps() for r in self.replicas] + [at for at, _, _ in self.events])
+            now = min(now, self.due_ps(), self.ticks[0][0] if self.ticks else NEVER)
             if now >= until_ps:
                 return
             for i, r in enumerate(self.replicas):
                 if r.ends_ps() == now:
                     for request in r.end():
                         self.answered(i, request, now)
-            while self.queue and self.send(*self.queue[0], now):
-                self.queue.pop(0)
+            while self.ticks and self.ticks[0][0] == now:
+                self.tick(*self.ticks.pop(0))
+            self.look_after_queue(now)
             while any(at == now for at, _, _ in self.events):
                 event = min(e for e in ((at, n) for at, n, _ in self.events) if e[0] == now)
                 agent = next(a for at, n, a in self.events if (at, n) == event)
@@ -206,16 +190,105 @@ class NaiveCell:
             for r in self.replicas:
                 r.begin(now)
 
-    def ask(self, agent: Agent, now: int) -> None:
-        held: list[int] = [0] * HELD_FIELDS
-        if agent.subscriber and self.terms.tiers[agent.tier] and not self.admitted(agent, held, now):
+    def now_ms(self, now: int) -> int:
+        return self.terms.epoch_ms + now // MS
+
+    def due_ps(self) -> int:
+        due = self.queue.first_due_ms()
+        return (due - self.terms.epoch_ms) * MS if due < FOREVER else NEVER
+
+    def tick(self, now: int, i: int, what: int, ticks: Any) -> None:
+        if what in (CLOSE, OPEN):
+            self.shut = what == CLOSE
+        elif what == SLOW:
+            self.replicas[i].ticks = ticks
+        else:
+            self.serving[i] = what == UP
+        if what != KILL:
             return
-        agent.tries = 0
+        for request in self.replicas[i].kill(now):
+            agent = self.owner[request][0]
+            agent.hand = request
+            self.queue.correct(request, 0)
+            self.events.append((now, agent.number, agent))
+        for agent in self.everybody:
+            agent.visits.pop(i, None)
+
+    def look_after_queue(self, now: int) -> None:
+        alive = any(self.serving)
+        while len(self.queue) and any(self.has_room(i) for i in range(len(self.replicas))):
+            assert self.send(*self.queue.take(), now)
+        while overdue := self.queue.take_overdue(self.now_ms(now) if alive else FOREVER):
+            self.drop(*overdue, "overdue" if alive else "capacity", now)
+
+    def ask(self, agent: Agent, now: int) -> None:
+        request, agent.hand = agent.hand, None
+        if request is not None:
+            self.ask_again(agent, request, now)
+            return
+        if (agent.number, agent.at) not in self.first_asked:
+            self.first_asked.add((agent.number, agent.at))
+            self.counts["asked", agent.tier] += 1
+        if self.shut:
+            self.overloaded(agent, "door", now)
+            return
+        held: list[int] = [0] * HELD_FIELDS
+        if agent.subscriber and self.terms.tiers[agent.tier].get("limit") and not self.admitted(agent, held, now):
+            return
         _, inputs, reusable, outputs = agent.steps[agent.at]
         request = Request(now, inputs, reusable, outputs, agent.number, agent.group, agent.shared)
         self.owner[request] = (agent, now, NOBODY, held)
-        if self.queue or not self.send(agent, request, now):
-            self.queue.append((agent, request))
+        if reason := self.take_in(agent, request, now):
+            self.turn_away(agent, request, reason, now)
+        else:
+            self.counts["sent", agent.tier] += 1
+
+    def ask_again(self, agent: Agent, request: Request, now: int) -> None:
+        self.counts["back", agent.tier] += 1
+        if self.terms.on_kill == "lose":
+            self.drop(agent, request, "broken", now)
+            return
+        if self.terms.on_kill == "recompute":
+            self.counts["wasted", agent.tier] += request.out
+            request.out = request.first_ps = 0
+        self.counts[self.terms.on_kill, agent.tier] += 1
+        request.cacheable = agent.steps[agent.at][2]
+        if reason := self.take_in(agent, request, now):
+            self.drop(agent, request, reason, now)
+
+    def take_in(self, agent: Agent, request: Request, now: int) -> str:
+        """Nothing, or why it must be refused."""
+        if not len(self.queue) and self.send(agent, request, now):
+            self.queue.passed(agent, request, self.now_ms(now))
+            return ""
+        if not any(self.serving):
+            return "capacity"
+        due = self.terms.epoch_ms + -(-(now + self.terms.queue_ps) // MS) if self.terms.queue_ps else FOREVER
+        refused = self.queue.add(agent, request, self.now_ms(now), due)
+        if refused is not None and refused[1] is not request:
+            self.drop(*refused, "full", now)
+            refused = None
+        return "full" if refused else ""
+
+    def drop(self, agent: Agent, request: Request, reason: str, now: int) -> None:
+        self.counts["dropped", agent.tier] += 1
+        self.counts["wasted", agent.tier] += request.out
+        self.turn_away(agent, request, reason, now)
+
+    def turn_away(self, agent: Agent, request: Request, reason: str, now: int) -> None:
+        _, _, _, held = self.owner.pop(request)
+        if held[LIMIT]:
+            limits.release(self.state(agent), self.terms.book.flat, held, 0, self.now_ms(now))
+        self.overloaded(agent, reason, now)
+
+    def overloaded(self, agent: Agent, reason: str, now: int) -> None:
+        self.counts[reason, agent.tier] += 1
+        tier, now_ms = self.terms.tiers[agent.tier], self.now_ms(now)
+        if not self.retried(agent, tier, FOREVER, now_ms, now):
+            self.react(agent, tier, now_ms + 8000, now_ms, now, buying=False)
+
+    def has_room(self, i: int) -> bool:
+        return self.serving[i] and (self.terms.room is None or len(self.replicas[i].left) < self.terms.room)
 
     def send(self, agent: Agent, request: Request, now: int) -> bool:
         i = self.choose(agent, now)
@@ -242,8 +315,7 @@ class NaiveCell:
         for i, r in enumerate(self.replicas):
             cell[i * REPLICA_FIELDS + R_REQUESTS] = len(r.left)
             cell[i * REPLICA_FIELDS + R_BACKLOG] = sum(r.left.values())
-            full = t.room is not None and len(r.left) >= t.room
-            cell[i * REPLICA_FIELDS + R_SHARE] = 0 if full else WHOLE_SHARE
+            cell[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE if self.has_room(i) else 0
         if t.rule == "round-robin":
             turn = in_turn(cell, 0, n, 0, self.turns)
             if turn == NOBODY:
@@ -270,6 +342,9 @@ class NaiveCell:
         step = agent.at
         agent.met[step] = (asked, request.first_ps, now, i)
         agent.home = i
+        agent.tries = 0
+        read = min(self.replicas[i].hits.get(request, 0), agent.steps[step][2])
+        self.queue.correct(request, request.inputs - read)
         self.settle(agent, request, held, now)
         for after, helper in agent.helpers:
             if after == step:
@@ -299,23 +374,30 @@ class NaiveCell:
         self.refused.append((agent.tier, book[window + PLACE] // STORE_FIELDS))
         back = limits.retry_at_ms(state, book, held, 0, 1, now_ms)
         held[LIMIT] = 0
-        if agent.tries < tier["retries"]:
-            self.reactions["retry"] += 1
-            agent.tries += 1
-            if back - now_ms <= tier["told_ms"]:
-                self.wake(agent, (back - t.epoch_ms) * MS)
-            else:
-                wait_ms = min(500 * 2 ** (agent.tries - 1), 8000)
-                self.wake(agent, now + wait_ms * (1000 - self.drawn(agent, now_ms, 1) % 251) * 10**6)
+        if self.retried(agent, tier, back, now_ms, now):
             return False
-        agent.tries = 0
         if book[window + REFILL] == IN_FLIGHT:
             back = now_ms + 8000
         self.react(agent, tier, back, now_ms, now)
         return False
 
-    def react(self, agent: Agent, tier: dict[str, int], back: int, now_ms: int, now: int) -> None:
+    def retried(self, agent: Agent, tier: dict[str, int], back: int, now_ms: int, now: int) -> bool:
+        if agent.tries >= tier["retries"]:
+            agent.tries = 0
+            return False
+        self.reactions["retry"] += 1
+        agent.tries += 1
+        if back - now_ms <= tier["told_ms"]:
+            self.wake(agent, (back - self.terms.epoch_ms) * MS)
+        else:
+            wait_ms = min(500 * 2 ** (agent.tries - 1), 8000)
+            self.wake(agent, now + wait_ms * (1000 - self.drawn(agent, now_ms, 1) % 251) * 10**6)
+        return True
+
+    def react(self, agent: Agent, tier: dict[str, int], back: int, now_ms: int, now: int, buying: bool = True) -> None:
         shares = [tier[name] for name in ("wait", "later", "switch", "buy")]
+        if not buying:
+            shares = [shares[0], shares[1] + shares[3], shares[2], 0]
         draw = self.drawn(agent, now_ms, 2) % 1000
         if draw < shares[0] and back - now_ms > tier["patience_ms"]:
             draw = shares[0] + draw * (1000 - shares[0]) // shares[0]

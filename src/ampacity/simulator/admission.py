@@ -110,7 +110,7 @@ def admit_by_limits(
     if not client_retries(cell, people, windows, found, agent, back_ms, now_ms, now_ps):
         if windows.book[refusing + REFILL] == IN_FLIGHT:  # nobody knows when an answer ends
             back_ms = now_ms + BACKOFF_MOST_MS
-        react(cell, people, windows, found, agent, back_ms, now_ms, now_ps)
+        react(cell, people, windows, found, agent, back_ms, now_ms, now_ps, True)
     return False
 
 
@@ -135,9 +135,20 @@ def client_retries(
 
 
 def react(
-    cell: Any, people: People, windows: Windows, found: Found, agent: int, back_ms: int, now_ms: int, now_ps: int
+    cell: Any,
+    people: People,
+    windows: Windows,
+    found: Found,
+    agent: int,
+    back_ms: int,
+    now_ms: int,
+    now_ps: int,
+    buying_helps: bool,
 ) -> None:
-    """A person whose client has given up: one of five reactions, by chance."""
+    """A person whose client has given up: one of five reactions, by chance; who cannot help it by buying comes later.
+
+    back_ms: when asking again may help.
+    """
     a = agent * AGENT_FIELDS
     t = people.agents[a + TIER] * TERM_FIELDS
     c = people.agents[a + TIER] * COUNT_FIELDS
@@ -153,7 +164,7 @@ def react(
         found.counts[c + WAITED] += 1
         wake_at(people.wakes, instant_ps(cell, back_ms), agent)
         return
-    draw -= tiers[t + T_LATER]
+    draw -= tiers[t + T_LATER] + (0 if buying_helps else tiers[t + T_BUY])
     if draw < 0:
         found.counts[c + CAME_LATER] += 1
         later_ms = drawn(cell, agent, now_ms, DELAY) % (2 * tiers[t + T_DELAY_MS] + 1)
@@ -162,7 +173,7 @@ def react(
     draw -= tiers[t + T_SWITCH]
     if draw < 0:
         found.counts[c + SWITCHED_AWAY] += 1
-    elif draw < tiers[t + T_BUY]:
+    elif buying_helps and draw < tiers[t + T_BUY]:
         found.counts[c + BOUGHT] += 1
         people.agents[a + SUBSCRIBER] = 0
         wake_at(people.wakes, now_ps, agent)

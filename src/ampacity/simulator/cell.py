@@ -6,6 +6,7 @@ event to event is `cell_loop.py`'s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
@@ -16,6 +17,7 @@ from ampacity.base.compiled import compiled
 from ampacity.base.streams import bits
 from ampacity.demand.reactions import RETRIES, Reactions
 from ampacity.policy.book import HELD_FIELDS, STATE_FIELDS, Book
+from ampacity.policy.line import AGEING_MOST, PERSON_FIELDS, ROOM_MOST, TIERS_MOST, fresh_queue
 from ampacity.policy.routing import (
     PACE_MOST_NS,
     R_BACKLOG,
@@ -29,7 +31,7 @@ from ampacity.policy.rows import SCALE
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
 from ampacity.simulator.cell_rows import Desk, Engines, Found, People, Windows
-from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
+from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, block_count
 from ampacity.simulator.histograms import BUCKETS, quantile_s
 from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
 from ampacity.simulator.rows import (
@@ -51,6 +53,7 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import TICK_BITS, StepTable, iteration_ticks
+from ampacity.simulator.ticks import Tick, slower, tick_rows
 from ampacity.simulator.visible import fresh_visible
 from ampacity.simulator.wakes import fresh_wakes
 
@@ -63,6 +66,7 @@ RULES = {
     "soonest": BY_SOONEST,
 }
 LOADS = {"requests": R_REQUESTS, "tokens": R_BACKLOG}
+ON_KILLS = {"resume": at.RESUME, "recompute": at.RECOMPUTE, "lose": at.LOSE}
 ROWS_AT_FIRST = 64
 """Rows of requests for every replica; more are made when they are needed."""
 
@@ -90,8 +94,16 @@ class Routing:
     rule: random, round-robin, two-choices, least, affinity (a session's home under bounded load) or soonest (least wait
     + uncached prefill). by: what is least, `requests` or `tokens` (outstanding, uncached). percent: of the mean that a
     home may carry. times: how often computing a prompt counts against waiting, see `policy.routing.late_bound`. room:
-    requests that a replica takes; the others wait in the cell's queue, first come first served (late binding). None:
-    any number, as soon as they come. Raises ValueError with every mistake.
+    requests that a replica takes; the others wait in the cell's queue (late binding). None: any number, as soon as they
+    come.
+
+    queue: `fifo`, or `fair` (tiers take turns by their quanta, the people of a tier share). queue_most: how many may
+    wait, None: any number; a fair queue needs it. queue_s: how long a request waits before it is refused [s], in whole
+    ms of the clock of limits; None: for ever. ageing: what a request that waits in a fair queue gains [token / ms].
+    on_kill: what becomes of a request whose replica stops: `resume` (it brings its tokens to another, which computes
+    prompt and tokens anew), `recompute` (from its start) or `lose` (its client gets an error).
+
+    Raises ValueError with every mistake.
     """
 
     rule: str = "least"
@@ -99,6 +111,11 @@ class Routing:
     percent: int = 125
     times: int = 2
     room: int | None = None
+    queue: str = "fifo"
+    queue_most: int | None = None
+    queue_s: float | None = None
+    ageing: int = 0
+    on_kill: str = "resume"
 
     def __post_init__(self) -> None:
         wrong = []
@@ -112,6 +129,21 @@ class Routing:
             wrong.append(f"{self.times} times: 1 to {TIMES_MOST}")
         if self.room is not None and self.room < 1:
             wrong.append(f"room for {self.room} requests: at least 1, or None for any number")
+        if self.queue not in ("fifo", "fair"):
+            wrong.append(f"queue {self.queue!r}: fifo or fair")
+        if self.room is None and (self.queue == "fair" or self.queue_most is not None or self.queue_s is not None):
+            wrong.append("a queue, and no room: where a replica takes any number of requests nobody waits")
+        least, most = (1, ROOM_MOST) if self.queue == "fair" else (0, FOREVER_PS)
+        if self.queue == "fair" and self.queue_most is None:
+            wrong.append(f"a fair queue needs queue_most, from 1 to {ROOM_MOST}")
+        elif self.queue_most is not None and not least <= self.queue_most <= most:
+            wrong.append(f"a {self.queue} queue of {self.queue_most} requests: from {least} to {most}")
+        if self.queue_s is not None and not 0 < self.queue_s * PS_PER_S < FOREVER_PS:
+            wrong.append(f"{self.queue_s} s in the queue: more than 0, less than {FOREVER_PS // PS_PER_S}")
+        if not 0 <= self.ageing <= AGEING_MOST:
+            wrong.append(f"ageing {self.ageing} tokens a ms: from 0 to {AGEING_MOST}")
+        if self.on_kill not in ON_KILLS:
+            wrong.append(f"on_kill {self.on_kill!r}: one of {', '.join(ON_KILLS)}")
         if wrong:
             raise ValueError("; ".join(wrong))
 
@@ -127,7 +159,8 @@ class CellTier:
     limit, family, product: of the book; limit None: no windows. output_most: tokens that a request allows itself.
     writes: whether computed prompt tokens count as cache writes. retries: of the client, by itself. told_s: the longest
     wait that the client obeys if the answer tells it; 0: it is not told. [s] priority: class in the engine, 0 to 3; 0
-    goes first.
+    goes first. quantum: what the tier earns a round in a fair queue; its ratio to the others' is its weight.
+    [uncached token]
     """
 
     name: str
@@ -140,6 +173,7 @@ class CellTier:
     told_s: float = 0.0
     reactions: Reactions = NO_REACTIONS
     priority: int = 0
+    quantum: int = 4096
 
     def row(self, book: Book | None) -> list[int]:
         """As the kernels read it. Raises LimitError if the book has no such limit, ValueError without a book."""
@@ -189,6 +223,11 @@ class CellResult:
         """A quantile of TTFT, TPOT, LATENCY, QUEUED or HELD_BACK, of one tier or of all. [s]"""
         rows = self.histograms if tier is None else self.histograms[[self.tiers.index(tier)]]
         return quantile_s(rows[:, metric].sum(axis=0), share)
+
+    @property
+    def overloaded(self) -> int:
+        """Attempts that were refused for want of capacity (529), for whatever reason."""
+        return sum(self.count(what) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
 
     @property
     def hit_share(self) -> float:
@@ -247,7 +286,7 @@ class Cell:
             preemptions=int(rows[:, PREEMPTIONS].sum()),
             prompt_tokens=int(rows[:, PROMPT_TOKENS].sum()),
             hit_tokens=int(rows[:, HIT_TOKENS].sum()),
-            in_flight=int(counts[:, at.SENT].sum() - counts[:, at.ANSWERED].sum()),
+            in_flight=int((counts[:, at.SENT] - counts[:, at.ANSWERED] - counts[:, at.DROPPED]).sum()),
             events=int(self.desk.cell[at.EVENTS]),
             busy_ps=int((np.minimum(rows[:, NOW_PS], self.now_ps) - rows[:, RESTED_PS]).sum()),
         )
@@ -269,14 +308,18 @@ def open_cell(
     seed: int = 1,
     number: int = 0,
     keep: bool = False,
+    ticks: Sequence[Tick] = (),
 ) -> Cell:
     """A cell before anything has happened.
 
     epoch_ms: its instant 0 by the clock of limits, >= 1. number: of the cell among all of a seed. keep: what every step
-    met. Raises ValueError that lists what can never be served.
+    met. ticks: what changes meanwhile, in rising order of instants. Raises ValueError that lists what can never be
+    served, and every mistake in the ticks.
     """
     _check(pools, scripts, tiers)
-    rules, tables = _laid_out(pools)
+    tick_list, slowed = tick_rows(ticks, [i for i, p in enumerate(pools) for _ in range(p.replicas)])
+    every = pools + tuple(Pool(pools[i].engine, slower(pools[i].step, value), 0) for i, value in slowed)
+    rules, tables = _laid_out(every)
     replicas = sum(p.replicas for p in pools)
     rows = np.zeros((replicas, max(fresh_replicas(p.engine, 1).shape[1] for p in pools)), np.int64)
     begin = 0
@@ -291,6 +334,8 @@ def open_cell(
     for group, tokens in enumerate(scripts.shared_tokens, scripts.contexts + 1):
         sessions[:, group * SESSION_FIELDS + LENGTH] = tokens // 16
     cell = _cell_row(pools, routing, epoch_ms, bits(seed, "cell", number) >> 4, keep)
+    if len(tick_list):
+        cell[at.CONTROL_PS] = tick_list[at.TICK_AT_PS]
     notes = np.zeros((ROWS_AT_FIRST * replicas + 1) * at.NOTE_FIELDS, np.int64)
     most = int(scripts.agents[:, at.SUBSCRIBER].max(initial=0))
     states = np.zeros((most + 1) * STATE_FIELDS, np.int64)
@@ -300,7 +345,7 @@ def open_cell(
     return Cell(
         tiers=tuple(tier.name for tier in tiers),
         engines=Engines(rows, rules, tables, requests, sessions),
-        desk=Desk(cell, fresh_visible(replicas), notes),
+        desk=Desk(cell, fresh_visible(replicas), notes, tick_list, _line(cell, routing, tiers, most)),
         people=People(
             scripts.starts.reshape(-1),
             scripts.agents.reshape(-1).copy(),
@@ -334,6 +379,10 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed
     row[at.KEEPS], row[at.TIMES] = keep, routing.times
+    row[at.CONTROL_PS], row[at.SERVING], row[at.ON_KILL] = FOREVER_PS, replicas, ON_KILLS[routing.on_kill]
+    row[at.QUEUE_MOST] = -1 if routing.queue_most is None else routing.queue_most
+    row[at.QUEUE_PS] = 0 if routing.queue_s is None else max(round(routing.queue_s * PS_PER_S), 1)
+    row[at.FAIR] = routing.queue == "fair"
     i = 0
     placed = at.CELL_FIELDS + replicas * REPLICA_FIELDS
     for number, p in enumerate(pools):
@@ -345,6 +394,17 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
             row[placed + replica * at.PLACED_FIELDS + at.SHARE] = WHOLE_SHARE
         i += p.replicas
     return row
+
+
+def _line(cell: Ints, routing: Routing, tiers: tuple[CellTier, ...], subscribers: int) -> Ints:
+    """A fair queue, where its requests stand, and everybody who may wait in it. Raises ValueError as `fresh_queue`."""
+    if routing.queue != "fair":
+        return np.zeros(1, np.int64)
+    room = routing.queue_most or 0
+    queue = fresh_queue([tier.quantum for tier in tiers], room, routing.ageing)
+    cell[at.LINE_PLACES], cell[at.LINE_PEOPLE] = len(queue), len(queue) + room
+    people = (TIERS_MOST + subscribers + 1) * PERSON_FIELDS
+    return np.array(queue + [0] * (room + people), np.int64)
 
 
 def _chain_free(requests: Ints, first: int, last: int) -> None:

@@ -1,17 +1,17 @@
 """A cell from event to event: a few dozen replicas, their router and queue, and the agents who ask them.
 
-Order at one instant: iterations end, on replicas in their order; whoever waits in the queue gets the room; requests
-come, agents in their order; iterations begin. So nothing that decides sees an iteration in flight, and a request that
-ties with an iteration's end meets the iteration that begins then. Whatever reads or writes a replica advances it first
-and gives it another key afterwards.
+Order at one instant: iterations end, on replicas in their order; ticks (`cell_ticks.py`); whoever waits in the queue
+gets the room; requests come, agents in their order; iterations begin. So nothing that decides sees an iteration in
+flight, and a request that ties with an iteration's end meets the iteration that begins then. Whatever reads or writes a
+replica advances it first and gives it another key afterwards.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ampacity.policy.routing import NOBODY, REPLICA_FIELDS
 from ampacity.simulator.admission import admit_by_limits, charge_answer
+from ampacity.simulator.cell_queue import first_due_ps, pass_by, refuse_overdue, settle_charge, take_next, wait_in_line
 from ampacity.simulator.cell_rows import (
     AFTER,
     AGENT_FIELDS,
@@ -27,18 +27,17 @@ from ampacity.simulator.cell_rows import (
     AT_REPLICA,
     BEGUN,
     BY_AGENT,
-    CELL_FIELDS,
-    CELL_PS,
     CHILD,
-    CHUNKING,
     CONTEXT,
+    CONTROL_PS,
     COUNT_FIELDS,
     EVENTS,
+    FAIR,
     FREE_ROW,
-    FREED,
     HELD_BACK,
-    HERE_STEP,
     HIT,
+    IN_HAND,
+    IN_QUEUE,
     INPUT_TOKENS,
     KEEPS,
     LAST,
@@ -51,30 +50,29 @@ from ampacity.simulator.cell_rows import (
     MET_REPLICA,
     METRICS,
     MOVES,
+    NEXT_TICK,
     NOTE_FIELDS,
     OUTPUT_TOKENS,
-    PLACED_FIELDS,
-    QUEUE,
-    QUEUE_LAST,
     QUEUED,
-    REPLICAS,
     ROOM,
-    ROUTE,
     SEEN_AT,
     SENT,
     SHARES,
+    SHUT,
+    SHUT_OUT,
     SIBLING,
     STEP,
     SUBSCRIBER,
     T_CLASS,
     T_LIMIT,
     TERM_FIELDS,
+    TICK_FIELDS,
+    TICK_REPLICA,
     TIER,
     TIMES_PREEMPTED,
     TPOT,
     TRIES,
     TTFT,
-    UNTAKEN,
     WAITS_PS,
     Desk,
     Engines,
@@ -82,11 +80,12 @@ from ampacity.simulator.cell_rows import (
     People,
     Windows,
 )
-from ampacity.simulator.engine import PREFIX_CACHE
+from ampacity.simulator.cell_ticks import carry_out_tick, next_tick_ps
+from ampacity.simulator.dispatch import advance_one, pool_of, send
 from ampacity.simulator.histograms import BUCKETS, count
-from ampacity.simulator.lists import append
-from ampacity.simulator.replica import advance, collect, next_visible_ps, push
-from ampacity.simulator.route import BY_SOONEST, choose, is_stale, note_load, reads_backlog
+from ampacity.simulator.overload import TAKEN_IN, begins_again, note_dropped, refuse, turn_away
+from ampacity.simulator.replica import advance, collect, next_visible_ps
+from ampacity.simulator.route import note_load, someone_takes
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
@@ -102,7 +101,6 @@ from ampacity.simulator.rows import (
     PREEMPTED,
     REQUEST_FIELDS,
     SESSION,
-    SESSION_FIELDS,
 )
 from ampacity.simulator.visible import first_visible, first_visible_ps, set_visible
 from ampacity.simulator.wakes import PAIRS_AT, next_wake_ps, take_wake, wake_at
@@ -118,15 +116,10 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
     cell = desk.cell
     while True:
         seen_ps = first_visible_ps(desk.tree)
-        if cell[FREED] > 0 and seen_ps > cell[CELL_PS]:
-            cell[FREED] = 0
-            let_in(e, desk, people, cell[CELL_PS])
-            continue
-        asked_ps = next_ask_ps(cell, people)
+        asked_ps = min(next_ask_ps(cell, people), cell[CONTROL_PS])
         if min(seen_ps, asked_ps) >= until_ps:
             return DONE_UNTIL
         if seen_ps <= asked_ps:
-            cell[CELL_PS] = seen_ps
             cell[EVENTS] += 1
             replica = first_visible(desk.tree)
             row = e.rows[replica]
@@ -136,11 +129,34 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
                 hand_out(e, desk, people, windows, found, replica, seen_ps)
             note_load(cell, row, replica)
             set_visible(desk.tree, replica, next_visible_ps(row, e.requests))
+        elif asked_ps == cell[CONTROL_PS]:
+            control(e, desk, people, windows, found, asked_ps)
         else:
             if cell[FREE_ROW] == 0:
                 return NEEDS_ROWS
-            cell[CELL_PS] = asked_ps
-            ask(e, desk, people, windows, found, next_asker(cell, people, asked_ps), asked_ps)
+            place = ask(e.requests, desk, people, windows, found, next_asker(cell, people, asked_ps), asked_ps)
+            if place > 0:
+                sent = cell[IN_QUEUE] == 0 and send(e, desk, people, place, asked_ps)
+                come_in(e.requests, desk, people, windows, found, place, sent, asked_ps)
+
+
+def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, now_ps: int) -> None:
+    """Between the iterations that end now and the agents who ask: ticks, then whoever waits.
+
+    Who can be sent is; who has waited too long is refused, as are all if no replica gets requests any more.
+    """
+    cell = desk.cell
+    while next_tick_ps(desk) == now_ps:
+        t = cell[NEXT_TICK] * TICK_FIELDS
+        replica = desk.ticks[t + TICK_REPLICA]
+        if replica >= 0:
+            advance_one(e, cell, replica, now_ps)
+        carry_out_tick(e, desk, people, t, now_ps)
+        cell[NEXT_TICK] += 1
+    while cell[IN_QUEUE] > 0 and someone_takes(cell):
+        send(e, desk, people, take_next(e.requests, desk), now_ps)
+    refuse_overdue(e.requests, desk, people, windows, found, now_ps)
+    cell[CONTROL_PS] = min(next_tick_ps(desk), first_due_ps(desk))
 
 
 def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
@@ -149,28 +165,9 @@ def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
     place = collect(row, e.requests)
     while place > 0:
         answer(e, desk, people, windows, found, place, now_ps)
-        if desk.cell[ROOM] > 0:
-            desk.cell[FREED] = 1
+        if desk.cell[IN_QUEUE] > 0:
+            desk.cell[CONTROL_PS] = now_ps
         place = collect(row, e.requests)
-
-
-def pool_of(cell: Any, replica: int) -> int:
-    """The pool to which a replica belongs."""
-    pool: int = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS]
-    return pool
-
-
-def advance_one(e: Engines, cell: Any, replica: int, now_ps: int) -> None:
-    """Bring a replica to now: what ends by now has ended, what begins before now has begun."""
-    pool = pool_of(cell, replica)
-    advance(e.rows[replica], e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], now_ps)
-
-
-def rekey(e: Engines, desk: Desk, replica: int) -> None:
-    """Note when a replica that was touched can be seen next, and what it has to do."""
-    row = e.rows[replica]
-    note_load(desk.cell, row, replica)
-    set_visible(desk.tree, replica, next_visible_ps(row, e.requests))
 
 
 def next_ask_ps(cell: Any, people: People) -> int:
@@ -193,34 +190,64 @@ def next_asker(cell: Any, people: People, now_ps: int) -> int:
     return take_wake(people.wakes)
 
 
-def ask(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, agent: int, now_ps: int) -> None:
-    """An agent asks its next step: windows admit it or stop it, then it goes to a replica or waits for one."""
-    cell, requests = desk.cell, e.requests
+def ask(requests: Any, desk: Desk, people: People, windows: Windows, found: Found, agent: int, now_ps: int) -> int:
+    """An agent asks its next step, or again what a replica has handed back; the request, or 0 if it is stopped."""
+    cell = desk.cell
     a = agent * AGENT_FIELDS
-    c = people.agents[a + TIER] * COUNT_FIELDS
+    place: int = people.agents[a + IN_HAND]
+    if place > 0:
+        return place if begins_again(requests, desk, people, windows, found, place, now_ps) else 0
     place = cell[FREE_ROW]
     if people.agents[a + TRIES] == 0 and people.agents[a + WAITS_PS] == 0:
-        found.counts[c + ASKED] += 1
+        found.counts[people.agents[a + TIER] * COUNT_FIELDS + ASKED] += 1
+    if cell[SHUT] > 0:
+        refuse(cell, people, windows, found, agent, SHUT_OUT, now_ps)
+        return 0
     counted = people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0
     if counted and not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
-        return
-    if people.agents[a + WAITS_PS] > 0:
-        h = (people.agents[a + TIER] * METRICS + HELD_BACK) * BUCKETS
-        count(found.histograms, h, now_ps - people.agents[a + WAITS_PS] + 1)
-        people.agents[a + WAITS_PS] = 0
-    people.agents[a + TRIES] = 0
-    found.counts[c + SENT] += 1
+        return 0
     cell[FREE_ROW] = requests[place * REQUEST_FIELDS + NEXT]
-    write_request(e, desk, people, windows, agent, place, now_ps)
-    if cell[QUEUE] > 0 or not send(e, desk, people, place, now_ps):
-        append(cell, requests, QUEUE, place)
+    write_request(requests, desk, people, windows, agent, place, now_ps)
+    return place
+
+
+def come_in(
+    requests: Any,
+    desk: Desk,
+    people: People,
+    windows: Windows,
+    found: Found,
+    place: int,
+    sent: bool,
+    now_ps: int,
+) -> None:
+    """What follows for a request that asks, once it has been sent or could not be: it waits, or it is refused."""
+    a = desk.notes[place * NOTE_FIELDS + BY_AGENT] * AGENT_FIELDS
+    again = people.agents[a + IN_HAND] > 0
+    people.agents[a + IN_HAND] = 0
+    reason = TAKEN_IN
+    if not sent:
+        reason = wait_in_line(requests, desk, people, windows, found, place, now_ps)
+    elif desk.cell[FAIR] > 0:
+        pass_by(requests, desk, people, place, now_ps)
+    if reason != TAKEN_IN:
+        if again:
+            note_dropped(requests, desk, people, found, place)
+        turn_away(requests, desk, people, windows, found, place, reason, now_ps)
+        return
+    if again:
+        return
+    tier = people.agents[a + TIER]
+    found.counts[tier * COUNT_FIELDS + SENT] += 1
+    if people.agents[a + WAITS_PS] > 0:
+        count(found.histograms, (tier * METRICS + HELD_BACK) * BUCKETS, now_ps - people.agents[a + WAITS_PS] + 1)
+        people.agents[a + WAITS_PS] = 0
 
 
 def write_request(
-    e: Engines, desk: Desk, people: People, windows: Windows, agent: int, place: int, now_ps: int
+    requests: Any, desk: Desk, people: People, windows: Windows, agent: int, place: int, now_ps: int
 ) -> None:
     """Make a row of requests the next step of an agent."""
-    requests = e.requests
     r = place * REQUEST_FIELDS
     for field in range(REQUEST_FIELDS):
         requests[r + field] = 0
@@ -237,61 +264,6 @@ def write_request(
     desk.notes[n + ASKED_PS] = now_ps
 
 
-def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> bool:
-    """Send a request to the replica that the router chooses; False if none has room."""
-    cell = desk.cell
-    n = place * NOTE_FIELDS
-    agent = desk.notes[n + BY_AGENT]
-    a = agent * AGENT_FIELDS
-    if cell[ROUTE] == BY_SOONEST and people.agents[a + SEEN_AT] > 0:
-        advance_one(e, cell, people.agents[a + SEEN_AT] - 1, now_ps)
-        rekey(e, desk, people.agents[a + SEEN_AT] - 1)
-    if cell[CHUNKING] > 0 and reads_backlog(cell):
-        for stale in range(cell[REPLICAS]):
-            if is_stale(cell, stale):
-                advance_one(e, cell, stale, now_ps)
-                rekey(e, desk, stale)
-    replica = choose(cell, e.rules, e.sessions, people.agents, agent, people.steps, now_ps)
-    if replica == NOBODY:
-        return False
-    advance_one(e, cell, replica, now_ps)
-    desk.notes[n + AT_REPLICA] = replica
-    if people.agents[a + CONTEXT] > 0 and e.rules[pool_of(cell, replica)][PREFIX_CACHE] > 0:
-        limit_to_visits(e, people, place, replica, people.agents[a + STEP])
-    e.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now_ps
-    cell[UNTAKEN] += push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
-    rekey(e, desk, replica)
-    return True
-
-
-def limit_to_visits(e: Engines, people: People, place: int, replica: int, step: int) -> None:
-    """Let a request find no more than what its context still has in common with what it left on the replica.
-
-    What was cut off since its last step there is not the same any more, if it has grown again or not.
-    """
-    r = place * REQUEST_FIELDS
-    there = e.requests[r + SESSION] * SESSION_FIELDS + HERE_STEP
-    seen = e.sessions[replica][there]
-    e.sessions[replica][there] = step + 1
-    if seen == 0:
-        e.requests[r + CACHEABLE] = 0
-        return
-    for since in range(seen, step):
-        e.requests[r + CACHEABLE] = min(e.requests[r + CACHEABLE], people.steps[since * ASK_FIELDS + ASK_REUSABLE])
-
-
-def let_in(e: Engines, desk: Desk, people: People, now_ps: int) -> None:
-    """Send who waits in the queue, first come first served, while some replica has room."""
-    while desk.cell[QUEUE] > 0:
-        place = desk.cell[QUEUE]
-        behind = e.requests[place * REQUEST_FIELDS + NEXT]
-        if not send(e, desk, people, place, now_ps):
-            return
-        desk.cell[QUEUE] = behind
-        if behind == 0:
-            desk.cell[QUEUE_LAST] = 0
-
-
 def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, place: int, now_ps: int) -> None:
     """A request has ended: measure it, settle it, and let the agent and those whom it starts go on."""
     agent = desk.notes[place * NOTE_FIELDS + BY_AGENT]
@@ -300,6 +272,9 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     measure(e.requests, desk, people, found, agent, place)
     if windows.tiers[agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
         charge_answer(desk.cell, e.requests, people, windows, agent, place, now_ps)
+    if desk.cell[FAIR] > 0:
+        settle_charge(e.requests, desk, people, place, True)
+    agents[a + TRIES] = 0
     step = agents[a + STEP]
     agents[a + STEP] = step + 1
     agents[a + SEEN_AT] = desk.notes[place * NOTE_FIELDS + AT_REPLICA] + 1

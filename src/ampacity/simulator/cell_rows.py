@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 # of a cell
 (
-    CELL_PS,  # the instant of what happened last
     REPLICAS,
     ROUTE,
     ROUTE_BY,  # field of a replica by which it is chosen: R_REQUESTS or R_BACKLOG
@@ -21,7 +20,6 @@ from typing import Any, NamedTuple
     FREE_ROW,  # first of a list: rows of requests that are free
     QUEUE,  # first of a list: requests that wait for a replica with room
     QUEUE_LAST,
-    FREED,  # whether a replica may have got room since the queue was looked at
     ROOM,  # requests that a replica takes under late binding; 0: any number, as soon as they come
     EPOCH_MS,  # instant 0 of the cell by the clock of limits
     SEED,
@@ -30,8 +28,19 @@ from typing import Any, NamedTuple
     UNTAKEN,  # requests that a replica did not take, which must not be
     EVENTS,  # times that a replica was looked at because something could be seen
     KEEPS,  # whether what every step met is kept
+    CONTROL_PS,  # when ticks or the queue are next to be looked at: a tick, a replica that got room, a wait too long
+    NEXT_TICK,
+    SERVING,  # replicas that get requests
+    SHUT,  # whether the door is closed
+    ON_KILL,
+    IN_QUEUE,  # requests that wait
+    QUEUE_MOST,  # how many may; below 0: any number
+    QUEUE_PS,  # how long a request waits before it is refused; 0: for ever
+    FAIR,  # whether tiers take turns and people of a tier share, in `Desk.line`; else first come, first served
+    LINE_PLACES,  # where in it the request of every entry stands
+    LINE_PEOPLE,  # where in it people begin: one for all who are nobody, of every tier, then subscribers
     CELL_FIELDS,
-) = range(21)
+) = range(30)
 """Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; last two
 columns: the load of every replica, and whether its backlog shrinks while nothing can be seen."""
 
@@ -51,15 +60,32 @@ POOL, SHARE, PLACED_FIELDS = range(3)
     SIBLING,  # the next agent that its parent starts
     AFTER,  # step of its parent whose answer starts it
     TRIES,  # how often its client has tried this step again
-    WAITS_PS,  # since when a window keeps it from this step; 0: it does not
+    WAITS_PS,  # since when a window, or want of capacity, keeps it from this step; 0: nothing does
+    IN_HAND,  # its request that a replica has handed back; 0: none
     AGENT_FIELDS,
-) = range(13)
+) = range(14)
 
 # of a step
 ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)
 
 # of a request in flight, beside the engine's row
-BY_AGENT, AT_REPLICA, ASKED_PS, HAS_HELD, NOTE_FIELDS = range(5)
+(
+    BY_AGENT,
+    AT_REPLICA,
+    ASKED_PS,
+    DUE_MS,  # by the clock of limits: when it has waited too long
+    BY_PERSON,
+    CHARGED,  # virtual tokens that its person has been charged
+    NOTE_FIELDS,
+) = range(7)
+
+# of a tick, in rising order of instants
+TICK_AT_PS, TICK_REPLICA, TICK_WHAT, TICK_VALUE, TICK_FIELDS = range(5)
+# what it does: a replica gets nothing new; stops at once; is there; takes longer; the door
+DRAIN, KILL, UP, SLOW, CLOSE, OPEN = range(6)
+
+# what becomes of a request that a replica hands back
+RESUME, RECOMPUTE, LOSE = range(3)
 
 # of a session on a replica, in the one field of the engine's row that the engine leaves free
 HERE_STEP = 7
@@ -86,7 +112,7 @@ HERE_STEP = 7
 # counted by tier
 (
     ASKED,  # steps that were asked, however often
-    SENT,  # requests that went to a replica or into the queue
+    SENT,  # requests that went to a replica or into the queue, each once
     ANSWERED,
     REFUSALS,  # attempts that a window refused
     RETRIES_MADE,
@@ -101,8 +127,18 @@ HERE_STEP = 7
     OUTPUT_TOKENS,
     TIMES_PREEMPTED,
     MOVES,  # requests that went elsewhere than the one before of their agent
+    SHUT_OUT,  # attempts refused for want of capacity (529): the door was closed; ...
+    NO_CAPACITY,  # no replica got requests
+    QUEUE_FULL,
+    OVERDUE,  # waited too long
+    HANDED_BACK,  # by replicas that stopped
+    RESUMED,  # of those: went on from the tokens that they had
+    RECOMPUTED,  # began anew
+    BROKEN_OFF,  # lost, by the rule of the cell
+    DROPPED,  # requests that were sent and then refused or lost
+    TOKENS_WASTED,  # that had come out, of requests that began anew or were dropped
     BY_WINDOW,  # refused attempts, by the place of the first window that refused
-) = range(17)
+) = range(27)
 WINDOWS_COUNTED = 8
 COUNT_FIELDS = BY_WINDOW + WINDOWS_COUNTED
 
@@ -124,11 +160,16 @@ class Engines(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """The cell's own row with what the router knows, the tournament of replicas, notes beside requests."""
+    """The cell's own row with what the router knows, the tournament of replicas, notes beside requests.
+
+    ticks: rows of TICK_FIELDS. line: a fair queue as `policy/line.py` lays it out, the places of its requests, people.
+    """
 
     cell: Any
     tree: Any
     notes: Any
+    ticks: Any
+    line: Any
 
 
 class People(NamedTuple):

@@ -40,6 +40,7 @@ from ampacity.simulator.rows import (
     PHASE,
     PREEMPTED,
     REQUEST_FIELDS,
+    RESTED_PS,
     ROUND,
     ROUND_PART,
     SEQS,
@@ -89,6 +90,8 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     row[ABORTS] = 0
     row[OUTSTANDING_TOKENS] = 0
     row[FREE] = rules[KV_BLOCKS]
+    if row[PHASE] == IDLE:
+        row[RESTED_PS] += now_ps - row[NOW_PS]
     row[PHASE] = IDLE
     row[NOW_PS] = now_ps
     row[NOW_TICKS] = 0

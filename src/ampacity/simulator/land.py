@@ -67,7 +67,7 @@ def land(row: Any, rules: Any, requests: Any, sessions: Any) -> None:
         place = take_first(row, requests, LANDING)
         first_token(row, rules, requests, sessions, place)
     if not rules[LAG]:
-        release(row, sessions)
+        release_ended(row, sessions)
         if row[ABORTS] > 0:
             carry_out(row, rules, requests, sessions, row[NOW_PS])
 
@@ -108,7 +108,7 @@ def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
     append(row, requests, ENDED, place)
 
 
-def release(row: Any, sessions: Any) -> None:
+def release_ended(row: Any, sessions: Any) -> None:
     """Give back the places and blocks of those who ended."""
     row[FREE] += row[HELD_BLOCKS]
     row[SEQS] -= row[HELD_SEQS]

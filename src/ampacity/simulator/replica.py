@@ -23,7 +23,7 @@ from ampacity.simulator.engine import (
     block_count,
 )
 from ampacity.simulator.jump import foresee, jump, move_clock, ticks_of
-from ampacity.simulator.land import land, release
+from ampacity.simulator.land import land, release_ended
 from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
 from ampacity.simulator.rows import (
@@ -150,7 +150,7 @@ def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> No
     ended_ps = row[NOW_PS]
     found = fly(row, rules, table, requests, sessions, row[START_PS] if rules[LAG] else ended_ps)
     if rules[LAG]:
-        release(row, sessions)
+        release_ended(row, sessions)
     if not found:
         row[PHASE] = IDLE
         row[NOW_TICKS] = 0

@@ -1,7 +1,7 @@
 """Which replica of a cell gets a request, by the rule of the cell; the rules themselves are `policy/`'s.
 
 What a router knows of a replica is what came out of it by now: nothing of the iteration in flight. A replica that has
-as many requests as it may take is none to choose from.
+as many requests as it may take is none to choose from, nor one that drains or is down.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from ampacity.simulator.cell_rows import (
     ROUTE_BY,
     SEED,
     SEEN_AT,
+    SERVING,
     SHARE,
     SHARES,
     STEP,
@@ -75,8 +76,25 @@ def note_load(cell: Any, row: Any, replica: int) -> None:
     if cell[ROOM] > 0:
         placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS
         cell[r + R_SHARE] = cell[placed + SHARE] if row[OUTSTANDING] < cell[ROOM] else 0
-        if cell[r + R_SHARE] == 0:
-            cell[column + replica] = TAKES_NOTHING
+    if cell[r + R_SHARE] == 0:
+        cell[column + replica] = TAKES_NOTHING
+
+
+def set_share(cell: Any, replica: int, share: int) -> None:
+    """Let a replica get requests, or none if its share is 0; whoever calls notes its load afterwards."""
+    placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS + SHARE
+    cell[SERVING] += (1 if share > 0 else 0) - (1 if cell[placed] > 0 else 0)
+    cell[placed] = share
+    cell[CELL_FIELDS + replica * REPLICA_FIELDS + R_SHARE] = share
+
+
+def someone_takes(cell: Any) -> bool:
+    """Whether some replica would take a request now."""
+    column = CELL_FIELDS + cell[REPLICAS] * (REPLICA_FIELDS + PLACED_FIELDS)
+    least = TAKES_NOTHING
+    for place in range(column, column + cell[REPLICAS]):
+        least = min(least, cell[place])
+    return bool(least < TAKES_NOTHING)
 
 
 def is_stale(cell: Any, replica: int) -> bool:
