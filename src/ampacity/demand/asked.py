@@ -38,13 +38,15 @@ class Asked:
     """Requests before anything is served.
 
     steps: ordered by session, agent, step; their gaps count from the answer before. begin_s: of each session, from
-    1970 [s]. subscriber: of each session, from 0. number: of each session, as in steps, rising.
+    1970 [s]. subscriber: of each session, from 0. number: of each session, as in steps, rising. at_s: when each step of
+    a main agent is asked if answers take as long as by themselves, from 1970 [s].
     """
 
     steps: Steps
     number: Ints
     begin_s: Floats
     subscriber: Ints
+    at_s: Floats
 
 
 @cache
@@ -99,7 +101,31 @@ def fitting(found: Asked, most_tokens: int) -> tuple[Asked, int]:
     kept &= ends_at[session] > 0
     left = ends_at > 0
     cut = Steps(*(getattr(s, f.name)[kept] for f in fields(Steps)))
-    return Asked(cut, found.number[left], found.begin_s[left], found.subscriber[left]), int((~kept).sum())
+    fits = Asked(cut, found.number[left], found.begin_s[left], found.subscriber[left], found.at_s[kept])
+    return fits, int((~kept).sum())
+
+
+def since(found: Asked, from_s: float) -> Asked:
+    """What is asked from an instant on, as if what came before had been asked and forgotten. [s, from 1970]
+
+    A session that is under way begins with its next step; helpers that it has started by then are left out.
+    """
+    s = found.steps
+    begins = s.step == 0
+    session = np.cumsum(begins & (s.agent == 0)) - 1
+    gone = np.bincount(session[(s.agent == 0) & (found.at_s < from_s)], minlength=len(found.number))
+    kept = np.where(s.agent == 0, s.step >= gone[session], s.start_step >= gone[session])
+    left = np.bincount(session[kept & (s.agent == 0)], minlength=len(found.number)) > 0
+    kept &= left[session]
+    cut = Steps(*(getattr(s, f.name)[kept] for f in fields(Steps)))
+    before = gone[session[kept]]
+    main = cut.agent == 0
+    cut = replace(
+        cut, step=np.where(main, cut.step - before, cut.step), start_step=np.where(main, 0, cut.start_step - before)
+    )
+    cut = replace(cut, gap_s=np.where(main & (cut.step == 0), 0.0, cut.gap_s))
+    at_s = found.at_s[kept]
+    return Asked(cut, found.number[left], at_s[main & (cut.step == 0)], found.subscriber[left], at_s)
 
 
 @dataclass(frozen=True)
@@ -178,4 +204,5 @@ def _with_gaps(steps: Steps, answer_s: Floats, nominal_s: Floats, person: Ints) 
         steps.session[first],
         wall_s[first],
         person[first],
+        wall_s,
     )

@@ -58,4 +58,4 @@ def single_requests(b: Behaviour, wanted: Stretches, seed: int, name: str = "", 
         reusable_tokens=np.minimum(np.floor(inputs * cached), inputs - 1).astype(np.int64),
         output_tokens=outputs.astype(np.int64),
     )
-    return Asked(steps, steps.session, at_s, owner[of] + begin)
+    return Asked(steps, steps.session, at_s, owner[of] + begin, at_s)

@@ -23,12 +23,12 @@ from ampacity.demand.window_use import window_use
 from ampacity.inference.operating_point import Mix, OperatingPoint, mix_of
 from ampacity.planner.active_load import largest
 from ampacity.planner.question import Question, question
-from ampacity.planner.serving_point import serving_point
 from ampacity.planner.use import Use, limit_of
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.supply.capacity import PoolCapacity
 from ampacity.supply.delivery import Hours
+from ampacity.supply.serving_point import serving_point
 
 Array = NDArray[np.float64]
 

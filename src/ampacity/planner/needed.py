@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ampacity.planner.serving_point import serving_point
 from ampacity.scenario.scenario import Scenario
 from ampacity.supply.capacity import capacities
 from ampacity.supply.delivery import Hours, hours_of
+from ampacity.supply.serving_point import serving_point
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ event to event is `cell_loop.py`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from types import ModuleType
 
@@ -228,6 +228,15 @@ class CellResult:
     def overloaded(self) -> int:
         """Attempts that were refused for want of capacity (529), for whatever reason."""
         return sum(self.count(what) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
+
+    def __sub__(self, before: CellResult) -> CellResult:
+        """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
+        since = {
+            f.name: getattr(self, f.name) - getattr(before, f.name)
+            for f in fields(self)
+            if f.name not in ("tiers", "met", "in_flight")
+        }
+        return replace(self, met=None, **since)
 
     @property
     def hit_share(self) -> float:

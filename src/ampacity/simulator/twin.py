@@ -7,8 +7,7 @@ the best hour: nothing fails, no contract ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +15,16 @@ from numpy.typing import NDArray
 from ampacity.base.calendar import utc_s
 from ampacity.demand.asked import Asked, asked, fitting
 from ampacity.demand.people import HOURS, habits_of, zone_of
-from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
-from ampacity.inference.engines import token_budget
 from ampacity.inference.replica import KV_BLOCK_TOKENS
-from ampacity.policy.book import Book, compile_book
-from ampacity.policy.rows import WindowRule, compile_limit
-from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
-from ampacity.simulator.engine import PS_PER_S, sglang, vllm
+from ampacity.simulator.cell import CellResult, Routing, open_cell
+from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, pool_of, rules_of
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
-from ampacity.simulator.step_table import step_table
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 
@@ -61,10 +55,6 @@ class Weeks:
     def busy_share(self) -> float:
         """Share of the replicas' time in which an iteration ran. [0 to 1]"""
         return self.result.busy_ps / (self.replicas * self.hours * HOUR_PS)
-
-
-TokensFound = Mapping[str, Mapping[str, float]]
-"""Tokens of windows that state none, by tier and window."""
 
 
 def twin(
@@ -127,7 +117,7 @@ def _weeks(
     hours: int,
     routing: Routing,
 ) -> Weeks:
-    pools = tuple(_pool(p) for p in own)
+    pools = tuple(pool_of(p) for p in own)
     replicas = sum(p.replicas for p in pools)
     if replicas > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
@@ -135,8 +125,8 @@ def _weeks(
     most = min((p.engine.kv_blocks - 1) * KV_BLOCK_TOKENS for p in pools)
     parts = [_scripts(s, tier, number, start_ms, seed, most) for number, tier in enumerate(tiers)]
     scripts = joined([part for part, _ in parts])
-    book = _book(s, tiers, found, start_ms // 1000)
-    cell = open_cell(pools, scripts, routing, tuple(_tier(s, t, seed) for t in tiers), book, start_ms, seed)
+    book = book_of(tiers, [rules_of(s, t, found) for t in tiers])
+    cell = open_cell(pools, scripts, routing, tuple(cell_tier(s, t, seed) for t in tiers), book, start_ms, seed)
     cell.run(hours * HOUR_PS)
     return Weeks(model, cell.result(), replicas, hours, sum(left for _, left in parts))
 
@@ -168,34 +158,3 @@ def _singly(found: Asked, start_ms: int, number: int, before: int) -> Scripts:
     return scripts_of_trace(
         at_ps[order], s.input_tokens[order], s.output_tokens[order], number, found.subscriber[order] + before
     )
-
-
-def _pool(p: PoolCapacity) -> Pool:
-    assert p.step is not None
-    assert p.placement is not None
-    r = p.step.replica
-    budget = token_budget(r.engine)
-    # data parallel groups are one replica here, as in the step time: their blocks together
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
-    return Pool(engine, step_table(p.step, budget), int(p.replicas.max()))
-
-
-def _book(s: Scenario, tiers: list[Tier], found: TokensFound, start_s: int) -> Book | None:
-    """The limits of the tiers, every window counting all, as a plan has it."""
-    limits: dict[str, tuple[WindowRule, ...]] = {}
-    for tier in tiers:
-        limit = _limit(s, tier)
-        if limit is not None:
-            rules = compile_limit(limit, start_s, start_s + HOURS * 3600, dict(found.get(tier.name, {})))
-            limits[tier.name] = tuple(replace(r, families=None, products=None) for r in rules)
-    return compile_book(limits) if limits else None
-
-
-def _limit(s: Scenario, tier: Tier) -> Limit | None:
-    model = s.model(tier.model)
-    return s.limit(tier.limit).counting(model.name, model.family, requests=True) if tier.limit is not None else None
-
-
-def _tier(s: Scenario, tier: Tier, seed: int) -> CellTier:
-    name = tier.name if _limit(s, tier) is not None else None
-    return CellTier(tier.name, name, writes=works_with_agents(tier.behaviour), reactions=stated(seed, 0))

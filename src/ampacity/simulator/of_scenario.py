@@ -1,0 +1,64 @@
+"""What a cell is made of, from a scenario: the engine of a placement, the windows of tiers, how their clients ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ampacity.base.calendar import utc_s
+from ampacity.demand.people import HOURS, zone_of
+from ampacity.demand.reactions import stated
+from ampacity.demand.resting import works_with_agents
+from ampacity.inference.engines import token_budget
+from ampacity.policy.book import Book, compile_book
+from ampacity.policy.rows import WindowRule, compile_limit
+from ampacity.scenario.limit import Limit
+from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.tier import Tier
+from ampacity.simulator.cell import CellTier, Pool
+from ampacity.simulator.engine import sglang, vllm
+from ampacity.simulator.step_table import step_table
+from ampacity.supply.capacity import PoolCapacity
+
+TokensFound = Mapping[str, Mapping[str, float]]
+"""Tokens of windows that state none, by tier and window."""
+
+
+def pool_of(p: PoolCapacity, replicas: int | None = None) -> Pool:
+    """So many replicas of a placement (None: all that there ever are), as its engine runs them.
+
+    Data parallel groups are one replica here, as in the step time: their blocks together.
+    """
+    assert p.step is not None
+    assert p.placement is not None
+    r = p.step.replica
+    budget = token_budget(r.engine)
+    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
+    return Pool(engine, step_table(p.step, budget), int(p.replicas.max()) if replicas is None else replicas)
+
+
+def rules_of(s: Scenario, tier: Tier, found: TokensFound) -> tuple[WindowRule, ...]:
+    """The windows of a tier, each counting all that it does, as a plan has them; none without a limit."""
+    limit = _limit(s, tier)
+    if limit is None:
+        return ()
+    start_s = utc_s(s.start, zone_of(s, tier))
+    rules = compile_limit(limit, start_s, start_s + HOURS * 3600, dict(found.get(tier.name, {})))
+    return tuple(replace(r, families=None, products=None) for r in rules)
+
+
+def book_of(tiers: Sequence[Tier], rules: Sequence[tuple[WindowRule, ...]]) -> Book | None:
+    """The limits of tiers that have one; None if none has."""
+    limits = {tier.name: own for tier, own in zip(tiers, rules, strict=True) if own}
+    return compile_book(limits) if limits else None
+
+
+def cell_tier(s: Scenario, tier: Tier, seed: int, world: int = 0) -> CellTier:
+    """How a tier's clients and people go about their requests."""
+    name = tier.name if _limit(s, tier) is not None else None
+    return CellTier(tier.name, name, writes=works_with_agents(tier.behaviour), reactions=stated(seed, world))
+
+
+def _limit(s: Scenario, tier: Tier) -> Limit | None:
+    model = s.model(tier.model)
+    return s.limit(tier.limit).counting(model.name, model.family, requests=True) if tier.limit is not None else None
