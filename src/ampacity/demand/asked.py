@@ -64,11 +64,13 @@ def asked(
     name: str = "",
     begin: int = 0,
     window_tokens: float = UNLIMITED,
+    steps_most: int | None = None,
 ) -> Asked:
     """What the people of these stretches ask of a coding agent.
 
     b: their behaviour; its output per active second sets how fast tapes move. begin: number of the first person, as in
-    `stretches`. window_tokens: context that the model holds. A portion of the people asks what it asks among all.
+    `stretches`. window_tokens: context that the model holds. steps_most: of one
+    session that are drawn. A portion of the people asks what it asks among all.
     """
     rate = b.output_per_s.value / _session(window_tokens)[0]
     lanes = _lanes(wanted, begin)
@@ -78,7 +80,7 @@ def asked(
     base = edges[np.searchsorted(lanes.of[order], np.arange(len(lanes.tape)))]
     need_s = np.diff(np.append(base, edges[-1]))
     key = int(draws.bits(seed, "asked", name) >> np.uint64(1))
-    steps, answer_s, on_tape_s, lane = _tapes(key, lanes.tape, need_s, window_tokens)
+    steps, answer_s, on_tape_s, lane = _tapes(key, lanes.tape, need_s, window_tokens, steps_most)
     at = base[lane] + on_tape_s
     stretch = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(order) - 1)
     into_s = (at - edges[stretch]) / (wanted.pace[order[stretch]] * rate)
@@ -155,27 +157,50 @@ def _lanes(wanted: Stretches, begin: int) -> _Lanes:
     return _Lanes(np.array(tape, np.int64), np.array(person, np.int64), of)
 
 
-def _tapes(seed: int, tape: Ints, need_s: Floats, window_tokens: float) -> tuple[Steps, Floats, Floats, Ints]:
+def _tapes(
+    seed: int, tape: Ints, need_s: Floats, window_tokens: float, steps_most: int | None
+) -> tuple[Steps, Floats, Floats, Ints]:
     """Steps of all tapes until each has the active time that it needs, how long answers take by themselves [s], when on
     its tape a step is asked [s], and of which lane it is."""
-    many = np.ceil(need_s / _session(window_tokens)[1]).astype(np.int64) + 3
-    while True:
-        owner = np.repeat(np.arange(len(tape)), many)
+    parts: list[tuple[Steps, Floats, Floats, Ints]] = []
+    has_s, begun = np.zeros(len(tape)), np.zeros(len(tape), np.int64)
+    lacking = np.arange(len(tape))
+    while len(lacking):
+        # a tape that lacks much after this gets more of its sessions in the next round, the others are left alone
+        many = np.ceil((need_s - has_s)[lacking] / _session(window_tokens)[1]).astype(np.int64) + 2
+        owner = np.repeat(lacking, many)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
-        steps = generate(packaged_model(), seed, tape[owner] * SESSIONS_MOST + place, window_tokens)
+        numbers = tape[owner] * SESSIONS_MOST + begun[owner] + place
+        steps = generate(packaged_model(), seed, numbers, window_tokens, steps_most)
         active_s, answer_s = _active_s(steps)
         first = np.flatnonzero((steps.agent == 0) & (steps.step == 0))
         length = np.maximum.reduceat(active_s, first)
-        total = np.bincount(owner, length, minlength=len(tape))
-        if np.all(total >= need_s):
-            break
-        many = np.where(total < need_s, 2 * many, many)
-    before = running_sums(np.append(0.0, length[:-1]) * (place > 0), place == 0)
-    session = np.cumsum((steps.agent == 0) & (steps.step == 0)) - 1
-    on_tape_s, lane = before[session] + active_s, owner[session]
-    kept = on_tape_s < need_s[lane]
-    cut = Steps(*(getattr(steps, f.name)[kept] for f in fields(Steps)))
-    return cut, answer_s[kept], on_tape_s[kept], lane[kept]
+        before = has_s[owner] + running_sums(np.append(0.0, length[:-1]) * (place > 0), place == 0)
+        session = np.cumsum((steps.agent == 0) & (steps.step == 0)) - 1
+        on_tape_s, lane = before[session] + active_s, owner[session]
+        kept = on_tape_s < need_s[lane]
+        cut = Steps(*(getattr(steps, f.name)[kept] for f in fields(Steps)))
+        parts.append((cut, answer_s[kept], on_tape_s[kept], lane[kept]))
+        has_s += np.bincount(owner, length, minlength=len(tape))
+        begun[lacking] += many
+        lacking = np.flatnonzero(has_s < need_s)
+    return _in_order(parts)
+
+
+def _in_order(parts: list[tuple[Steps, Floats, Floats, Ints]]) -> tuple[Steps, Floats, Floats, Ints]:
+    """The rows of all rounds, by session."""
+    if len(parts) == 1:
+        return parts[0]
+    steps = Steps(*(np.concatenate([getattr(part[0], f.name) for part in parts]) for f in fields(Steps)))
+    order = np.argsort(steps.session, kind="stable")
+    rest = (np.concatenate([part[i] for part in parts])[order] for i in (1, 2, 3))
+    answer_s, on_tape_s, lane = rest
+    return (
+        Steps(*(getattr(steps, f.name)[order] for f in fields(Steps))),
+        answer_s,
+        on_tape_s,
+        np.asarray(lane, np.int64),
+    )
 
 
 def _active_s(steps: Steps) -> tuple[Floats, Floats]:

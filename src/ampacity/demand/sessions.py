@@ -81,16 +81,23 @@ class Served:
         )
 
 
-def generate(model: AgentModel, seed: int, sessions: Ints, window_tokens: float = UNLIMITED) -> Steps:
+def generate(
+    model: AgentModel,
+    seed: int,
+    sessions: Ints,
+    window_tokens: float = UNLIMITED,
+    steps_most: int | None = None,
+) -> Steps:
     """All requests of the numbered sessions, helpers included, before anything is served. Numbers >= 0, any order.
 
-    window_tokens: context that the model holds at most; agents compact before it is full, see `within`.
+    window_tokens: context that the model holds at most; agents compact before it is full, see `within`. steps_most: of
+    a main agent, after which nothing more of it is drawn; what is drawn is the same.
     """
     if window_tokens < LARGE_WINDOW:
         model = replace(model, context=within(model.context, window_tokens))
     longest = FULL_AT_MOST * window_tokens if window_tokens < LARGE_WINDOW else UNLIMITED
     order = np.sort(np.asarray(sessions, dtype=np.int64))
-    main, total = _main_agents(model, seed, order, longest)
+    main, total = _main_agents(model, seed, order, longest, steps_most)
     helpers = _helpers(model, seed, order, total, longest)
     if helpers is None:
         return main
@@ -126,7 +133,9 @@ def served(steps: Steps, service: Service, cache_lifetime_s: float = UNLIMITED) 
     return Served(steps, t + _helper_starts(steps, t + answer), cached)
 
 
-def _main_agents(model: AgentModel, seed: int, order: Ints, longest: float) -> tuple[Steps, Ints]:
+def _main_agents(
+    model: AgentModel, seed: int, order: Ints, longest: float, steps_most: int | None
+) -> tuple[Steps, Ints]:
     """Requests of the main agents, and how many each session has."""
     fresh = draws.uniform(seed, "fresh", order) < model.fresh.share
     z_length = draws.normal(seed, "length", order)
@@ -134,8 +143,9 @@ def _main_agents(model: AgentModel, seed: int, order: Ints, longest: float) -> t
     length = np.where(fresh, model.fresh.steps.at(z_length), model.resumed.steps.at(z_length))
     total = np.maximum(np.rint(length), 1).astype(np.int64)
     first = np.where(fresh, model.fresh.first_input.at(z_first), model.resumed.first_input.at(z_first))
-    session, step = _rows(order, total)
-    owner = np.repeat(np.arange(len(order)), total)
+    drawn = total if steps_most is None else np.minimum(total, steps_most)
+    session, step = _rows(order, drawn)
+    owner = np.repeat(np.arange(len(order)), drawn)
 
     z = _scores(model, seed, order, z_length, session, step, owner)
     output = np.maximum(np.rint(model.output.at(z[0])), 1).astype(np.int64)
@@ -145,7 +155,7 @@ def _main_agents(model: AgentModel, seed: int, order: Ints, longest: float) -> t
     gap[step == 0] = 0.0
 
     limit = _limits(model, seed, order, fresh, first, z_length)
-    whole, reusable = _contexts(model.context, seed, order, total, first, limit, growth, user, longest)
+    whole, reusable = _contexts(model.context, seed, order, drawn, first, limit, growth, user, longest)
     none = np.zeros_like(session)
     return Steps(session, none, step, none, user, gap, whole, reusable, output), total
 

@@ -9,6 +9,7 @@ from ampacity.planner.plan import Plan
 from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.of_scenario import TokensFound
 from ampacity.simulator.twin import Weeks
 
 QUANTILES = {"half": 0.5, "nine in ten": 0.9, "99 in 100": 0.99}

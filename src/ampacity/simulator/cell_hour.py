@@ -12,19 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.base.calendar import utc_s
 from ampacity.base.streams import bits
 from ampacity.demand import draws
 from ampacity.demand.asked import asked, fitting, since
 from ampacity.demand.at_limit import Scheme, Standing, kinds_of, standing
-from ampacity.demand.people import HOURS, people_seed, zone_of
+from ampacity.demand.people import people_seed, zone_of
 from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
-from ampacity.policy.rows import WindowRule
+from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellResult, Pool, Routing, open_cell
@@ -39,6 +38,10 @@ HOUR_S = 3600
 CERTAIN_PEOPLE = 2000
 """Tiers of fewer people are in every cell, each person with the cell's share of their work: a client whose traffic a
 fleet spreads is in no sample by chance."""
+STEPS_MOST = 512
+"""Of one session, in an hour and what goes before it: few have more."""
+DAYS_BEFORE = 8
+"""Days of sessions before an hour: the longest window that comes back, and a day."""
 UNDER_WAY_S = 3600.0
 """Work that is under way when a cell opens has gone on for up to so long."""
 
@@ -46,13 +49,15 @@ UNDER_WAY_S = 3600.0
 @dataclass(frozen=True)
 class CellHour:
     """s: one world of a scenario, after its changes. tiers: of one model. share: of their work that the cell has.
-    warm_s: sent before the hour counts [s]. name: of the cell, what its people are drawn by. hour: from the start."""
+    start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
+    the start [s]. name: of the cell, what its people are drawn by."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
     rules: tuple[tuple[WindowRule, ...], ...]
     pool: Pool
     share: float
+    start_s: int
     hour: int
     warm_s: int
     routing: Routing
@@ -64,9 +69,8 @@ class CellHour:
 
 def look(c: CellHour) -> CellResult:
     """What happens in the hour."""
-    start_ms = 1000 * utc_s(c.s.start, zone_of(c.s, c.tiers[0]))
-    opens_ms = start_ms + 1000 * max(c.hour * HOUR_S - c.warm_s, 0)
-    begins_ps = (start_ms + 1000 * c.hour * HOUR_S - opens_ms) * (PS_PER_S // 1000)
+    opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
+    begins_ps = c.warm_s * PS_PER_S
     most = (c.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
     book = book_of(c.tiers, c.rules)
     parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
@@ -102,8 +106,12 @@ class _People:
         many = max(round(tier.people.value * (1.0 if certain else c.share)), 1)
         zone = zone_of(c.s, tier)
         b = tier.behaviour
-        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, HOURS)
-        self.h: Habits = habits(tier, many, utc_s(c.s.start, zone), HOURS, zone, swings)
+        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + 1)
+        # a credit that never comes back is used up from the first day on
+        lasting = any(rule.refill == NEVER for rule in c.rules[number])
+        first = 0 if lasting else max(c.hour - 24 * DAYS_BEFORE, 0)
+        start_s = c.start_s + HOUR_S * first
+        self.h: Habits = habits(tier, many, start_s, c.hour + 1 - first, zone, swings[first:])
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
@@ -168,7 +176,8 @@ def _scripts(
     b, opens_s = tier.behaviour, opens_ms / 1000.0
     key = bits(people.drawn_by, "hour", c.hour) >> 1
     if works_with_agents(b):
-        every = asked(b, people.wanted, key, tier.name, window_tokens=c.s.model(tier.model).context_tokens)
+        holds = c.s.model(tier.model).context_tokens
+        every = asked(b, people.wanted, key, tier.name, window_tokens=holds, steps_most=STEPS_MOST)
         found, _ = fitting(since(every, opens_s), most_tokens)
         return scripts_of_sessions(found.steps, found.begin_s - opens_s, number, found.subscriber + before)
     every = single_requests(b, people.wanted, key, tier.name)

@@ -16,7 +16,6 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.base.calendar import utc_s
 from ampacity.demand.hourly import hourly
 from ampacity.demand.people import HOURS, zone_of
 from ampacity.scenario.scenario import Scenario
@@ -62,7 +61,8 @@ class Setting:
 @dataclass(frozen=True)
 class Fleet:
     """A setting laid out. pools: those that serve, [pool]. tiers: of each. share: of its model's work that a pool is
-    given in each hour, [pool, hour]. load: of the fleet in each hour, busiest 1."""
+    given in each hour, [pool, hour]. load: wanted in each hour over what is carried. start_s: when hours begin,
+    from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
@@ -71,6 +71,7 @@ class Fleet:
     share: Floats
     load: Floats
     layout: Layout
+    start_s: int
 
     @property
     def replicas(self) -> list[int]:
@@ -99,7 +100,7 @@ def fleet(setting: Setting) -> Fleet:
         d = hourly(t, hours.start_s, hours.count, zone_of(s, t))
         wanted += d.people * d.active_share * t.behaviour.output_per_s.value
     load = np.divide(wanted, carries.sum(axis=0), out=np.zeros_like(wanted), where=carries.sum(axis=0) > 0)
-    return Fleet(setting, pools, tuple(serving), tiers, share, load, layout_of(supply))
+    return Fleet(setting, pools, tuple(serving), tiers, share, load, layout_of(supply), hours.start_s)
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -175,6 +176,7 @@ def one_look(f: Fleet, one: Look) -> CellResult | None:
             rules=tuple(rules_of(setting.s, t, setting.found) for t in f.tiers[one.pool]),
             pool=pool_of(pool, replicas),
             share=float(f.share[one.pool, one.hour]) * replicas / there,
+            start_s=f.start_s,
             hour=one.hour,
             warm_s=warm_s,
             routing=setting.routing,
@@ -195,8 +197,7 @@ def _ticks(f: Fleet, one: Look, replicas: int, warm_s: int) -> tuple[Tick, ...]:
     chosen = range(first, first + replicas)
     start_ps = (one.hour * 3600 - warm_s) * PS_PER_S
     end_ps = (one.hour + 1) * 3600 * PS_PER_S
-    epoch_s = utc_s(s.s.start, s.s.sites[0].time_zone)
-    out = failures(s.causes, f.layout, s.seed, start_ps, end_ps, chosen, epoch_s)
+    out = failures(s.causes, f.layout, s.seed, start_ps, end_ps, chosen, f.start_s)
     line = timeline(out, f.layout, start_ps, end_ps, chosen)
     found = []
     for at_ps, replica, what, value in zip(

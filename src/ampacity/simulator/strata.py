@@ -8,6 +8,7 @@ what sampling of hours and of cells together leaves unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 HOUR_STRATA = 12
 CELLS = 5
 """Strata of hours, and cells of every pool; a pool of fewer cells is looked at whole."""
-CELL_REPLICAS = 32
+CELL_REPLICAS = 16
 """Replicas of a cell: their rows fit a core's cache."""
 
 
@@ -42,7 +43,7 @@ def cells_of(replicas: int, most: int = CELL_REPLICAS) -> list[tuple[int, int]]:
     """A pool cut into cells as alike as can be: the first replica of each, and how many it has."""
     count = -(-replicas // most)
     edges = [replicas * i // count for i in range(count + 1)] if count else [0]
-    return [(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, b - a) for a, b in pairwise(edges)]
 
 
 def looks(
