@@ -1,8 +1,7 @@
 """The log that a vLLM server writes as text, read for counts and times only: token ids are counted, texts passed over.
 
-One request is told by several lines, joined by its id. What they look like (vllm/entrypoints/logger.py, since 2026
-vllm/entrypoints/serve/utils/request_logger.py, and async_llm_engine.py, v1/engine/async_llm.py at
-github.com/vllm-project/vllm):
+One request is told by several lines, joined by its id. What they look like (vllm/entrypoints/logger.py,
+vllm/engine/async_llm_engine.py and vllm/v1/engine/async_llm.py at github.com/vllm-project/vllm):
 
     Received request ID: prompt: '...', params: SamplingParams(...), prompt_token_ids: [...], ...    to 0.11.0
     Request ID details: prompt: '...', prompt_token_ids: [...], ...                 later, at DEBUG (pull 26713)
