@@ -84,6 +84,20 @@ def interpreted_us(rules: list[WindowRule], repeats: int) -> list[float]:
     return best
 
 
+def refused_us(repeats: int) -> float:
+    """Least microseconds of `reserve` where three windows admit and the last refuses, so that all is put back."""
+    book = compile_book({"l": [*FOUR[:3], WindowRule("nothing", 0, EVENLY, 60_000, ONE_REQUEST)]})
+    state, held = [0] * STATE_FIELDS, [0] * HELD_FIELDS
+    hold(state, 0, book.flat, book.limit("l"), book.plan("l"), held, 0, NOW, NOW, 100_000, 32_000)
+
+    def reserve_all() -> None:
+        for _ in range(BATCH):
+            if not reserve(state, book.flat, held, 0, 1, NOW, 0):
+                raise AssertionError("the last window is meant to refuse")
+
+    return cpu_s(reserve_all, repeats) / BATCH * 1e6
+
+
 def compiled_ns(book: Book, subscribers: int, count: int, repeats: int) -> list[float]:
     """Least nanoseconds of hold, reserve, settle, one request at a time, of subscribers drawn at random."""
     fast = compiled(many).many
@@ -178,6 +192,7 @@ def main() -> None:
     for name, rules in (("five-hour, weekly, per minute, in flight", FOUR), ("four that refill evenly", EVEN)):
         for part, us in zip(("hold", "reserve", "settle"), interpreted_us(rules, repeats), strict=True):
             figures[f"interpreted, {name}: {part}, CPU us"] = us
+    figures["interpreted, refused by the last of four: reserve, CPU us"] = refused_us(repeats)
     book = compile_book({"l": FOUR})
     for subscribers, words in ((1, "one subscriber"), (count, f"{count:,} subscribers")):
         for part, ns in zip(

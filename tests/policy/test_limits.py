@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from ampacity.base.calendar import utc_s, weekly_instants_ms
 from ampacity.policy import limits, rows
-from ampacity.policy.book import COSTS, HELD_FIELDS, STATE_FIELDS, STORE_FIELDS, USED, Book, compile_book
+from ampacity.policy.book import (
+    BEFORE,
+    COSTS,
+    HELD_FIELDS,
+    MARKS,
+    STATE_FIELDS,
+    STORE_FIELDS,
+    USED,
+    WINDOW_FIELDS,
+    WINDOWS,
+    Book,
+    compile_book,
+)
 from ampacity.policy.rows import LimitError, Price, WindowRule
 from ampacity.policy.stores import FOREVER, used_now
 
@@ -151,6 +163,53 @@ def test_all_windows_admit_or_nothing_is_written() -> None:
     before = list(desk.state)
     assert desk.ask(5) is None
     assert desk.state == before
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(-HOUR_MS, 30 * HOUR_MS)), max_size=8),
+    st.permutations(["first use", "instants", "even", "even, slow", "credit"]),
+)
+def test_what_the_last_window_refuses_leaves_all_before_it_as_they_stood(
+    spent: list[tuple[int, int]], order: list[str]
+) -> None:
+    instants = tuple(NOW + i * 20 * HOUR_MS for i in range(-1, 20))
+    kinds = {
+        "first use": window("first use", 90),
+        "instants": window("instants", 90, rows.AT_INSTANTS, 20 * HOUR_MS, instants_ms=instants),
+        "even": window("even", 70, rows.EVENLY, 7 * HOUR_MS + 1),
+        "even, slow": window("even, slow", 90, rows.EVENLY, 40 * 24 * HOUR_MS),
+        "credit": window("credit", 600, rows.NEVER, 0),
+    }
+    desk = Desk(*(kinds[name] for name in order), window("nothing", 0, families=("none",)), families=("none",))
+    for tokens, later_ms in spent:
+        desk.spend(tokens)
+        desk.now = max(NOW, desk.now + later_ms)
+    before, held = list(desk.state), desk.hold(1, family="none")
+    fresh = list(held)
+    assert limits.reserve(desk.state, desk.book.flat, held, 0, 1, desk.now, 0) != 0
+    assert desk.state == before
+    assert held[COSTS:BEFORE] == fresh[COSTS:BEFORE]
+    limits.release(desk.state, desk.book.flat, held, 0, desk.now)
+    assert desk.state == before
+
+
+def test_what_the_organization_refuses_leaves_the_member_as_it_stood() -> None:
+    mixed = [window("w", 100), window("even", 100, rows.EVENLY, HOUR_MS), window("credit", 100, rows.NEVER, 0)]
+    book = compile_book({"m": mixed, "o": [*mixed[1:], window("w", 50)]})
+    state, held = [0] * (2 * STATE_FIELDS), [0] * (2 * HELD_FIELDS)
+
+    def ask(tokens: int, now_ms: int) -> int:
+        for h, at, limit in ((0, 0, "m"), (HELD_FIELDS, STATE_FIELDS, "o")):
+            limits.hold(state, at, book.flat, book.limit(limit), book.plan(limit), held, h, now_ms, now_ms, tokens, 0)
+        return limits.reserve(state, book.flat, held, 0, 2, now_ms, 0)
+
+    assert ask(30, NOW) == 0
+    for h in (0, HELD_FIELDS):
+        limits.settle(state, book.flat, held, h, NOW, 30, 0, 0, 0)
+    before = list(state)
+    assert ask(21, NOW + 1000) == book.limit("o") + WINDOWS + 2 * WINDOW_FIELDS
+    assert state == before
+    assert not any(held[h + m] for h in (0, HELD_FIELDS) for m in range(MARKS, BEFORE))
 
 
 def test_a_member_and_the_organization_must_both_admit() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 
-from ampacity.policy.rows import COST_MOST, EVENLY, LimitError, Price, WindowRule
+from ampacity.policy.rows import COST_MOST, LimitError, Price, WindowRule
 
 Flat = Sequence[int]  # a book: tuple or list in a live service, an int64 array in a compiled kernel
 Row = MutableSequence[int]  # list or array('q') in a live service, an int64 array in a compiled kernel
@@ -27,9 +27,7 @@ FAMILIES, PRODUCTS, HEADER = 0, 1, 2
 # of a limit's block
 WINDOW_COUNT, PRICE_COUNT, WINDOWS = 0, 1, 2
 # of a window
-PLACE, COST, REFILL, AT_A_GLANCE, SIZE, CEILING, PASSING, LENGTH_MS, QUICK, INSTANTS, INSTANTS_END, WINDOW_FIELDS = (
-    range(12)
-)
+PLACE, COST, REFILL, SIZE, CEILING, PASSING, LENGTH_MS, QUICK, INSTANTS, INSTANTS_END, WINDOW_FIELDS = range(11)
 # of a price
 (
     W_UNCACHED,
@@ -59,8 +57,8 @@ STATE_FIELDS = HISTORY + 2 * PRICES_MOST
 # of a request in flight
 LIMIT, PLAN, AT, RESERVED_MS, EXPIRES_MS, COSTS = range(6)
 MARKS = COSTS + PRICES_MOST
-ADVANCES = MARKS + WINDOWS_MOST * STORE_FIELDS  # of stores that refill evenly: whole ms and numerator
-HELD_FIELDS = ADVANCES + WINDOWS_MOST * STORE_FIELDS
+BEFORE = MARKS + WINDOWS_MOST * STORE_FIELDS  # how each store stood before the request took from it
+HELD_FIELDS = BEFORE + WINDOWS_MOST * STORE_FIELDS
 
 LENGTHS_MOST = 1 << 10  # one request moves a store that refills evenly on by at most 1024 lengths
 QUICK_MOST = 1 << 30  # costs whose product with a length needs no long division
@@ -231,13 +229,11 @@ def _counts(named: tuple[str, ...] | None, asked: str | None) -> bool:
 
 
 def _window(rule: WindowRule, place: int, slot: int, tables: _Tables) -> list[int]:
-    at_a_glance = -1 if rule.refill == EVENLY else rule.size
     quick = min(QUICK_MOST, rule.size * LENGTHS_MOST) if rule.size else -1
     row = [
         place * STORE_FIELDS,
         COSTS + slot,
         rule.refill,
-        at_a_glance,
         rule.size,
         rule.ceiling,
         rule.passing,

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ampacity.policy.book import AT, HELD_FIELDS, PLAN, Flat, Row
-from ampacity.policy.limits import reserve
+from ampacity.policy.book import HELD_FIELDS, Flat, Row
+from ampacity.policy.limits import reserve, unreserve
 from ampacity.policy.prices import bounded
-from ampacity.policy.stores import FOREVER, USED_MOST, first_refusing
+from ampacity.policy.stores import FOREVER, USED_MOST
 from ampacity.scenario.capacity_curve import CapacityCurve
 
 C_START_MS, C_HOURS, C_SIZES, CURVE_FIELDS = range(4)
@@ -95,20 +95,18 @@ def reserve_capped(
     subscriber's limit. Keep `taken[k + IN_HOUR]` for `correct_cap`.
     """
     tokens = bounded(uncached)
-    if tokens > cap_left(caps, c, taken, k, now_ms):
-        for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
-            refusing = first_refusing(state, held[row + AT], book, held[row + PLAN], held, row, now_ms, draw)
-            if refusing > 0:
-                return refusing
-        return CAPPED
     refusing = reserve(state, book, held, h, scopes, now_ms, draw)
-    if refusing == 0:
-        hour = hour_of(caps, c, now_ms)
-        if hour > taken[k + IN_HOUR]:
-            taken[k + IN_HOUR] = hour
-            taken[k + TOKENS_TAKEN] = 0
-        taken[k + TOKENS_TAKEN] += tokens
-    return refusing
+    if refusing > 0:
+        return refusing
+    if tokens > cap_left(caps, c, taken, k, now_ms):
+        unreserve(state, book, held, h, h + scopes * HELD_FIELDS)
+        return CAPPED
+    hour = hour_of(caps, c, now_ms)
+    if hour > taken[k + IN_HOUR]:
+        taken[k + IN_HOUR] = hour
+        taken[k + TOKENS_TAKEN] = 0
+    taken[k + TOKENS_TAKEN] += tokens
+    return 0
 
 
 def correct_cap(taken: Row, k: int, hour: int, reserved: int, uncached: int) -> None:

@@ -67,33 +67,40 @@ def ahead_ms(state: Row, s: int, now_ms: int, whole: int, part: int, size: int) 
     return whole + 1 if part > 0 else whole
 
 
-def conforms(
-    state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int, draw: int, held: Row, advance: int
-) -> bool:
-    """Whether the store holds `cost` now: full again within one length, or within the ceiling if the draw passes.
+def take_evenly(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int, draw: int) -> int:
+    """Take `cost` if it conforms: full again within one length, or within the ceiling if the draw passes.
 
-    What the cost moves the time on is written at `advance` of `held`, its part beside it: taking it divides no more.
+    Returns when it will be full again, rounded up, so that what is given back at once is given back whole. [ms]
+    0, and nothing is written, if it does not conform. now_ms >= 1.
     """
     size = book[w + SIZE]
+    length_ms = book[w + LENGTH_MS]
     if cost <= book[w + QUICK]:
-        part = cost * book[w + LENGTH_MS]
-        whole = part // size
-        part -= whole * size
+        part = cost * length_ms
+        mark = part // size
+        part -= mark * size
     elif size == 0:
-        return False
+        return 0
     else:
-        whole, part = scaled(cost, book[w + LENGTH_MS], size)
-    held[advance] = whole
-    held[advance + 1] = part
-    ahead = ahead_ms(state, s, now_ms, whole, part, size)
-    return ahead <= book[w + LENGTH_MS] or (ahead <= book[w + CEILING] and draw < book[w + PASSING])
+        mark, part = scaled(cost, length_ms, size)
+    if state[s + MARK] < now_ms:  # full by now
+        mark += now_ms
+    else:
+        mark += state[s + MARK]
+        part += state[s + USED]
+        if part >= size:
+            part -= size
+            mark += 1
+    full_ms = mark + 1 if part > 0 else mark
+    if full_ms - now_ms > length_ms and (full_ms - now_ms > book[w + CEILING] or draw >= book[w + PASSING]):
+        return 0
+    state[s + MARK] = mark
+    state[s + USED] = part
+    return full_ms
 
 
-def move_on(state: Row, s: int, whole: int, part: int, size: int, from_ms: int) -> int:
-    """Take so much refilling, not looking whether it conforms. A store that is full at `from_ms` is taken from there.
-
-    Returns when it would be full again, rounded up, so that what is given back at once is given back whole. [ms]
-    """
+def move_on(state: Row, s: int, whole: int, part: int, size: int, from_ms: int) -> None:
+    """Take so much refilling, conforming or not. A store that is full at `from_ms` is taken from there."""
     mark = state[s + MARK]
     if mark < from_ms:
         mark = from_ms
@@ -102,10 +109,8 @@ def move_on(state: Row, s: int, whole: int, part: int, size: int, from_ms: int) 
         if part >= size:
             part -= size
             mark += 1
-    mark += whole
-    state[s + MARK] = mark
+    state[s + MARK] = mark + whole
     state[s + USED] = part
-    return mark + 1 if part > 0 else mark
 
 
 def charge(state: Row, s: int, book: Flat, w: int, cost: int, now_ms: int) -> None:

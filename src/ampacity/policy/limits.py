@@ -42,7 +42,7 @@ from ampacity.policy.book import (
 from ampacity.policy.evenly import carry
 from ampacity.policy.prices import TOKEN_BITS, at_peak, bounded, cost_of, expected, learn
 from ampacity.policy.rows import EVENLY, SCALE
-from ampacity.policy.stores import FOREVER, correct_all, first_refusing, fits_from_ms, take_all
+from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, put_back, take_all
 
 
 def hold(
@@ -85,14 +85,19 @@ def reserve(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: int,
     draw: 0 to 999, evenly; whether the request may pass beyond a limit that lets some pass. Returns 0, or where in the
     book the first window stands that refuses.
     """
-    end = h + scopes * HELD_FIELDS
-    for row in range(h, end, HELD_FIELDS):
-        refusing = first_refusing(state, held[row + AT], book, held[row + PLAN], held, row, now_ms, draw)
+    for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
+        refusing = take_all(state, held[row + AT], book, held[row + PLAN], held, row, now_ms, draw)
         if refusing > 0:
+            unreserve(state, book, held, h, row)
             return refusing
-    for row in range(h, end, HELD_FIELDS):
-        take_all(state, held[row + AT], book, held[row + PLAN], held, row, now_ms)
     return 0
+
+
+def unreserve(state: Row, book: Flat, held: Row, h: int, end: int) -> None:
+    """Undo what has just been reserved for the rows from `h` up to `end`, as if it had never been asked."""
+    for row in range(h, end, HELD_FIELDS):
+        plan = held[row + PLAN]
+        put_back(state, held[row + AT], book, plan, plan + 1 + book[plan], held, row)
 
 
 def settle(

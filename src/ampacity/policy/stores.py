@@ -17,8 +17,7 @@ taken stays below CEILING < 2^62; what is settled beyond that is cut at USED_MOS
 from __future__ import annotations
 
 from ampacity.policy.book import (
-    ADVANCES,
-    AT_A_GLANCE,
+    BEFORE,
     CEILING,
     COST,
     INSTANTS,
@@ -38,7 +37,7 @@ from ampacity.policy.book import (
     Flat,
     Row,
 )
-from ampacity.policy.evenly import ahead_ms, charge, conforms, move_back, move_on, owed, scaled
+from ampacity.policy.evenly import ahead_ms, charge, move_back, owed, scaled, take_evenly
 from ampacity.policy.instants import first_later
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY
 
@@ -53,43 +52,50 @@ def used_now(state: Row, s: int, book: Flat, w: int, now_ms: int) -> int:
     return state[s + USED] if now_ms < state[s + MARK] else 0
 
 
-def first_refusing(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int, draw: int) -> int:
-    """The first window of a plan that does not admit what row `h` holds, as its place in the book; 0 if all admit.
+def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int, draw: int) -> int:
+    """Take what row `h` holds from all windows of a plan, or from none; returns the first that refuses, 0 if none does.
 
     Beyond its size, up to its ceiling, a store admits if `draw` (0 to 999) passes. At least 1 must be held: nothing
-    passes a store that is full.
+    passes a store that is full. The row notes the mark of each opening in which it took, and how the store stood: each
+    window is taken from as it admits, and put back if a later one refuses. Most requests are admitted, so to look first
+    and take afterwards would cost more.
     """
-    for i in range(plan + 1, plan + 1 + book[plan]):
-        w = book[i]
-        s = at + book[w + PLACE]
-        cost = held[h + book[w + COST]]
-        used = cost + state[s + USED] if now_ms < state[s + MARK] else cost
-        if used > book[w + AT_A_GLANCE]:  # -1 for a store that refills evenly
-            if book[w + REFILL] == EVENLY:
-                if not conforms(state, s, book, w, cost, now_ms, draw, held, h + ADVANCES + book[w + PLACE]):
-                    return w
-            elif used > book[w + CEILING] or draw >= book[w + PASSING]:
-                return w
-    return 0
-
-
-def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_ms: int) -> None:
-    """Take what row `h` holds from all windows of a plan, right after all have admitted it; note their marks in it."""
     for i in range(plan + 1, plan + 1 + book[plan]):
         w = book[i]
         place = book[w + PLACE]
         s = at + place
         mark = state[s + MARK]
+        used = state[s + USED]
+        before = h + BEFORE + place
+        held[before] = mark
+        held[before + 1] = used
+        cost = held[h + book[w + COST]]
         if book[w + REFILL] == EVENLY:
-            advance = h + ADVANCES + place
-            mark = move_on(state, s, held[advance], held[advance + 1], book[w + SIZE], now_ms)
-        elif now_ms < mark:
-            state[s + USED] += held[h + book[w + COST]]
+            mark = take_evenly(state, s, book, w, cost, now_ms, draw)
+            if mark == 0:
+                put_back(state, at, book, plan, i, held, h)
+                return w
         else:
-            mark = comes_back_ms(book, w, now_ms)
-            state[s + MARK] = mark
-            state[s + USED] = held[h + book[w + COST]]
+            opens = now_ms >= mark
+            used = cost if opens else used + cost
+            if used > book[w + SIZE] and (used > book[w + CEILING] or draw >= book[w + PASSING]):
+                put_back(state, at, book, plan, i, held, h)
+                return w
+            if opens:
+                mark = comes_back_ms(book, w, now_ms)
+                state[s + MARK] = mark
+            state[s + USED] = used
         held[h + MARKS + place] = mark
+    return 0
+
+
+def put_back(state: Row, at: int, book: Flat, plan: int, end: int, held: Row, h: int) -> None:
+    """Undo what `take_all` has just taken from the windows of a plan before `end`: the stores stand as they stood."""
+    for i in range(plan + 1, end):
+        place = book[book[i] + PLACE]
+        state[at + place + MARK] = held[h + BEFORE + place]
+        state[at + place + USED] = held[h + BEFORE + place + 1]
+        held[h + MARKS + place] = 0
 
 
 def correct_all(state: Row, at: int, book: Flat, limit: int, held: Row, h: int, now_ms: int, done: bool) -> None:

@@ -23,9 +23,11 @@ NAMES = {
     "litellm": "LiteLLM spend logs",
     "mooncake": "Mooncake trace",
     "sglang": "SGLang request log",
+    "sglang-text": "SGLang server log, read for counts and times only",
     "tracelab": "TraceLab rounds",
     "tracelab-replay": "TraceLab replay",
     "vllm": "vLLM request log",
+    "vllm-text": "vLLM server log, read for counts and times only",
     "weka": "Weka coding-agent sessions",
 }
 QUANTILES = (0.1, 0.5, 0.9, 0.99)

@@ -91,6 +91,27 @@ SGLANG = [
     {"timestamp": "2026-01-02T03:04:10.000000", "event": "request.finished", "rid": "b", "obj": {},
      "out": {"meta_info": {"id": "b", "prompt_tokens": 20, "completion_tokens": 1, "cached_tokens": 0, "e2e_latency": 2.0}}},
 ]  # fmt: skip
+PARAMS = "SamplingParams(n=1, temperature=0.7, seed=None, stop=['\\n'], max_tokens=512, guided_decoding=None)"
+VLLM_TEXT = f"""INFO 12-31 23:59:50 [api_server.py:1839] vLLM API server version 0.10.1
+(APIServer pid=1) INFO 12-31 23:59:58 [logger.py:43] Received request chatcmpl-a: prompt: 'say it, please', params: {PARAMS}, prompt_token_ids: [9906, 11, 1917], prompt_embeds shape: None, lora_request: None.
+(APIServer pid=1) INFO 12-31 23:59:58 [async_llm.py:270] Added request chatcmpl-a.
+INFO 01-01 00:00:01 [loggers.py:123] Engine 000: Avg prompt throughput: 0.3 tokens/s, Running: 1 reqs
+(APIServer pid=1) INFO 01-01 00:00:03 [logger.py:71] Generated response chatcmpl-a: output: 'no', output_token_ids: [8, 13], finish_reason: stop
+(APIServer pid=1) INFO:     127.0.0.1:34612 - "POST /v1/chat/completions HTTP/1.1" 200 OK
+(APIServer pid=1) DEBUG 01-01 00:00:04 [entrypoints/logger.py:37] Request cmpl-b-0 details: prompt: 'output_token_ids: [1]', prompt_token_ids: [1, 2], prompt_embeds shape: None.
+(APIServer pid=1) INFO 01-01 00:00:04 [entrypoints/logger.py:47] Received request cmpl-b-0: params: {PARAMS}, lora_request: None.
+(APIServer pid=1) INFO 01-01 00:00:05 [entrypoints/logger.py:92] Generated response cmpl-b (streaming delta): output: 'x', output_token_ids: [4, 5], finish_reason: None
+(APIServer pid=1) INFO 01-01 00:00:09 [entrypoints/logger.py:92] Generated response cmpl-b (streaming delta): output: 'y', output_token_ids: [6], finish_reason: length
+(APIServer pid=1) INFO 01-01 00:00:09 [entrypoints/logger.py:92] Generated response cmpl-b (streaming complete): output: 'xy', output_token_ids: None, finish_reason: streaming_complete
+"""
+SGLANG_TEXT = """[2026-01-02 03:04:00] server_args=ServerArgs(model_path='m', log_requests=True, log_requests_level=2)
+[2026-01-02 03:04:05] Receive: obj=GenerateReqInput(text="'prompt_tokens': 7}", sampling_params={}, rid='a')
+[2026-01-02 03:04:06 TP0] Prefill batch, #new-seq: 1, #new-token: 4, #cached-token: 8
+[2026-01-02 03:04:09] Finish: obj=GenerateReqInput(text="'prompt_tokens': 7}", sampling_params={}, rid='a'), out={'text': "{'completion_tokens': 9}", 'meta_info': {'id': 'a', 'finish_reason': {'type': 'stop', 'matched': 2}, 'prompt_tokens': 12, 'completion_tokens': 3, 'cached_tokens': 8, 'e2e_latency': 4.0}}
+[2026-01-02 03:04:10] Finish: obj=GenerateReqInput(rid='b'), out={'meta_info': {'id': 'b', 'finish_reason': {'type': 'length', 'length': 1}, 'prompt_tokens': 20, 'completion_tokens': 1, 'cached_tokens': 0, 'e2e_latency': 2.5}}
+[2026-01-02 03:04:11] Finish: obj=GenerateReqInput(rid='HEALTH_CHECK_1'), out={'meta_info': {'id': 'HEALTH_CHECK_1', 'prompt_tokens': 1, 'completion_tokens': 1, 'e2e_latency': 0.1}}
+[2026-01-02 03:04:12] INFO:     10.42.0.190:54466 - "POST /generate HTTP/1.1" 200 OK
+"""
 REQUESTS = """session,agent,turn,t,model,type,in_tokens,out_tokens,cached_session,cached_prev,api_s,think_s,stop,input_types,output_types,tool_tokens,system_tokens
 1,0,0,0.0,claude-opus-4-5-20251101,n,71175,169,0,0,7.34,0.0,tool_use,text,text,12974,4243
 1,0,1,19.0,claude-opus-4-5-20251101,n,72762,296,71168,71168,9.19,12.0,tool_use,tool_result,text,12974,4243
@@ -124,6 +145,8 @@ FILES: dict[str, tuple[str, str]] = {
     "litellm": ("spend.jsonl", lines(LITELLM)),
     "vllm": ("requests.jsonl", lines(VLLM)),
     "sglang": ("sglang.log", lines(SGLANG)),
+    "vllm-text": ("server.log", VLLM_TEXT),
+    "sglang-text": ("server.log", SGLANG_TEXT),
     "claude-requests": ("requests.csv", REQUESTS),
     "claude-code": ("session.jsonl", lines(CLAUDE_CODE)),
     "journal": ("kept.journal", ""),

@@ -22,7 +22,9 @@ from ampacity.demand.traces import (
     mooncake,
     parquet,
     server_log,
+    sglang_text,
     tracelab,
+    vllm_text,
     weka,
 )
 from ampacity.demand.traces.trace import Trace
@@ -39,9 +41,11 @@ READERS: dict[str, Callable[[Path], Trace]] = {
     "litellm": litellm.read,
     "mooncake": mooncake.read,
     "sglang": server_log.read_sglang,
+    "sglang-text": sglang_text.read,
     "tracelab": tracelab.read,
     "tracelab-replay": tracelab.read_replay,
     "vllm": server_log.read_vllm,
+    "vllm-text": vllm_text.read,
     "weka": weka.read,
 }
 WINDOWS = "servegen"
@@ -119,7 +123,8 @@ def _head(path: Path) -> bytes:
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise Mistakes([Mistake(str(path), 0, "file", "", f"empty; expected a trace in one of {', '.join(FORMATS)}")])
     first = head.split(b"\n", 1)[0]
-    if not head.startswith((b"PAR1", b"{", b"[", SQLITE)) and b";" in first and b"," not in first:
+    table = not head.startswith((b"PAR1", b"{", b"[", SQLITE)) and _of_server(head) is None
+    if table and b";" in first and b"," not in first:
         raise Mistakes([Mistake(str(path), 1, "separator", ";", "columns stand apart by commas; expected ','")])
     return head
 
@@ -139,6 +144,8 @@ def detect(path: Path) -> str:
         if journal.is_journal(head):
             return "journal"
         raise Mistakes([Mistake(str(path), 0, "format", "an SQLite database", "no journal that `serve` has written")])
+    if told := _of_server(head):
+        return told
     text = head.decode("utf-8", "replace").lstrip("﻿")
     if text.lstrip()[:1] in ("{", "["):
         found = _keys(text)
@@ -150,6 +157,15 @@ def detect(path: Path) -> str:
         return WINDOWS
     tables = {name: needed for name, needed in COLUMNS_OF.items() if name != "ampacity"}  # ours is Parquet only
     return _told(path, {c.strip('"') for c in first.split(",")}, tables, "text whose first line names")
+
+
+def _of_server(head: bytes) -> str | None:
+    """Whose log in plain text it is, if any server's."""
+    if head.startswith((b"{", b"PAR1", SQLITE)):
+        return None
+    if vllm_text.is_vllm(head):
+        return "vllm-text"
+    return "sglang-text" if sglang_text.is_sglang(head) else None
 
 
 def _of_folder(path: Path) -> str:

@@ -1,6 +1,7 @@
-"""Request logs of inference servers: vLLM's, as LLMServingSim records them, and SGLang's JSON ones.
+"""Request logs of inference servers in JSON: vLLM's, as LLMServingSim records them, and SGLang's own.
 
-Both are read for counts and times only; texts that SGLang logs at its higher levels are not looked at.
+Both are read for counts and times only; texts that SGLang logs at its higher levels are not looked at. What servers
+write as text is read by `vllm_text.py` and `sglang_text.py`.
 Sources of the keys: github.com/casys-kaist/LLMServingSim (MIT); github.com/sgl-project/sglang, request_logger.py.
 """
 
