@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ampacity.inference.step_time import PS
+from ampacity.inference.work import Array
 from ampacity.simulator.step_table import BEND, TICKS, Piece, StepTable
 
 
@@ -35,21 +36,20 @@ def measured_table(decode_s: ArrayLike, contexts: ArrayLike, prompt_s: ArrayLike
     nobody: tuple[Piece, ...] = tuple((int(n), 0, 0) for n in begins)
     own = per_a2_s * np.arange(len(prompt), dtype=np.float64) ** 2
     return StepTable(
-        per_iteration=TICKS,  # every iteration takes some time, whatever was measured: 1 ps
         prefill_a2=round(per_a2_s * PS * TICKS),
         measured=(nobody, *rows),
         prompt=tuple(round(s * PS * TICKS) for s in prompt - own),
     )
 
 
-def _pieces(begins: np.ndarray, per_context: np.ndarray, per_sequence: np.ndarray) -> list[Piece]:
+def _pieces(begins: Array, per_context: Array, per_sequence: Array) -> list[Piece]:
     return [
         (int(n), round(a * PS * TICKS), round(c * PS * TICKS))
         for n, a, c in zip(begins, per_context, per_sequence, strict=True)
     ]
 
 
-def _check(decode: np.ndarray, at: np.ndarray, prompt: np.ndarray, per_a2_s: float) -> None:
+def _check(decode: Array, at: Array, prompt: Array, per_a2_s: float) -> None:
     wrong = []
     if at.ndim != 1 or len(at) < 2 or at[0] < 1 or (np.diff(at) <= 0).any():
         wrong.append("contexts: at least two, from 1 on, rising")
@@ -59,5 +59,7 @@ def _check(decode: np.ndarray, at: np.ndarray, prompt: np.ndarray, per_a2_s: flo
         wrong.append("times of prompts: one for every number of tokens, 0 for none, above 0 for any other")
     if not per_a2_s >= 0:
         wrong.append(f"{per_a2_s} s per unit of a2: at least 0")
+    elif not wrong and (prompt[1:] <= per_a2_s * np.arange(1, len(prompt), dtype=np.float64) ** 2).any():
+        wrong.append(f"{per_a2_s:g} s per unit of a2: a prompt alone would take less than its own attention")
     if wrong:
         raise ValueError("; ".join(wrong))
