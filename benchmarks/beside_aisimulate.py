@@ -1,4 +1,4 @@
-"""The peer AISimulate (NVIDIA, Apache-2.0) as `fidelity.py` and its test use it: replay requests, ask what kernels cost.
+"""The peer AISimulate (NVIDIA, Apache-2.0) as `fidelity.py` and a test use it: replay requests, ask for kernel times.
 
 AMPACITY_AISIMULATE names its command, in an environment of its own (1.5 GB): `aisimulate` 0.13.0.dev, a pre-release.
 """
@@ -46,6 +46,16 @@ class Replayed:
 def command() -> str | None:
     """The peer's command, or None."""
     return os.environ.get("AMPACITY_AISIMULATE") or None
+
+
+def version() -> str:
+    """Of the peer's package."""
+    ask = "from importlib.metadata import version; print(version('aisimulate'))"
+    return subprocess.run([_python(), "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _python() -> str:
+    return str(Path(str(command())).parent / "python")
 
 
 def replay(asked: Requests, engine: Engine, replicas: int = 1, fixed_ms: tuple[float, float] | None = None) -> Replayed:
@@ -106,11 +116,10 @@ class KernelTimes:
     """The peer's times of iterations, asked over a pipe; a context manager. Questions as in `kernel_times.py`."""
 
     def __enter__(self) -> KernelTimes:
-        python = Path(str(command())).parent / "python"
         script = Path(__file__).with_name("kernel_times.py")
         at = [MODEL, CHIP, BACKEND, str(CHIPS)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([str(python), str(script), *at], text=True, **pipes)
+        self._process = subprocess.Popen([_python(), str(script), *at], text=True, **pipes)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,9 @@
 """Our engine beside AISimulate, request by request: the same arrivals, lengths, rules and times of kernels.
 
-AMPACITY_AISIMULATE names the peer's command (see `beside_aisimulate.py`). Its kernel database is asked for what iterations
-cost, and our engine runs on that table. Both chunk prompts into decoding iterations with 8,192 tokens an iteration, 256
-sequences, 46,112 blocks of 16 tokens, no shared prefixes, scheduling when an iteration has ended (lag 0), requests to
-replicas by turn. Qwen3 32B at fp8 on one H200 a replica as vLLM runs it.
+AMPACITY_AISIMULATE names the peer's command (see `beside_aisimulate.py`). Its kernel database is asked for what
+iterations cost, and our engine runs on that table. Both chunk prompts into decoding iterations with 8,192 tokens an
+iteration, 256 sequences, 46,112 blocks of 16 tokens, no shared prefixes, scheduling when an iteration has ended (lag
+0), requests to replicas by turn. Qwen3 32B at fp8 on one H200 a replica as vLLM runs it.
 
 (a) 1,024 tokens in and 128 out, Poisson, one replica from light load to near its knee, and 16. (b) Lengths of the Azure
 conversation trace of 2023 (AMPACITY_DATA; left out without it). (c) The time of an iteration constant on both sides, so
@@ -21,7 +21,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from beside_aisimulate import BLOCKS, PS_PER_MS, KernelTimes, Replayed, Requests, command, replay
 from ampacity.inference.replica import replica
 from ampacity.inference.step_time import step_time
 from ampacity.scenario import lookup
@@ -33,6 +32,7 @@ from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.measured_table import measured_table
 from ampacity.simulator.scripts import scripts_of_trace
 from ampacity.simulator.step_table import StepTable, step_table
+from beside_aisimulate import BLOCKS, PS_PER_MS, KernelTimes, Replayed, Requests, command, replay, version
 from measure import arguments, publish
 
 SAME = Engine(BLOCKS, token_budget=8192, max_seqs=256, lag=0, prefix_cache=False)
@@ -50,7 +50,7 @@ def poisson(rate_per_s: float, inputs: Any, outputs: Any, key: int) -> Requests:
 
 
 def ours(asked: Requests, engine: Engine, step: StepTable, replicas: int = 1) -> Replayed:
-    """The same as `beside_aisimulate.replay`, in a cell of ours whose router takes turns. How often admitted is not kept: 0."""
+    """As `beside_aisimulate.replay`, in a cell of ours whose router takes turns. Admissions are not kept: 0."""
     scripts = scripts_of_trace(asked.arrival_ps, asked.inputs, asked.outputs)
     cell = open_cell((Pool(engine, step, replicas),), scripts, Routing("round-robin"), keep=True)
     cell.run()
@@ -124,7 +124,8 @@ def attention_s(times: KernelTimes, prompt_s: Floats) -> float:
 
 def equal_lengths(times: KernelTimes, count: int) -> dict[str, Any]:
     """(a)"""
-    step, found = tabulated(times, (1024, 128)), {}
+    step = tabulated(times, (1024, 128))
+    found: dict[str, Any] = {}
     for replicas, rate in ((1, 2), (1, 6), (1, 8), (1, 10), (16, 8)):
         n = count * (1 if replicas == 1 else 4)
         asked = poisson(rate * replicas, np.full(n, 1024), np.full(n, 128), rate)
@@ -143,8 +144,9 @@ def conversations(times: KernelTimes, count: int) -> dict[str, Any]:
     path = root / "demand/azure2023/AzureLLMInferenceTrace_conv.csv"
     if not path.exists():
         return {}
-    trace, step, found = pl.read_csv(path), tabulated(times), {}
-    for rate in (2, 4, 6):
+    trace, step = pl.read_csv(path), tabulated(times)
+    found: dict[str, Any] = {}
+    for rate in (2, 4, 6, 8):
         which = np.random.Generator(np.random.Philox(key=100 + rate)).integers(0, len(trace), count)
         inputs, outputs = (trace[name].to_numpy()[which] for name in ("ContextTokens", "GeneratedTokens"))
         asked = poisson(rate, np.maximum(inputs, 1), np.maximum(outputs, 1), rate)
@@ -156,7 +158,8 @@ def conversations(times: KernelTimes, count: int) -> dict[str, Any]:
 def even_times(count: int) -> dict[str, Any]:
     """(c)"""
     step = measured_table(np.full((256, 2), EVEN_MS[1] / 1e3), [1, 2], [0.0, *np.full(8192, EVEN_MS[0] / 1e3)])
-    rng, found = np.random.Generator(np.random.Philox(key=3)), {}
+    rng = np.random.Generator(np.random.Philox(key=3))
+    found: dict[str, Any] = {}
     inputs, outputs = rng.integers(1, 6000, count), rng.integers(1, 300, count)
     asked = poisson(8, inputs, outputs, 3)
     for what, blocks in (("room for all", BLOCKS), ("room for 24,000 tokens", 1500)):
@@ -183,7 +186,10 @@ if __name__ == "__main__":
     options = arguments(__doc__ or "")
     figures = ahead_alone(2_000)
     if not options.smoke and command():
+        figures["aisimulate"] = version()
         with KernelTimes() as kernels:
-            figures |= equal_lengths(kernels, 3_000) | conversations(kernels, 3_000)
+            beside = equal_lengths(kernels, 3_000) | conversations(kernels, 3_000)
+        off = [v for name, v in beside.items() if "off by" in name and "ahead" not in name]
+        figures |= beside | {"quantiles under equal rules, worst off by [%]": max(off, key=abs)}
         figures |= even_times(1_000)
     publish("fidelity beside AISimulate", figures, options.json)

@@ -7,7 +7,7 @@ the weights once is not in it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ampacity.inference.step_time import PS
 from ampacity.inference.work import Array
@@ -42,7 +42,7 @@ def measured_table(decode_s: ArrayLike, contexts: ArrayLike, prompt_s: ArrayLike
     )
 
 
-def _pieces(begins: Array, per_context: Array, per_sequence: Array) -> list[Piece]:
+def _pieces(begins: NDArray[np.int64], per_context: Array, per_sequence: Array) -> list[Piece]:
     return [
         (int(n), round(a * PS * TICKS), round(c * PS * TICKS))
         for n, a, c in zip(begins, per_context, per_sequence, strict=True)
