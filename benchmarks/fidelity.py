@@ -6,14 +6,16 @@ iteration, 256 sequences, 46,112 blocks of 16 tokens, no shared prefixes, schedu
 0), requests to replicas by turn. Qwen3 32B at fp8 on one H200 a replica as vLLM runs it.
 
 (a) 1,024 tokens in and 128 out, Poisson, one replica from light load to near its knee, and 16. (b) Lengths of the Azure
-conversation trace of 2023 (AMPACITY_DATA; left out without it). (c) The time of an iteration constant on both sides, so
-that only scheduling can differ, with memory for all, and with too little of it. (d) What the named differences move in
-our engine alone: scheduling an iteration ahead. --smoke: (d) alone, on our own step time.
+conversation trace of 2023 (AMPACITY_DATA; left out without it); where it is busiest once more with prompts priced at
+their means, as the peer prices them, by the naive stepper of tests/simulator. (c) The time of an iteration constant on
+both sides, so that only scheduling can differ, with memory for all, and with too little of it. (d) Scheduling an
+iteration ahead, vLLM's default, against lag 0, in our engine alone. --smoke: (d) alone, on our own step time.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from ampacity.simulator.cell import Pool, Routing, open_cell
 from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.measured_table import measured_table
 from ampacity.simulator.scripts import scripts_of_trace
-from ampacity.simulator.step_table import StepTable, step_table
+from ampacity.simulator.step_table import TICKS, StepTable, iteration_ticks, step_table
 from beside_aisimulate import BLOCKS, PS_PER_MS, KernelTimes, Replayed, Requests, command, replay, version
 from measure import arguments, publish
 
@@ -151,8 +153,36 @@ def conversations(times: KernelTimes, count: int) -> dict[str, Any]:
         inputs, outputs = (trace[name].to_numpy()[which] for name in ("ContextTokens", "GeneratedTokens"))
         asked = poisson(rate, np.maximum(inputs, 1), np.maximum(outputs, 1), rate)
         what = f"Azure conversations, {rate}/s"
-        found |= side_by_side(what, asked, ours(asked, SAME, step), replay(asked, SAME))
+        beside = replay(asked, SAME)
+        found |= side_by_side(what, asked, ours(asked, SAME, step), beside)
+        if rate == 8:
+            found |= side_by_side(f"{what}, prompts at their means", asked, at_the_means(asked, step), beside)
     return found
+
+
+def at_the_means(asked: Requests, step: StepTable) -> Replayed:
+    """As `ours` on one replica, if all prompts of an iteration are priced as if they were alike: stepped, slow."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "simulator"))
+    from naive import Iteration, Replica, Request, Rules  # type: ignore[import-not-found]
+
+    def shape(it: Iteration) -> tuple[int, int, int, int]:
+        n, p = len(it.chunks), sum(chunk for _, chunk in it.chunks)
+        a2 = round(p * (2 * sum(before for before, _ in it.chunks) + p) / n) if n else 0
+        return len(it.decode), sum(context for _, context in it.decode), p, a2
+
+    class Alike(Replica):  # type: ignore[misc]
+        def compose(self, now_ps: int) -> Iteration:
+            it = super().compose(now_ps)
+            it.shape = lambda: shape(it)
+            return it
+
+    flat = step.flat().tolist()
+    rows = zip(asked.arrival_ps.tolist(), asked.inputs.tolist(), asked.outputs.tolist(), strict=True)
+    requests = [Request(arrival, i, 0, o, number=n) for n, (arrival, i, o) in enumerate(rows)]
+    rules = Rules(SAME.kv_blocks, SAME.token_budget, SAME.max_seqs, 0, SAME.lag, SAME.mixed, SAME.prefix_cache, 0)
+    Alike(rules, lambda b, k, p, a2: iteration_ticks(flat, b, k, p, a2), TICKS).run(requests)
+    first, last = (np.array([getattr(r, name) for r in requests]) / PS_PER_MS for name in ("first_ps", "finish_ps"))
+    return Replayed(first, last, np.zeros(len(requests), np.int64), np.zeros(len(requests), np.int64))
 
 
 def even_times(count: int) -> dict[str, Any]:

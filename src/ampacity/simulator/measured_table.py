@@ -19,8 +19,8 @@ def measured_table(decode_s: ArrayLike, contexts: ArrayLike, prompt_s: ArrayLike
 
     decode_s: of 1, 2, ... sequences (rows) at mean `contexts` (columns; rising, >= 1, at least two) [s, > 0]; straight
     on beyond both ends, level where it falls with the context, and for more sequences than rows in proportion to the
-    last. prompt_s: of one prompt of 0, 1, 2, ... tokens with nothing before it, the first 0 [s]. per_a2_s: what one
-    unit of a2 (see `step_table.py`) takes; a prompt's own is taken out of `prompt_s` [s, >= 0].
+    last. prompt_s: of one prompt of 0, 1, 2, ... tokens, up to the token budget, with nothing before it, the first 0
+    [s]. per_a2_s: what one unit of a2 (see `step_table.py`) takes; a prompt's own is taken out of `prompt_s` [s, >= 0].
 
     Raises ValueError that lists everything that is impossible.
     """
