@@ -91,3 +91,8 @@ def test_a_piece_ends_at_the_first_context_at_which_the_next_one_holds(b: int, b
     if expected < len(pieces) - 1:
         assert piece_of(flat, b, end) > piece
         assert piece_of(flat, b, end - 1) == piece
+
+
+def test_measured_pieces_that_do_not_match_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"measured pieces: .* the first from 0; .* no prompt tokens takes time"):
+        StepTable(measured=(((0, 0, 1),), ((0, 0, 1), (5, 0, 1))), prompt=(7,))

@@ -1,5 +1,7 @@
 """The time of an iteration in whole numbers, tabulated from `inference.StepTime`: small enough for a core's cache.
 
+A table of measured iterations has the same shape and more rows, see `measured_table.py`.
+
 An iteration has `b` decoding sequences, `k` tokens of context that they read in total, `p` prompt tokens, and `a2`, the
 sum over prompt chunks of chunk x (twice the context before it + the chunk), which is twice the `a` of `inference/`.
 Times are counted in ticks of 1 / 4,096 ps, so that rounding a slope does not show at a million tokens of context. The
@@ -38,13 +40,20 @@ SATURATED = 1e-9
     PER_ITERATION,
     PREFILL_A2,
     EXPERT_ROWS,
-    PIECE_COUNT,
+    PIECE_COUNT,  # of every number of sequences
+    PIECE_ROWS,  # numbers of sequences that have pieces of their own, beside 0; those beyond share the last
+    PIECES_FROM,
+    PROMPT_ROWS,
+    PROMPT_FROM,
     PIECES,
-) = range(11)
+) = range(15)
 # of a piece of decode attention
 FROM_CONTEXT, PER_CONTEXT, PIECE_SEQUENCE, PIECE_FIELDS = range(4)
 EXPERT_READ = PIECES + PIECES_MOST * PIECE_FIELDS
 """Where the times of reading experts begin: for 0, 1, 2, ... tokens."""
+
+
+Piece = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,11 @@ class StepTable:
     The longer of dense_read and dense_token x tokens + dense_sequence x b; the longer of expert_read[tokens] (its last
     entry beyond its end) and expert_token x tokens; decode attention; prefill_a2 x a2; per_token, per_sequence and
     per_iteration. pieces: of decode attention, as (from so many 1 / 1,024 tokens of context a sequence on, ticks per
-    token of context, ticks per sequence); the first from 0.
+    token of context, ticks per sequence); the first from 0. measured: pieces that take their place for 0, 1, 2, ...
+    sequences (the last for all beyond), as many for each. prompt: for 0, 1, 2, ... prompt tokens (its last entry beyond
+    its end), the first 0.
+
+    Raises ValueError that lists everything that is impossible.
     """
 
     dense_read: int = 0
@@ -66,13 +79,19 @@ class StepTable:
     per_iteration: int = 0
     prefill_a2: int = 0
     expert_read: tuple[int, ...] = (0,)
-    pieces: tuple[tuple[int, int, int], ...] = ((0, 0, 0),)
+    pieces: tuple[Piece, ...] = ((0, 0, 0),)
+    measured: tuple[tuple[Piece, ...], ...] = ()
+    prompt: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         wrong = []
+        if any(not row or row[0][0] != 0 or len(row) != len(self.measured[0]) for row in self.measured):
+            wrong.append("measured pieces: as many for every number of sequences, the first from 0")
+        if not self.prompt or self.prompt[0] != 0:
+            wrong.append("an iteration of no prompt tokens takes time for them")
         if not 1 <= len(self.pieces) <= PIECES_MOST or self.pieces[0][0] != 0:
             wrong.append(f"{len(self.pieces)} pieces of decode attention: 1 to {PIECES_MOST}, the first from 0")
-        if max(self.per_iteration, self.dense_read) < TICKS:
+        if max(self.per_iteration, self.dense_read) < TICKS and not self.measured:
             wrong.append("an iteration of no tokens takes less than 1 ps")
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -82,9 +101,15 @@ class StepTable:
         numbers = astuple(self)[: PREFILL_A2 + 1]
         pieces = [n for piece in self.pieces for n in piece]
         padding = [0] * (PIECES_MOST * PIECE_FIELDS - len(pieces))
-        return np.array(
-            [*numbers, len(self.expert_read) - 1, len(self.pieces), *pieces, *padding, *self.expert_read], np.int64
+        measured = [n for row in self.measured for piece in row for n in piece]
+        prompt_from = EXPERT_READ + len(self.expert_read)
+        where = (
+            (len(self.measured[0]), len(self.measured) - 1, prompt_from + len(self.prompt))
+            if self.measured
+            else (len(self.pieces), 0, PIECES)
         )
+        head = [*numbers, len(self.expert_read) - 1, *where, len(self.prompt) - 1, prompt_from]
+        return np.array([*head, *pieces, *padding, *self.expert_read, *self.prompt, *measured], np.int64)
 
 
 def iteration_ticks(table: Any, b: int, k: int, p: int, a2: int) -> int:
@@ -93,6 +118,7 @@ def iteration_ticks(table: Any, b: int, k: int, p: int, a2: int) -> int:
     ticks: int = table[PER_ITERATION] + table[PER_TOKEN] * tokens + table[PER_SEQUENCE] * b + table[PREFILL_A2] * a2
     ticks += max(table[DENSE_READ], table[DENSE_TOKEN] * tokens + table[DENSE_SEQUENCE] * b)
     ticks += max(table[EXPERT_READ + min(tokens, table[EXPERT_ROWS])], table[EXPERT_TOKEN] * tokens)
+    ticks += table[table[PROMPT_FROM] + min(p, table[PROMPT_ROWS])]
     piece = piece_of(table, b, k)
     ticks += table[piece + PER_CONTEXT] * k + table[piece + PIECE_SEQUENCE] * b
     return ticks
@@ -100,15 +126,23 @@ def iteration_ticks(table: Any, b: int, k: int, p: int, a2: int) -> int:
 
 def piece_of(table: Any, b: int, k: int) -> int:
     """Where in the table the piece of decode attention stands that holds for `b` sequences with `k` tokens."""
-    piece: int = PIECES + (table[PIECE_COUNT] - 1) * PIECE_FIELDS
+    piece = last_piece(table, b)
     while k << BEND_BITS < table[piece + FROM_CONTEXT] * b:
         piece -= PIECE_FIELDS
     return piece
 
 
+def last_piece(table: Any, b: int) -> int:
+    """Where the piece of decode attention stands that holds for the longest contexts of `b` sequences."""
+    count: int = table[PIECE_COUNT]
+    row = min(b, table[PIECE_ROWS])
+    piece: int = table[PIECES_FROM] + ((row + 1) * count - 1) * PIECE_FIELDS
+    return piece
+
+
 def piece_ends_at(table: Any, piece: int, b: int) -> int:
     """The least context of `b` sequences at which the next piece holds; a context beyond reach after the last one."""
-    if piece == PIECES + (table[PIECE_COUNT] - 1) * PIECE_FIELDS:
+    if piece == last_piece(table, b):
         return 1 << 60
     k: int = (table[piece + PIECE_FIELDS + FROM_CONTEXT] * b + BEND - 1) >> BEND_BITS
     return k
