@@ -21,8 +21,8 @@ import polars as pl
 
 from ampacity.demand.traces import mooncake
 from ampacity.demand.traces.reuse import Cache, blocks_held
-from ampacity.inference.coefficients import Coefficients, coefficients
-from ampacity.inference.engines import mixes, token_budget
+from ampacity.inference.coefficients import FIRST_UNITS_S, Coefficients, coefficients
+from ampacity.inference.fit import protocol
 from ampacity.inference.layout import Layout
 from ampacity.inference.own_fit import own_fit, shifted_costs
 from ampacity.inference.own_loads import costs, loads
@@ -32,7 +32,8 @@ from ampacity.inference.results.measurement import USUAL_SHORTEST, Measurement
 from ampacity.inference.work import PATHS
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
-from ampacity.simulator.closed_loop import Steps, serve_closed_loop
+from ampacity.simulator.benchmark_load import serve_load
+from ampacity.simulator.closed_loop import serve_closed_loop
 from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.logged_run import (
     LoggedRun,
@@ -252,14 +253,14 @@ def mooncakes(name: str) -> list[Request]:
 
 def prefix_hits(smoke: bool) -> Iterator[tuple[str, float]]:
     """(f)"""
-    mine = agents(20 if smoke else 60, 4 * 3600.0)
+    mine = agents(10 if smoke else 60, 4 * 3600.0)
     for tokens in (1_000_000, 2_000_000, 4_000_000, 16_000_000):
         what = f"share of prompts found, agents, {tokens / 1e6:g} M tokens of memory"
         yield f"{what}, engine", engine_hits(mine, tokens)
         yield f"{what}, list", list_hits(mine, tokens, 64)
-    for name in ("conversation_trace_first20min", "synthetic_trace"):
+    for name in ("synthetic_trace",) if smoke else ("conversation_trace_first20min", "synthetic_trace"):
         theirs = mooncakes(f"{name}.jsonl")
-        for tokens in (1_000_000, 4_000_000, 16_000_000):
+        for tokens in (4_000_000,) if smoke else (1_000_000, 4_000_000, 16_000_000):
             what = f"share of prompts found, Mooncake {name.split('_')[0]}, {tokens / 1e6:g} M tokens of memory"
             yield f"{what}, engine", engine_hits(theirs, tokens)
             yield f"{what}, list", list_hits(theirs, tokens, 512)
@@ -267,23 +268,8 @@ def prefix_hits(smoke: bool) -> Iterator[tuple[str, float]]:
 
 def asked(p: Point, c: Coefficients, r: Replica) -> tuple[float, float]:
     """Mean TTFT and TPOT of a published point by its own protocol on the engine. [s]"""
-    per_slot = 10 if p.concurrency <= 512 else 4
-    rng = np.random.Generator(np.random.Philox(key=1))
-    span = USUAL_SHORTEST + (1 - USUAL_SHORTEST) * rng.random((2, p.concurrency, per_slot))
-    inputs = np.maximum(np.rint(p.input_tokens * span[0]), 1).astype(int)
-    outputs = np.maximum(np.rint(p.output_tokens * span[1]), 2).astype(int)
-    budget = token_budget(p.engine)
-    most = min(4096, budget)
-    blocks = max(r.kv_blocks, 1 << 22)  # how much the measured engines had is not published
-    engine = Engine(blocks, budget, most, mixed=mixes(p.engine), prefix_cache=False)
-    chains = [
-        [(0, int(i), 0, int(o)) for i, o in zip(*slot, strict=True)] for slot in zip(inputs, outputs, strict=True)
-    ]
-    s: Steps = serve_closed_loop(engine, table_of(r, costs(c), budget), chains)
-    rows = np.arange(len(s.first_ps)) % per_slot >= p.steady
-    waits = c.first[0] + c.first[1] * p.input_tokens + c.first[2] * p.concurrency
-    ttft = (s.first_ps - s.arrival_ps)[rows].mean() / PS_PER_S + waits
-    return float(ttft), float(((s.finish_ps - s.first_ps) / (outputs.reshape(-1) - 1))[rows].mean() / PS_PER_S)
+    found = serve_load(protocol(p.concurrency, p.input_tokens, p.output_tokens, p.engine), r, c, skip=int(p.steady))
+    return found.ttft_s, found.tpot_s
 
 
 def of_point(p: Point) -> tuple[Replica, Coefficients]:
@@ -331,34 +317,46 @@ def carried_within(flight: list[int], tpot: list[float], ttft: list[float], outp
     return float(most / (np.exp(at) + (output - 1) * bound_s))
 
 
+def calibrated(known: list[Point], r: Replica, c: Coefficients) -> Coefficients:
+    """The coefficients after a fit to some points of a curve, as `calibrate serving` makes it."""
+    measured = [
+        Measurement(
+            file="",
+            line=i,
+            input_tokens=p.input_tokens * (1 + USUAL_SHORTEST) / 2,
+            output_tokens=p.output_tokens * (1 + USUAL_SHORTEST) / 2,
+            concurrency=p.concurrency,
+            requests=p.concurrency * 10,
+            shortest=USUAL_SHORTEST,
+            ttft_s=p.ttft_s,
+            tpot_s=p.tpot_s,
+            tokens_per_s=None,
+        )
+        for i, p in enumerate(known)
+    ]
+    own = shifted_costs(costs(c), own_fit(loads(measured, r), costs(c)).shifts)
+    first = own[len(PATHS) :] * FIRST_UNITS_S
+    return replace(c, cost=tuple(own[: len(PATHS)].tolist()), first=tuple(first.tolist()))
+
+
 def bounds(most: int) -> dict[str, Any]:
-    """(g), second part: the first, middle and last point of a curve are measured; the rate within a bound is asked.
+    """(g), second part: the bound is the geometric mean of the least and the largest measured time per token.
 
     As many accelerators are needed for a demand as the rate of one is smaller, so the error is that of both.
     """
-    off: dict[str, list[float]] = {"catalog": [], "three points measured": []}
+    off: dict[str, list[float]] = {"catalog": [], "three points measured": [], "every point measured": []}
     for curve in curves(most):
         r, c = of_point(curve[0])
-        known = [curve[0], curve[len(curve) // 2], curve[-1]]
-        measured = [
-            Measurement("", i, p.input_tokens * 0.9, p.output_tokens * 0.9, p.concurrency, p.concurrency * 10,
-                        USUAL_SHORTEST, p.ttft_s, p.tpot_s, None)
-            for i, p in enumerate(known)
-        ]  # fmt: skip
-        f = own_fit(loads(measured, r), costs(c))
-        own = shifted_costs(costs(c), f.shifts)
-        calibrated = replace(c, cost=tuple(own[: len(PATHS)]), first=tuple(own[len(PATHS) :] * (1e-3, 1e-6, 1e-3)))
-        flight = [p.concurrency for p in curve]
-        true_tpot = [p.tpot_s for p in curve]
+        flight, true_tpot = [p.concurrency for p in curve], [p.tpot_s for p in curve]
         if sorted(true_tpot) != true_tpot:
             continue  # a bound would be met by several loads
         bound_s = float(np.sqrt(true_tpot[0] * true_tpot[-1]))
-        true = carried_within(flight, true_tpot, [p.ttft_s for p in curve], curve[0].output_tokens, bound_s)
-        for how, by in (("catalog", c), ("three points measured", calibrated)):
+        output = curve[0].output_tokens
+        true = carried_within(flight, true_tpot, [p.ttft_s for p in curve], output, bound_s)
+        three = calibrated([curve[0], curve[len(curve) // 2], curve[-1]], r, c)
+        for how, by in zip(off, (c, three, calibrated(curve, r, c)), strict=True):
             ttft, tpot = zip(*(asked(p, by, r) for p in curve), strict=True)
-            ours = carried_within(
-                flight, list(np.maximum.accumulate(tpot)), list(ttft), curve[0].output_tokens, bound_s
-            )
+            ours = carried_within(flight, list(np.maximum.accumulate(tpot)), list(ttft), output, bound_s)
             off[how].append(abs(ours / true - 1))
     found: dict[str, Any] = {"curves": len(off["catalog"])}
     for how, errors_of in off.items():
