@@ -41,6 +41,20 @@ def test_throughput_is_what_little_says(model: Callable[[str], Model], chip: Cal
     assert found.output_tokens_per_s == pytest.approx(16 * 300 / stayed_s, rel=0.01)
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_more_requests_in_flight_never_shorten_a_token_or_lower_throughput(
+    engine: str, model: Callable[[str], Model], chip: Callable[[str], Accelerator]
+) -> None:
+    r = replica(model("llama-3.1-8b"), chip("h100-sxm"), "fp8", "fp8", 1, engine)
+    c = coefficients(engine, r.chip, r.vendor, r.precision)
+    asked = [Protocol(n, 1500, 200, shortest=1.0, mixed=mixes(engine)) for n in (1, 2, 4, 8, 16, 32, 64, 128)]
+    found = [serve_load(q, r, c, skip=1) for q in asked]
+    assert [m.tpot_s for m in found] == sorted(m.tpot_s for m in found)
+    assert [m.output_tokens_per_s for m in found] == sorted(m.output_tokens_per_s for m in found)
+    assert found[-1].tpot_s > 3 * found[0].tpot_s
+    assert found[-1].output_tokens_per_s > 5 * found[0].output_tokens_per_s
+
+
 def test_what_is_no_such_load_is_refused(model: Callable[[str], Model], chip: Callable[[str], Accelerator]) -> None:
     r = replica(model("llama-3.1-8b"), chip("h100-sxm"), "fp8", "fp8", 1)
     c = coefficients("vllm", r.chip, r.vendor, r.precision)
