@@ -44,6 +44,23 @@ def test_one_sequence_at_a_time_waits_as_pollaczek_and_khinchine_say(law: str) -
     assert waited == pytest.approx(expected, abs=error)
 
 
+def test_geometric_lengths_one_at_a_time_stay_exponentially_long() -> None:
+    """M/M/1: the time from arrival to the last token is exponential with the rate that service has to spare."""
+    rng = np.random.default_rng(17)
+    count, length, load = 600_000, 200, 0.6
+    outputs = rng.geometric(1 / length, count)
+    rate = load / (length / 1000)
+    at = poisson(rng, rate, count)
+    e = Engine(kv_blocks=1000, max_seqs=1, lag=0, prefix_cache=False)
+    found = serve_open_loop(e, STEP, at, 16, outputs)
+    stayed_s = (found.finish_ps - at) / PS_PER_S
+    mean_s = (length / 1000) / (1 - load)
+    for beyond in (0.5, 1, 2, 4):
+        share, error = interval((stayed_s > beyond * mean_s).astype(float))
+        assert error < 0.1 * np.exp(-beyond) + 0.002
+        assert share == pytest.approx(np.exp(-beyond), abs=error + 0.004)  # lengths are whole tokens
+
+
 @pytest.mark.parametrize("law", ["geometric", "two lengths"])
 def test_iterations_proportional_to_the_batch_share_the_processor(law: str) -> None:
     """M/G/1-PS: whoever needs x stays x / (1 - load) on average, whatever the law of the lengths."""
