@@ -19,17 +19,15 @@ from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.reactions import stated
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
-from ampacity.inference.engines import token_budget
-from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Behaviour, Tier
-from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
-from ampacity.simulator.engine import PS_PER_S, sglang, vllm
+from ampacity.simulator.cell import CellResult, CellTier, Routing
+from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
-from ampacity.simulator.step_table import step_table
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 
@@ -40,6 +38,7 @@ REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
 REQUESTS_MOST = 1_000_000
 """Requests of four weeks that are looked at one by one; of more, samples would do."""
+TOO_LONG = "of more context than a replica holds, or that would have followed one"
 AGENTS_FROM = 0.5
 """People of whose input at least this share is found in a cache work with agents, in sessions; others ask singly."""
 
@@ -76,16 +75,25 @@ def twin(
     found: as a plan has them. hours: from the scenario's start, at most four weeks. Raises ValueError for a model of
     more replicas than a cell holds.
     """
+    found_weeks = []
+    for m in model_cells(s, found, seed, routing):
+        cell = m.open()
+        cell.run(hours * HOUR_PS)
+        found_weeks.append(Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values())))
+    return found_weeks
+
+
+def model_cells(s: Scenario, found: TokensFound, seed: int = 1, routing: Routing | None = None) -> list[ModelCell]:
+    """The replicas of every model of a scenario, and the people who will ask them for four weeks; as in `twin`."""
     supply = capacities(s, hours_of(s))
     by_model: dict[str, list[Tier]] = {}
     for tier in s.tiers:
         by_model.setdefault(tier.model, []).append(tier)
-    weeks = []
+    cells = []
     for model, tiers in by_model.items():
-        own = [p for p in supply if p.replica is not None and p.replica.model.name == model and p.replicas.max() >= 1]
-        if own:
-            weeks.append(_weeks(s, model, tiers, own, found, seed, hours, routing or Routing("soonest")))
-    return weeks
+        if own := serving(supply, model):
+            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or Routing("soonest")))
+    return cells
 
 
 def why_not(s: Scenario) -> str:
@@ -118,28 +126,30 @@ def _requests_expected(tier: Tier) -> float:
     return tier.people.value * b.active_share.value * HOURS * 3600.0 * b.output_per_s.value / each
 
 
-def _weeks(
+def _model_cell(
     s: Scenario,
     model: str,
     tiers: list[Tier],
-    own: list[PoolCapacity],
+    own: tuple[PoolCapacity, ...],
     found: TokensFound,
     seed: int,
-    hours: int,
     routing: Routing,
-) -> Weeks:
-    pools = tuple(_pool(p) for p in own)
-    replicas = sum(p.replicas for p in pools)
-    if replicas > REPLICAS_MOST:
+) -> ModelCell:
+    if (replicas := sum(replicas_in(p) for p in own)) > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
     start_ms = 1000 * utc_s(s.start, zone_of(s, tiers[0]))
-    most = min((p.engine.kv_blocks - 1) * KV_BLOCK_TOKENS for p in pools)
-    parts = [_scripts(s, tier, number, start_ms, seed, most) for number, tier in enumerate(tiers)]
-    scripts = joined([part for part, _ in parts])
-    book = _book(s, tiers, found, start_ms // 1000)
-    cell = open_cell(pools, scripts, routing, tuple(_tier(s, t, seed) for t in tiers), book, start_ms, seed)
-    cell.run(hours * HOUR_PS)
-    return Weeks(model, cell.result(), replicas, hours, sum(left for _, left in parts))
+    parts = [_scripts(s, tier, number, start_ms, seed, context_most(own)) for number, tier in enumerate(tiers)]
+    return ModelCell(
+        model=model,
+        supply=own,
+        scripts=joined([part for part, _ in parts]),
+        routing=routing,
+        tiers=tuple(_tier(s, t, seed) for t in tiers),
+        book=_book(s, tiers, found, start_ms // 1000),
+        epoch_ms=start_ms,
+        seed=seed,
+        left_out={TOO_LONG: sum(left for _, left in parts)},
+    )
 
 
 def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int, most_tokens: int) -> tuple[Scripts, int]:
@@ -171,16 +181,6 @@ def _singly(found: Asked, start_ms: int, number: int, before: int) -> Scripts:
     return scripts_of_trace(
         at_ps[order], s.input_tokens[order], s.output_tokens[order], number, found.subscriber[order] + before
     )
-
-
-def _pool(p: PoolCapacity) -> Pool:
-    assert p.step is not None
-    assert p.placement is not None
-    r = p.step.replica
-    budget = token_budget(r.engine)
-    # data parallel groups are one replica here, as in the step time: their blocks together
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
-    return Pool(engine, step_table(p.step, budget), int(p.replicas.max()))
 
 
 def _book(s: Scenario, tiers: list[Tier], found: TokensFound, start_s: int) -> Book | None:
