@@ -29,7 +29,7 @@ def request_rows(m: ModelCell, cell: Cell) -> pl.DataFrame:
     outcome[met[:, at.MET_FINISH_PS] > 0] = ANSWERED
     _unanswered(m, cell, outcome, asked)
     step = np.flatnonzero(outcome >= 0)
-    agent = _agents(m)[step]
+    agent = agents_of(m)[step]
     own = m.scripts.agents[agent]
     answered = outcome[step] == ANSWERED
     frame = pl.DataFrame(
@@ -52,7 +52,7 @@ def request_rows(m: ModelCell, cell: Cell) -> pl.DataFrame:
     return frame.sort("asked_ps", "step")
 
 
-def _agents(m: ModelCell) -> Ints:
+def agents_of(m: ModelCell) -> Ints:
     """The agent of each step."""
     own = m.scripts.agents[1:]
     of = np.zeros(len(m.scripts), np.int64)
