@@ -28,7 +28,7 @@ from ampacity.simulator.watch import (
     watch,
 )
 
-SEEDS = range(60)
+SEEDS = range(24)
 
 
 def run(w: CellWorkload) -> tuple[Cell, int]:

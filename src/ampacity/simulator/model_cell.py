@@ -14,7 +14,9 @@ from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.inference.step_time import StepTime
 from ampacity.policy.book import Book
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell_loop import pool_of as pool_number
 from ampacity.simulator.engine import sglang, vllm
+from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import step_table
@@ -98,7 +100,15 @@ def serving(supply: tuple[PoolCapacity, ...], model: str) -> tuple[PoolCapacity,
     return tuple(p for p in supply if p.replica is not None and p.replica.model.name == model and p.replicas.max() >= 1)
 
 
+def bring_to_now(cell: Cell) -> None:
+    """Let every replica do what it does by now: a run touches a replica only when something can be seen of it."""
+    e = cell.engines
+    for replica, row in enumerate(e.rows):
+        pool = pool_number(cell.desk.cell, replica)
+        advance(row, e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], cell.now_ps)
+
+
 def busy_ps(cell: Cell) -> Ints:
-    """Time of each replica in which an iteration ran, up to now. [ps]"""
+    """Time of each replica, brought to now, in which an iteration ran. [ps]"""
     rows = np.asarray(cell.engines.rows)
     return np.asarray(np.minimum(rows[:, NOW_PS], cell.now_ps) - rows[:, RESTED_PS])

@@ -11,7 +11,7 @@ import polars as pl
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Cell, CellResult
 from ampacity.simulator.engine import FOREVER_PS
-from ampacity.simulator.model_cell import ModelCell, busy_ps, step_of
+from ampacity.simulator.model_cell import ModelCell, bring_to_now, busy_ps, step_of
 from ampacity.simulator.request_rows import request_rows
 from ampacity.simulator.sampled import WINDOWS, Shares, run_sampled, shares
 from ampacity.simulator.watch import Watched
@@ -87,4 +87,5 @@ def ran(setup: ModelCell, until_ps: int | None = None, seed: int = 1, windows: i
     assert until_ps <= FOREVER_PS
     cell = setup.open(keep=True)
     seen = run_sampled(cell, until_ps, seed, windows)
+    bring_to_now(cell)
     return Ran(setup, cell, cell.result(), until_ps, tuple(seen))
