@@ -114,6 +114,7 @@ class Simulated:
                 {
                     "pool": booking.pool,
                     **{f"{stage}_accelerator_ms": totals[stage] for stage in STAGES},
+                    "idle_accelerator_ms": totals["running"] - totals["busy"],
                     "busy_share": busy,
                     "useful_share": x.useful if x else None,
                     "useful_error": x.useful_error if x else None,
