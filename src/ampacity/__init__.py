@@ -4,6 +4,7 @@ import ampacity as amp
 
 s = amp.load("laptop")          # or a path; frozen; s.replace({...}) for what-ifs
 p = amp.plan(s)                 # p.limits, p.hours, p.waterfall, p.curves
+r = amp.simulate(s, plan=p)     # r.slo(), r.refusals(by="tier"), r.waterfall(), r.cost(), r.emissions(), r.requests()
 amp.report(p).save("laptop.html")
 amp.plots.waterfall(p)
 """
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
     from ampacity.planner.plan import plan
     from ampacity.reporting import plots
     from ampacity.reporting.page import report
+    from ampacity.reporting.simulated import simulate
     from ampacity.scenario.load import load
     from ampacity.scenario.mistakes import Mistakes
 
-__all__ = ["Mistakes", "load", "plan", "plots", "report"]
+__all__ = ["Mistakes", "load", "plan", "plots", "report", "simulate"]
 
 _HOME = {
     "Mistakes": "ampacity.scenario.mistakes",
     "load": "ampacity.scenario.load",
     "plan": "ampacity.planner.plan",
     "report": "ampacity.reporting.page",
+    "simulate": "ampacity.reporting.simulated",
 }
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ampacity.cli import calibrate, check, compare, init, plan, report, run, show
+from ampacity.cli import calibrate, check, compare, init, plan, report, run, show, simulate
 
 app = typer.Typer(
     name="ampacity",
@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (init.init, run.run, check.check, plan.plan, compare.compare, report.report):
+for command in (init.init, run.run, check.check, plan.plan, simulate.simulate, compare.compare, report.report):
     app.command()(command)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(show.app, name="show")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -28,7 +28,8 @@ from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes, stated_causes
 from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
-from ampacity.simulator.of_scenario import TokensFound, pool_of, rules_of
+from ampacity.simulator.model_cell import pool_of
+from ampacity.simulator.of_scenario import TokensFound, rules_of
 from ampacity.simulator.strata import Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
 from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, OPEN, SLOW, UP, timeline
@@ -174,7 +175,7 @@ def one_look(f: Fleet, one: Look) -> CellResult | None:
             s=setting.s,
             tiers=f.tiers[one.pool],
             rules=tuple(rules_of(setting.s, t, setting.found) for t in f.tiers[one.pool]),
-            pool=pool_of(pool, replicas),
+            pool=replace(pool_of(pool), replicas=replicas),
             share=float(f.share[one.pool, one.hour]) * replicas / there,
             start_s=f.start_s,
             hour=one.hour,

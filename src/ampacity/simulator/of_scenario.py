@@ -1,4 +1,4 @@
-"""What a cell is made of, from a scenario: the engine of a placement, the windows of tiers, how their clients ask."""
+"""What a cell holds of a scenario: the windows of its tiers, and how their clients and people go about requests."""
 
 from __future__ import annotations
 
@@ -15,26 +15,13 @@ from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellTier, Pool
+from ampacity.simulator.cell import CellTier
 from ampacity.simulator.engine import sglang, vllm
 from ampacity.simulator.step_table import step_table
 from ampacity.supply.capacity import PoolCapacity
 
 TokensFound = Mapping[str, Mapping[str, float]]
 """Tokens of windows that state none, by tier and window."""
-
-
-def pool_of(p: PoolCapacity, replicas: int | None = None) -> Pool:
-    """So many replicas of a placement (None: all that there ever are), as its engine runs them.
-
-    Data parallel groups are one replica here, as in the step time: their blocks together.
-    """
-    assert p.step is not None
-    assert p.placement is not None
-    r = p.step.replica
-    budget = token_budget(r.engine)
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
-    return Pool(engine, step_table(p.step, budget), int(p.replicas.max()) if replicas is None else replicas)
 
 
 def rules_of(s: Scenario, tier: Tier, found: TokensFound) -> tuple[WindowRule, ...]:

@@ -18,12 +18,12 @@ from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
-from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellResult, Routing, open_cell
+from ampacity.simulator.cell import CellResult, Routing
 from ampacity.simulator.engine import PS_PER_S
-from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, pool_of, rules_of
+from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
+from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, rules_of
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
@@ -35,6 +35,7 @@ REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
 REQUESTS_MOST = 1_000_000
 """Requests of four weeks that are looked at one by one; of more, samples would do."""
+TOO_LONG = "of more context than a replica holds, or that would have followed one"
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,25 @@ def twin(
     found: as a plan has them. hours: from the scenario's start, at most four weeks. Raises ValueError for a model of
     more replicas than a cell holds.
     """
+    found_weeks = []
+    for m in model_cells(s, found, seed, routing):
+        cell = m.open()
+        cell.run(hours * HOUR_PS)
+        found_weeks.append(Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values())))
+    return found_weeks
+
+
+def model_cells(s: Scenario, found: TokensFound, seed: int = 1, routing: Routing | None = None) -> list[ModelCell]:
+    """The replicas of every model of a scenario, and the people who will ask them for four weeks; as in `twin`."""
     supply = capacities(s, hours_of(s))
     by_model: dict[str, list[Tier]] = {}
     for tier in s.tiers:
         by_model.setdefault(tier.model, []).append(tier)
-    weeks = []
+    cells = []
     for model, tiers in by_model.items():
-        own = [p for p in supply if p.replica is not None and p.replica.model.name == model and p.replicas.max() >= 1]
-        if own:
-            weeks.append(_weeks(s, model, tiers, own, found, seed, hours, routing or Routing("soonest")))
-    return weeks
+        if own := serving(supply, model):
+            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or Routing("soonest")))
+    return cells
 
 
 def why_not(s: Scenario) -> str:
@@ -107,28 +117,30 @@ def _requests_expected(tier: Tier) -> float:
     return tier.people.value * b.active_share.value * HOURS * 3600.0 * b.output_per_s.value / each
 
 
-def _weeks(
+def _model_cell(
     s: Scenario,
     model: str,
     tiers: list[Tier],
-    own: list[PoolCapacity],
+    own: tuple[PoolCapacity, ...],
     found: TokensFound,
     seed: int,
-    hours: int,
     routing: Routing,
-) -> Weeks:
-    pools = tuple(pool_of(p) for p in own)
-    replicas = sum(p.replicas for p in pools)
-    if replicas > REPLICAS_MOST:
+) -> ModelCell:
+    if (replicas := sum(replicas_in(p) for p in own)) > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
     start_ms = 1000 * utc_s(s.start, zone_of(s, tiers[0]))
-    most = min((p.engine.kv_blocks - 1) * KV_BLOCK_TOKENS for p in pools)
-    parts = [_scripts(s, tier, number, start_ms, seed, most) for number, tier in enumerate(tiers)]
-    scripts = joined([part for part, _ in parts])
-    book = book_of(tiers, [rules_of(s, t, found) for t in tiers])
-    cell = open_cell(pools, scripts, routing, tuple(cell_tier(s, t, seed) for t in tiers), book, start_ms, seed)
-    cell.run(hours * HOUR_PS)
-    return Weeks(model, cell.result(), replicas, hours, sum(left for _, left in parts))
+    parts = [_scripts(s, tier, number, start_ms, seed, context_most(own)) for number, tier in enumerate(tiers)]
+    return ModelCell(
+        model=model,
+        supply=own,
+        scripts=joined([part for part, _ in parts]),
+        routing=routing,
+        tiers=tuple(cell_tier(s, t, seed) for t in tiers),
+        book=book_of(tiers, [rules_of(s, t, found) for t in tiers]),
+        epoch_ms=start_ms,
+        seed=seed,
+        left_out={TOO_LONG: sum(left for _, left in parts)},
+    )
 
 
 def _scripts(s: Scenario, tier: Tier, number: int, start_ms: int, seed: int, most_tokens: int) -> tuple[Scripts, int]:

@@ -43,6 +43,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "cached_tokens": pl.Int64(),
     "output_tokens": pl.Int64(),
     "took_ms": pl.Int64(),
+    "first_ms": pl.Int64(),
 }
 
 
@@ -75,7 +76,8 @@ def read(path: Path) -> Trace:
             faults.append(Mistake(str(path), ordinal, "settlement", "", "the arrival that it names"))
     frame = pl.DataFrame(taken, schema=COLUMNS, orient="row")
     server_s = pl.when(pl.col("took_ms") >= 0).then(pl.col("took_ms") / 1000)  # a clock may have stepped back
-    ordered, start_s = arrivals_from_zero(frame.with_columns(server_s=server_s))
+    ttft_s = pl.when(pl.col("first_ms") >= 0).then(pl.col("first_ms") / 1000)  # not known: below 0
+    ordered, start_s = arrivals_from_zero(frame.with_columns(server_s=server_s, ttft_s=ttft_s))
     named = ordered.with_columns(
         user=ordinals(_known(ordered, "who")),
         session=ordinals(_known(ordered, "session_of")),
@@ -121,6 +123,7 @@ def _row(request: Request) -> tuple[object, ...]:
         end.read,
         end.output,
         end.now_ms - asked.now_ms,
+        end.first_token_ms,
     )
 
 

@@ -16,7 +16,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 
 KEY = "ampacity.trace"
 ALWAYS = ("input_tokens", "output_tokens")
-KINDS: dict[str, Kind] = {"t_s": "number", "gap_s": "duration", "server_s": "duration"}
+KINDS: dict[str, Kind] = {"t_s": "number", "gap_s": "duration", "server_s": "duration", "ttft_s": "duration"}
 
 
 def write(trace: Trace, path: Path) -> None:

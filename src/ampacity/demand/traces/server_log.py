@@ -19,6 +19,7 @@ VLLM: dict[str, pl.DataType] = {
     "output_toks": pl.Int64(),
     "arrival_time": pl.Float64(),
     "queued_ts": pl.Float64(),
+    "first_token_ts": pl.Float64(),
     "last_token_ts": pl.Float64(),
 }
 VLLM_FIELDS = [
@@ -26,6 +27,7 @@ VLLM_FIELDS = [
     Field("output_toks", "output_tokens", "count"),
     Field("arrival_time", "t_s", "number"),
     Field("queued_ts", "queued_s", "number", always=False),
+    Field("first_token_ts", "first_s", "number", always=False),
     Field("last_token_ts", "last_s", "number", always=False),
 ]
 _META = {
@@ -49,11 +51,12 @@ SGLANG_FIELDS = [
 
 
 def read_vllm(path: Path) -> Trace:
-    """A vLLM request log; server time runs from the queue to the last token. Raises OSError."""
+    """A vLLM request log; its times run from the queue to the first and to the last token. Raises OSError."""
     rows = json_rows(content(path), str(path), VLLM, private=True)
     frame, malformed = take(rows, VLLM_FIELDS, str(path), private=True)
-    took = pl.col("last_s") - pl.col("queued_s")
-    ordered, start_s = arrivals_from_zero(frame.with_columns(server_s=pl.when(took >= 0).then(took)))
+    first, took = (pl.col(name) - pl.col("queued_s") for name in ("first_s", "last_s"))
+    timed = frame.with_columns(server_s=pl.when(took >= 0).then(took), ttft_s=pl.when(first >= 0).then(first))
+    ordered, start_s = arrivals_from_zero(timed)
     return Trace(canonical(ordered), "vllm", str(path), "unix", rows.read, start_s, malformed)
 
 

@@ -17,8 +17,8 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 # Users, sessions and agents are ordinals: who they are in the source stays there. 64 bits, since 38 thousand agent
 # requests already pass 2^31 tokens. `t_s` [s] counts from the first request (of the trace, or of each session: see
 # `Trace.clock`). `input_tokens` is the whole input, `cached_tokens` the part of it that a prefix cache held. `gap_s`
-# [s] runs from the session's former answer, `server_s` [s] from arrival to the last token. `blocks` are ids of equal
-# prefix blocks. Null: the source does not say.
+# [s] runs from the session's former answer, `server_s` [s] from arrival to the last token, `ttft_s` [s] to the first.
+# `blocks` are ids of equal prefix blocks. Null: the source does not say.
 COLUMNS: dict[str, pl.DataType] = {
     "t_s": pl.Float64(),
     "user": pl.Int64(),
@@ -32,6 +32,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "output_tokens": pl.Int64(),
     "gap_s": pl.Float64(),
     "server_s": pl.Float64(),
+    "ttft_s": pl.Float64(),
     "user_started": pl.Boolean(),
     "blocks": pl.List(pl.Int64()),
 }

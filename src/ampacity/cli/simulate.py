@@ -1,0 +1,142 @@
+"""`ampacity simulate`: what every request meets, of a scenario's own people or of a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ampacity.cli.options import AsOf, Json, Quiet, ScenarioName, Seed, Sets
+
+if TYPE_CHECKING:
+    from ampacity.reporting.simulated import Simulated
+    from ampacity.scenario.scenario import Scenario
+
+
+def simulate(
+    scenario: ScenarioName,
+    sets: Sets = None,
+    as_of: AsOf = None,
+    json: Json = None,
+    quiet: Quiet = False,
+    seed: Seed = 1,
+    hours: Annotated[
+        int | None, typer.Option("--hours", min=1, help="Look at so many hours from the start; four weeks if left out.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Of --trace: on the replicas of which model, if there are several.")
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", help="Of --trace: how much faster requests come.")] = 1.0,
+    requests: Annotated[
+        Path | None, typer.Option("--requests", metavar="FILE.parquet", help="Write every request as a row.")
+    ] = None,
+    perfetto: Annotated[
+        Path | None,
+        typer.Option("--perfetto", metavar="FILE.json", help="Write a span of one replica for ui.perfetto.dev."),
+    ] = None,
+    replica: Annotated[
+        int | None,
+        typer.Option("--replica", min=0, help="Of --perfetto: which; by default the one that answers most."),
+    ] = None,
+    span: Annotated[
+        str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")
+    ] = "60 s",
+) -> None:
+    """Let every request happen: what people, or a trace, meet on the replicas."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.cli.screen import headline, shows, tell
+
+    _agree(trace, hours, model, speed, perfetto, replica)
+    span_ps = _span_ps(span)
+    s = load_scenario(scenario, sets, as_of)
+    show = shows(json, quiet=quiet)
+    if show:
+        typer.echo(f"{headline(s)} · seed {seed}\n")
+        _announce()
+    r = _simulated(s, seed, hours, trace, model, speed)
+    from ampacity.reporting.simulate_view import simulate_view
+
+    written = []
+    if requests is not None:
+        from ampacity.reporting.request_file import write_requests
+
+        write_requests(r, requests)
+        written.append(f"requests: {requests}")
+    if perfetto is not None:
+        written.append(f"perfetto: {perfetto} ({_write_perfetto(r, perfetto, replica, span_ps)})")
+    tell(simulate_view(r), json, quiet=quiet, after="     ".join(written))
+
+
+def _simulated(
+    s: Scenario, seed: int, hours: int | None, trace: Path | None, model: str | None, speed: float
+) -> Simulated:
+    """The run. A fleet of which not every request can be looked at ends here, in one sentence and with exit code 2."""
+    from ampacity.demand.traces.read import read, with_requests
+    from ampacity.reporting.simulated import TooLarge, simulate
+
+    given = with_requests(read(trace)) if trace is not None else None
+    try:
+        return simulate(s, seed=seed, hours=hours, trace=given, model=model, speed=speed)
+    except TooLarge as err:
+        typer.echo(f"{s.name}: not every request can be looked at: {err}", err=True)
+        raise typer.Exit(2) from None
+    except ValueError as err:
+        if type(err) is not ValueError:
+            raise
+        raise typer.BadParameter(str(err)) from err
+
+
+def _agree(
+    trace: Path | None, hours: int | None, model: str | None, speed: float, perfetto: Path | None, replica: int | None
+) -> None:
+    """Options that have no effect without another, or none beside it, are usage errors."""
+    if not 0 < speed < float("inf"):
+        raise typer.BadParameter(f"{speed:g}: above 0", param_hint="--speed")
+    if trace is None and (model is not None or speed != 1.0):
+        raise typer.BadParameter("only with --trace", param_hint="--model, --speed")
+    if trace is not None and hours is not None:
+        raise typer.BadParameter("a trace is replayed whole", param_hint="--hours")
+    if perfetto is None and replica is not None:
+        raise typer.BadParameter("only with --perfetto", param_hint="--replica")
+
+
+def _span_ps(text: str) -> int:
+    from ampacity.base.units import UnitError, to_base
+
+    try:
+        seconds = to_base(text, "duration")
+    except UnitError as err:
+        raise typer.BadParameter(f'"{text}": {err}', param_hint="--span") from err
+    if not 0 < seconds <= 3600:
+        raise typer.BadParameter(f'"{text}": above 0, at most 1 h', param_hint="--span")
+    return round(seconds * 1e6) * 1_000_000
+
+
+def _announce() -> None:
+    from ampacity.base.compiled import is_compiled
+    from ampacity.simulator.cell_loop import run_cell
+
+    if not is_compiled(run_cell):
+        typer.echo("  compiling the engine, once for this version: about half a minute", err=True)
+
+
+def _write_perfetto(r: Simulated, path: Path, replica: int | None, span_ps: int) -> str:
+    """Write the span of a replica of the model with most requests; says which it was."""
+    from json import dumps
+
+    from ampacity.base.files import write_whole
+    from ampacity.simulator import cell_rows as at
+    from ampacity.simulator.perfetto import busiest, closely, perfetto
+
+    run = max(r.runs, key=lambda run: run.result.count(at.ANSWERED))
+    try:
+        chosen, begin_ps = busiest(run, replica)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint="--replica") from err
+    seen = closely(run, chosen, begin_ps, span_ps)
+    write_whole(path, dumps(perfetto(run, seen), allow_nan=False) + "\n")
+    return f"replica {chosen}, {len(seen.iterations):,} iterations from {begin_ps / 1e12:,.0f} s on"

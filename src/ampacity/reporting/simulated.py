@@ -1,0 +1,270 @@
+"""`simulate`: what every request meets, as a result with frames; of a scenario's own people, or of a trace."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import polars as pl
+
+from ampacity.base.record import Record
+from ampacity.demand.people import HOURS
+from ampacity.demand.traces.trace import Trace
+from ampacity.planner.announced import after
+from ampacity.planner.answer import Answer, answer
+from ampacity.planner.plan import Plan
+from ampacity.scenario.scenario import Scenario
+from ampacity.scenario.worlds import draw
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.measured import Measured, measured
+from ampacity.simulator.model_cell import serving
+from ampacity.simulator.ran import Ran, ran
+from ampacity.simulator.sampled import WINDOWS
+from ampacity.simulator.trace_replay import Replay, replay
+from ampacity.simulator.twin import HOUR_PS, model_cells, why_not
+from ampacity.supply.capacity import PoolCapacity, capacities
+from ampacity.supply.delivery import hours_of
+from ampacity.supply.options import exercised
+from ampacity.supply.waterfall import STAGES
+
+QUANTILES = (0.5, 0.9, 0.99)
+METRICS = {"ttft_s": at.TTFT, "tpot_s": at.TPOT, "latency_s": at.LATENCY, "held_back_s": at.HELD_BACK}
+REACTIONS = {
+    "waited": at.WAITED,
+    "came_later": at.CAME_LATER,
+    "switched": at.SWITCHED_AWAY,
+    "bought": at.BOUGHT,
+    "left": at.LEFT,
+}
+
+
+class TooLarge(ValueError):
+    """A fleet of which not every request can be looked at."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What every request met. runs: one a model. central: what a plan expects at the stated values; None for a trace.
+
+    trace, replayed: of a replay. Frames have units in their column names; shares are between 0 and 1.
+    """
+
+    scenario: Scenario
+    record: Record
+    runs: tuple[Ran, ...]
+    central: Answer | None = None
+    trace: Trace | None = None
+    replayed: Replay | None = None
+    speed: float = 1.0
+
+    @cached_property
+    def measured(self) -> Measured:
+        """Waterfall, energy, air and fees of the run."""
+        return measured(exercised(self.scenario), self.runs)
+
+    def slo(self) -> pl.DataFrame:
+        """One row a tier: requests, and quantiles of the time to the first token, per token, to the last, and held
+        back by a window. Of answered requests; within 0.4 %."""
+        rows = []
+        for r in self.runs:
+            for tier in r.result.tiers:
+                row: dict[str, Any] = {
+                    "model": r.setup.model,
+                    "tier": tier,
+                    "asked": r.result.count(at.ASKED, tier),
+                    "answered": r.result.count(at.ANSWERED, tier),
+                }
+                for name, metric in METRICS.items():
+                    for q in QUANTILES:
+                        x = r.result.quantile_s(metric, q, tier)
+                        row[f"{name.removesuffix('_s')}_p{100 * q:g}_s"] = None if x != x else x
+                rows.append({**row, **_memory(r, tier)})
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def refusals(self, by: str = "tier") -> pl.DataFrame:
+        """Refused attempts, one row a tier, or a tier and window. Raises ValueError for another word than those two."""
+        if by not in ("tier", "window"):
+            raise ValueError(f'refusals by "{by}": by "tier" or "window"')
+        rows = [row for r in self.runs for row in (_by_tier(r) if by == "tier" else _by_window(r))]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def requests(self) -> pl.DataFrame:
+        """One row a request that was asked, in the order in which they were; instants in ps from the beginning."""
+        frames = [r.requests.with_columns(model=pl.lit(r.setup.model)) for r in self.runs]
+        every = pl.concat(frames).sort("asked_ps", "model", "step", maintain_order=True)
+        if self.replayed is None or self.trace is None:
+            return every.drop("step")
+        row = pl.Series("trace_row", self.replayed.row).gather(every["step"])
+        own = self.trace.frame.select("session", measured_ttft_s="ttft_s", measured_latency_s="server_s")
+        return pl.concat([every.drop("step").with_columns(row), own[row]], how="horizontal")
+
+    def waterfall(self) -> pl.DataFrame:
+        """One row a pool: whole accelerator-milliseconds of each stage, `busy` and `useful` measured, and their ratios.
+
+        useful_error is the standard error of the useful share of the busy time; mfu and mbu are its two faces.
+        """
+        rows = []
+        found = [(busy, x) for r in self.runs for busy, x in zip(r.pool_busy(), r.pool_shares(), strict=True)]
+        for booking, (busy, x) in zip(self.measured.bookings, found, strict=True):
+            totals = booking.totals
+            rows.append(
+                {
+                    "pool": booking.pool,
+                    **{f"{stage}_accelerator_ms": totals[stage] for stage in STAGES},
+                    "idle_accelerator_ms": totals["running"] - totals["busy"],
+                    "busy_share": busy,
+                    "useful_share": x.useful if x else None,
+                    "useful_error": x.useful_error if x else None,
+                    "mfu": x.mfu if x else None,
+                    "mbu": x.mbu if x else None,
+                    "useful_over_contracted": totals["useful"] / totals["contracted"] if totals["contracted"] else None,
+                }
+            )
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def cost(self) -> pl.DataFrame:
+        """One row a kind of token: how many were served, what was paid for them, and per million. [USD]"""
+        m = self.measured
+        per = m.cost_usd_per_mtok()
+        counts = {**m.tokens, "all": sum(m.tokens.values())}
+        rows = []
+        for kind, many in counts.items():
+            each = per.get(kind)
+            paid = None if each is None else each * many / 1e6
+            rows.append({"kind": kind, "tokens": many, "usd": paid, "usd_per_mtok": each})
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def emissions(self) -> pl.DataFrame:
+        """One row a site: energy on three bases, CO2 by method, water, and what turbines emit; all modelled."""
+        rows = []
+        site_of = {p.pool.name: p.pool.site.name for r in self.runs for p in r.setup.supply}
+        for site, found in self.measured.air.items():
+            own = [e for pool, e in self.measured.energy.items() if site_of[pool] == site]
+            row: dict[str, Any] = {"site": site}
+            row |= {f"{b}_kwh": sum(getattr(e, f"{b}_j") for e in own) / 3.6e6 for b in ("server", "it", "facility")}
+            row |= {f"co2_{method}_kg": x.value / 1e3 if x else None for method, x in found.co2_g.items()}
+            row["water_m3"] = found.water_m3.value if found.water_m3 else None
+            row |= {f"turbines_{name}_kg": x.value / 1e3 for name, x in found.turbines_g.items()}
+            rows.append(row)
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it but the requests, for programs; units are in the keys."""
+        from ampacity.reporting.simulate_view import simulate_data  # which imports this file
+
+        found: dict[str, Any] = simulate_data(self)
+        return found
+
+
+def simulate(
+    s: Scenario,
+    plan: Plan | None = None,
+    seed: int = 1,
+    *,
+    hours: int | None = None,
+    trace: Trace | None = None,
+    model: str | None = None,
+    speed: float = 1.0,
+    windows: int = WINDOWS,
+) -> Simulated:
+    """Let every request of a scenario's people, or of a trace, happen on its replicas, at the stated values.
+
+    plan: of this scenario, for windows without stated tokens; found anew at the stated values if it is None. hours:
+    from the scenario's start; None: its first four weeks. trace: to replay instead, on the replicas of `model` (needed
+    if there are several), `speed` times as fast. windows: short spans that are looked at iteration by iteration.
+    Raises TooLarge with the reason, ValueError for a model or hours that there are not, Mistakes for a trace that
+    cannot be replayed.
+    """
+    began = time.process_time()
+    stated = after(draw(s, seed, 0))
+    central: Answer | None = None
+    replayed: Replay | None = None
+    runs: tuple[Ran, ...]
+    if trace is not None:
+        replayed = replay(trace, *replicas_of(stated, model), speed=speed, seed=seed)
+        runs = (ran(replayed.cell, None, seed, windows),)
+    else:
+        # a fleet of more is for a sample of hours and cells
+        if reason := why_not(stated):
+            raise TooLarge(reason)
+        span = _hours(stated, hours)
+        central = plan.central if plan is not None else answer(stated, guarantee=False, seed=seed)
+        found: dict[str, dict[str, float]] = {}
+        for w in (w for load in central.models for w in load.limits):
+            found.setdefault(w.tier, {})[w.window] = w.tokens
+        runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(stated, found, seed))
+    record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, time.process_time() - began)
+    return Simulated(stated, record, runs, central, trace, replayed, speed)
+
+
+def replicas_of(s: Scenario, model: str | None) -> tuple[tuple[PoolCapacity, ...], str]:
+    """The pools that hold replicas of a model, and its name. Raises ValueError if it is not there, or not the only
+    one and not named; TooLarge if it has more replicas than a cell."""
+    from ampacity.simulator.twin import REPLICAS_MOST
+
+    supply = capacities(exercised(s), hours_of(s))
+    names = sorted({p.replica.model.name for p in supply if p.replica is not None and p.replicas.max() >= 1})
+    if not names:
+        raise ValueError("no replica of any model is there")
+    if model is None and len(names) > 1:
+        raise ValueError(f"several models have replicas: {', '.join(names)}; name one")
+    name = model or names[0]
+    if name not in names:
+        raise ValueError(f'no replica of "{name}"; there are replicas of {", ".join(names)}')
+    own = serving(supply, name)
+    if (many := sum(int(p.replicas.max()) for p in own)) > REPLICAS_MOST:
+        raise TooLarge(f"{many:,} replicas of {name}, more than {REPLICAS_MOST}")
+    return own, name
+
+
+def _hours(s: Scenario, hours: int | None) -> int:
+    most = min(HOURS, hours_of(s).count)
+    if hours is not None and not 1 <= hours <= most:
+        raise ValueError(f"{hours} hours: from 1 to {most}")
+    return hours or most
+
+
+def _memory(r: Ran, tier: str) -> dict[str, Any]:
+    kinds = r.tokens(tier)
+    whole = kinds["uncached_input"] + kinds["cached_input"]
+    return {
+        **{f"{kind}_tokens": n for kind, n in kinds.items()},
+        "found_in_memory_share": kinds["cached_input"] / whole if whole else None,
+        "moved_to_another_replica": r.result.count(at.MOVES, tier),
+        "gave_way": r.result.count(at.TIMES_PREEMPTED, tier),
+    }
+
+
+def _by_tier(r: Ran) -> list[dict[str, Any]]:
+    rows = []
+    for tier in r.result.tiers:
+        asked, refused = r.result.count(at.ASKED, tier), r.result.count(at.REFUSALS, tier)
+        rows.append(
+            {
+                "model": r.setup.model,
+                "tier": tier,
+                "asked": asked,
+                "refused_attempts": refused,
+                "retries_of_clients": r.result.count(at.RETRIES_MADE, tier),
+                **{name: r.result.count(what, tier) for name, what in REACTIONS.items()},
+                "lost": r.result.count(at.STEPS_LOST, tier),
+            }
+        )
+    return rows
+
+
+def _by_window(r: Ran) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": r.setup.model,
+            "tier": tier,
+            "window": r.setup.window(number, place),
+            "refused_attempts": r.result.count(at.BY_WINDOW + place, tier),
+        }
+        for number, tier in enumerate(r.result.tiers)
+        for place in range(r.setup.windows(number))
+    ]

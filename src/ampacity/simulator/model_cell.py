@@ -1,0 +1,114 @@
+"""One model's replicas with those who will ask them, before anything is served: a cell that can be run more than once.
+
+The same description gives the same bytes every time, so what was seen in one run can be looked at closely in another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ampacity.inference.engines import token_budget
+from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.inference.step_time import StepTime
+from ampacity.policy.book import Book
+from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell_loop import pool_of as pool_number
+from ampacity.simulator.engine import sglang, vllm
+from ampacity.simulator.replica import advance
+from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
+from ampacity.simulator.scripts import Scripts
+from ampacity.simulator.step_table import step_table
+from ampacity.supply.capacity import PoolCapacity
+
+
+@dataclass(frozen=True)
+class ModelCell:
+    """The replicas of a model and what will be asked of them.
+
+    model: its name. supply: the pools of the scenario that hold its replicas. scripts: who asks what, and when. tiers:
+    in the order in which the scripts number them. book: of their limits. epoch_ms: instant 0 by the clock of limits.
+    left_out: requests that are not in the scripts, by reason.
+    """
+
+    model: str
+    supply: tuple[PoolCapacity, ...]
+    scripts: Scripts
+    routing: Routing
+    tiers: tuple[CellTier, ...]
+    book: Book | None
+    epoch_ms: int
+    seed: int
+    left_out: dict[str, int]
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools as a cell takes them."""
+        return tuple(pool_of(p) for p in self.supply)
+
+    @property
+    def replicas_of(self) -> tuple[int, ...]:
+        """Replicas of each pool; their numbers go through all pools."""
+        return tuple(replicas_in(p) for p in self.supply)
+
+    def open(self, *, keep: bool = False) -> Cell:
+        """The cell before anything has happened. keep: what every request met."""
+        return open_cell(
+            self.pools, self.scripts, self.routing, self.tiers, self.book, self.epoch_ms, self.seed, keep=keep
+        )
+
+    def window(self, tier: int, place: int) -> str:
+        """The name of the window that `cell_rows.BY_WINDOW + place` counts for a tier."""
+        assert self.book is not None
+        return self.book.places[str(self.tiers[tier].limit)][place].name
+
+    def windows(self, tier: int) -> int:
+        """How many windows a tier has."""
+        limit = self.tiers[tier].limit
+        return len(self.book.places[limit]) if self.book is not None and limit is not None else 0
+
+
+def pool_of(p: PoolCapacity) -> Pool:
+    """The replicas of a pool with the engine and the step time of its placement, as many as in its best hour."""
+    assert p.step is not None
+    r = p.step.replica
+    budget = token_budget(r.engine)
+    # data parallel groups are one replica here, as in the step time: their blocks together
+    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
+    return Pool(engine, step_table(p.step, budget), replicas_in(p))
+
+
+def step_of(p: PoolCapacity) -> StepTime:
+    """The step time of a pool that serves."""
+    assert p.step is not None
+    return p.step
+
+
+def replicas_in(p: PoolCapacity) -> int:
+    """Replicas of a pool in its best hour."""
+    return int(p.replicas.max())
+
+
+def context_most(supply: tuple[PoolCapacity, ...]) -> int:
+    """Tokens of context that a request may have, input and output, so that each of the pools can hold it."""
+    return min((pool_of(p).engine.kv_blocks - 1) * KV_BLOCK_TOKENS for p in supply)
+
+
+def serving(supply: tuple[PoolCapacity, ...], model: str) -> tuple[PoolCapacity, ...]:
+    """The pools that hold replicas of a model."""
+    return tuple(p for p in supply if p.replica is not None and p.replica.model.name == model and p.replicas.max() >= 1)
+
+
+def bring_to_now(cell: Cell) -> None:
+    """Let every replica do what it does by now: a run touches a replica only when something can be seen of it."""
+    e = cell.engines
+    for replica, row in enumerate(e.rows):
+        pool = pool_number(cell.desk.cell, replica)
+        advance(row, e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], cell.now_ps)
+
+
+def busy_ps(cell: Cell) -> Ints:
+    """Time of each replica, brought to now, in which an iteration ran. [ps]"""
+    rows = np.asarray(cell.engines.rows)
+    return np.asarray(np.minimum(rows[:, NOW_PS], cell.now_ps) - rows[:, RESTED_PS])
