@@ -193,7 +193,7 @@ def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True, ticks=w.ticks)
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
-        for name in ("engines", "desk", "people", "windows", "found"):
+        for name in ("engines", "desk", "people", "windows", "found", "rare"):
             group = getattr(cell, name)
             setattr(cell, name, type(group)(*(a.tolist() for a in group)))
     return cell

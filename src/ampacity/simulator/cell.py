@@ -30,7 +30,7 @@ from ampacity.policy.routing import (
 from ampacity.policy.rows import SCALE
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
-from ampacity.simulator.cell_rows import Desk, Engines, Found, People, Windows
+from ampacity.simulator.cell_rows import Control, Desk, Engines, Found, People, Windows
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, block_count
 from ampacity.simulator.histograms import BUCKETS, quantile_s
 from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
@@ -245,13 +245,14 @@ class Cell:
     people: People
     windows: Windows
     found: Found
+    rare: Control
     now_ps: int = 0
     kernel: object = field(default=None, repr=False)
 
     def run(self, until_ps: int = FOREVER_PS) -> None:
         """Let happen all that happens before an instant; any cuts give the same bytes as none. [ps]"""
         step = run_cell if self.kernel is None else self.kernel.run_cell  # type: ignore[attr-defined]
-        while step(self.engines, self.desk, self.people, self.windows, self.found, until_ps) == NEEDS_ROWS:
+        while step(self.engines, self.desk, self.people, self.windows, self.found, self.rare, until_ps) == NEEDS_ROWS:
             self._grow()
         self.now_ps = until_ps
         if self.desk.cell[at.UNTAKEN]:
@@ -268,6 +269,8 @@ class Cell:
         held = self.windows.held
         if len(held) > HELD_FIELDS:
             held = np.concatenate([held, np.zeros(have * HELD_FIELDS, np.int64)])
+        tabs = np.concatenate([self.rare.tabs, np.zeros(have * at.TAB_FIELDS, np.int64)])
+        self.rare = self.rare._replace(tabs=tabs)
         self.engines = self.engines._replace(requests=more)
         self.desk = self.desk._replace(notes=notes)
         self.windows = self.windows._replace(held=held)
@@ -345,7 +348,7 @@ def open_cell(
     return Cell(
         tiers=tuple(tier.name for tier in tiers),
         engines=Engines(rows, rules, tables, requests, sessions),
-        desk=Desk(cell, fresh_visible(replicas), notes, tick_list, _line(cell, routing, tiers, most)),
+        desk=Desk(cell, fresh_visible(replicas), notes),
         people=People(
             scripts.starts.reshape(-1),
             scripts.agents.reshape(-1).copy(),
@@ -357,6 +360,11 @@ def open_cell(
             np.zeros(len(tiers) * at.COUNT_FIELDS, np.int64),
             np.zeros(len(tiers) * at.METRICS * BUCKETS, np.int64),
             np.zeros((len(scripts) if keep else 1) * at.MET_FIELDS, np.int64),
+        ),
+        rare=Control(
+            tick_list,
+            _line(cell, routing, tiers, most),
+            np.zeros((ROWS_AT_FIRST * replicas + 1) * at.TAB_FIELDS, np.int64),
         ),
         kernel=kernel(),
     )
