@@ -26,7 +26,8 @@ from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Behaviour, Tier
-from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S, sglang, vllm
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.step_table import step_table
