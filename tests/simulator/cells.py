@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from naive import BLOCK
-from naive_cell import NaiveCell, Stepper
+from naive_cell import NaiveCell
 from naive_line import Agent, Terms
+from stepper import Stepper
 from workloads import MS, Workload, drawn, rules_of
 
 from ampacity.demand.reactions import Reactions
@@ -19,7 +20,8 @@ from ampacity.policy.routing import replica_rows
 from ampacity.policy.rows import AT_FIRST_USE, EVENLY, IN_FLIGHT, ONE_IN_FLIGHT, ONE_REQUEST, Price, WindowRule
 from ampacity.simulator import cell_loop
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import LOADS, Cell, CellResult, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import LOADS, Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 from ampacity.simulator.route import BY_SOONEST
 from ampacity.simulator.scripts import Scripts, checked
@@ -193,7 +195,7 @@ def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True, ticks=w.ticks)
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
-        for name in ("engines", "desk", "people", "windows", "found"):
+        for name in ("engines", "desk", "people", "windows", "found", "rare"):
             group = getattr(cell, name)
             setattr(cell, name, type(group)(*(a.tolist() for a in group)))
     return cell

@@ -8,7 +8,7 @@ from typing import Any
 from naive import Request
 
 from ampacity.policy import queueing
-from ampacity.policy.line import E_CHARGE, E_DUE, E_PERSON, PERSON_FIELDS, fresh_queue
+from ampacity.policy.line import E_CHARGE, E_DUE, E_PERSON, P_COUNTER, PERSON_FIELDS, fresh_queue
 from ampacity.policy.routing import NOBODY
 from ampacity.policy.stores import FOREVER
 
@@ -133,3 +133,8 @@ class Line:
     def correct(self, request: Request, uncached: int) -> None:
         if self.terms.fair:
             queueing.correct(self.flat, self.people, *self.paid.pop(request), uncached)
+
+    def served(self, subscribers: int) -> list[int]:
+        """Virtual tokens of those who are nobody, of each tier, then of every subscriber."""
+        who = (0, 1, 2, *range(101, 101 + subscribers))
+        return [self.people[i * PERSON_FIELDS + P_COUNTER] for i in who]

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.policy.book import STATE_FIELDS, compile_book
+from ampacity.policy.line import P_COUNTER, PERSON_FIELDS, TIERS_MOST
 from ampacity.policy.rows import IN_FLIGHT, ONE_IN_FLIGHT, WindowRule
 from ampacity.simulator import cell as cell_module
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
 from ampacity.simulator.scripts import Scripts, scripts_of_trace
 from ampacity.simulator.step_table import TICKS, StepTable
@@ -53,6 +55,12 @@ def counted(found: CellResult) -> Counter[tuple[str, int]]:
     return Counter({key: n for key, n in rows.items() if n})
 
 
+def served(cell: Cell) -> list[int]:
+    """Virtual tokens of those who are nobody, of each tier, then of every subscriber."""
+    people = list(cell.rare.line[int(cell.desk.cell[at.LINE_PEOPLE]) + P_COUNTER :: PERSON_FIELDS])
+    return [int(n) for n in people[:3] + people[TIERS_MOST + 1 :]]
+
+
 @pytest.mark.parametrize("queue", ["fifo", "fair"])
 def test_a_cell_that_changes_gives_what_a_naive_one_gives(queue: str) -> None:
     seen: Counter[str] = Counter()
@@ -69,6 +77,8 @@ def test_a_cell_that_changes_gives_what_a_naive_one_gives(queue: str) -> None:
         assert found.count(at.REFUSALS) == len(naive.refused)
         states = cell.windows.states.reshape(-1, STATE_FIELDS)
         assert all(states[who].tolist() == state for who, state in naive.states.items())
+        if queue == "fair":
+            assert served(cell) == naive.queue.served(max(w.subscriber_of)), seed
         seen.update({name: n for (name, _), n in naive.counts.items()} | naive.reactions)
     assert min(seen[name] for name in (*COUNTED, *REACTIONS)) > 20, seen
 

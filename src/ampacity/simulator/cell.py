@@ -7,7 +7,7 @@ event to event is `cell_loop.py`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 
@@ -30,9 +30,10 @@ from ampacity.policy.routing import (
 from ampacity.policy.rows import SCALE
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
-from ampacity.simulator.cell_rows import Desk, Engines, Found, People, Windows
+from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_rows import Control, Desk, Engines, Found, People, Windows
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, block_count
-from ampacity.simulator.histograms import BUCKETS, quantile_s
+from ampacity.simulator.histograms import BUCKETS
 from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
 from ampacity.simulator.rows import (
     HIT_TOKENS,
@@ -191,59 +192,6 @@ class CellTier:
         ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class CellResult:
-    """What the requests of a cell have met so far.
-
-    counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
-    step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
-    answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
-    computed and found, preempted ones again.
-    """
-
-    tiers: tuple[str, ...]
-    counts: Ints
-    histograms: Ints
-    met: Ints | None
-    stepped: int
-    jumped: int
-    preemptions: int
-    prompt_tokens: int
-    hit_tokens: int
-    in_flight: int
-    events: int
-    busy_ps: int
-
-    def count(self, what: int, tier: str | None = None) -> int:
-        """A count of `cell_rows`, of one tier or of all."""
-        rows = self.counts if tier is None else self.counts[[self.tiers.index(tier)]]
-        return int(rows[:, what].sum())
-
-    def quantile_s(self, metric: int, share: float, tier: str | None = None) -> float:
-        """A quantile of TTFT, TPOT, LATENCY, QUEUED or HELD_BACK, of one tier or of all. [s]"""
-        rows = self.histograms if tier is None else self.histograms[[self.tiers.index(tier)]]
-        return quantile_s(rows[:, metric].sum(axis=0), share)
-
-    @property
-    def overloaded(self) -> int:
-        """Attempts that were refused for want of capacity (529), for whatever reason."""
-        return sum(self.count(what) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
-
-    def __sub__(self, before: CellResult) -> CellResult:
-        """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
-        since = {
-            f.name: getattr(self, f.name) - getattr(before, f.name)
-            for f in fields(self)
-            if f.name not in ("tiers", "met", "in_flight")
-        }
-        return replace(self, met=None, **since)
-
-    @property
-    def hit_share(self) -> float:
-        """Share of the prompt tokens of answered requests that were found. [0 to 1]"""
-        return self.count(at.HIT) / max(self.count(at.INPUT_TOKENS), 1)
-
-
 @dataclass
 class Cell:
     """A cell under way: rows that the kernel writes. Made by `open_cell`."""
@@ -254,13 +202,14 @@ class Cell:
     people: People
     windows: Windows
     found: Found
+    rare: Control
     now_ps: int = 0
     kernel: object = field(default=None, repr=False)
 
     def run(self, until_ps: int = FOREVER_PS) -> None:
         """Let happen all that happens before an instant; any cuts give the same bytes as none. [ps]"""
         step = run_cell if self.kernel is None else self.kernel.run_cell  # type: ignore[attr-defined]
-        while step(self.engines, self.desk, self.people, self.windows, self.found, until_ps) == NEEDS_ROWS:
+        while step(self.engines, self.desk, self.people, self.windows, self.found, self.rare, until_ps) == NEEDS_ROWS:
             self._grow()
         self.now_ps = until_ps
         if self.desk.cell[at.UNTAKEN]:
@@ -277,6 +226,8 @@ class Cell:
         held = self.windows.held
         if len(held) > HELD_FIELDS:
             held = np.concatenate([held, np.zeros(have * HELD_FIELDS, np.int64)])
+        tabs = np.concatenate([self.rare.tabs, np.zeros(have * at.TAB_FIELDS, np.int64)])
+        self.rare = self.rare._replace(tabs=tabs)
         self.engines = self.engines._replace(requests=more)
         self.desk = self.desk._replace(notes=notes)
         self.windows = self.windows._replace(held=held)
@@ -354,7 +305,7 @@ def open_cell(
     return Cell(
         tiers=tuple(tier.name for tier in tiers),
         engines=Engines(rows, rules, tables, requests, sessions),
-        desk=Desk(cell, fresh_visible(replicas), notes, tick_list, _line(cell, routing, tiers, most)),
+        desk=Desk(cell, fresh_visible(replicas), notes),
         people=People(
             scripts.starts.reshape(-1),
             scripts.agents.reshape(-1).copy(),
@@ -366,6 +317,11 @@ def open_cell(
             np.zeros(len(tiers) * at.COUNT_FIELDS, np.int64),
             np.zeros(len(tiers) * at.METRICS * BUCKETS, np.int64),
             np.zeros((len(scripts) if keep else 1) * at.MET_FIELDS, np.int64),
+        ),
+        rare=Control(
+            tick_list,
+            _line(cell, routing, tiers, most),
+            np.zeros((ROWS_AT_FIRST * replicas + 1) * at.TAB_FIELDS, np.int64),
         ),
         kernel=kernel(),
     )

@@ -26,7 +26,8 @@ from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellResult, Pool, Routing, open_cell
+from ampacity.simulator.cell import Pool, Routing, open_cell
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.of_scenario import book_of, cell_tier
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace

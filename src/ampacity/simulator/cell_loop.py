@@ -74,6 +74,7 @@ from ampacity.simulator.cell_rows import (
     TRIES,
     TTFT,
     WAITS_PS,
+    Control,
     Desk,
     Engines,
     Found,
@@ -108,7 +109,9 @@ from ampacity.simulator.wakes import PAIRS_AT, next_wake_ps, take_wake, wake_at
 DONE_UNTIL, NEEDS_ROWS = range(2)
 
 
-def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, until_ps: int) -> int:
+def run_cell(
+    e: Engines, desk: Desk, people: People, windows: Windows, found: Found, rare: Control, until_ps: int
+) -> int:
     """Let happen all that happens before `until_ps`. Returns DONE_UNTIL, or NEEDS_ROWS before a request has no row.
 
     Going on with more rows, or up to a later instant, gives what one call would have given.
@@ -126,37 +129,43 @@ def run_cell(e: Engines, desk: Desk, people: People, windows: Windows, found: Fo
             pool = pool_of(cell, replica)
             advance(row, e.rules[pool], e.tables[pool], e.requests, e.sessions[replica], seen_ps)
             if row[ENDED] > 0:
+                if cell[FAIR] > 0:
+                    settle_charges(e.requests, desk, rare, people, row[ENDED])
                 hand_out(e, desk, people, windows, found, replica, seen_ps)
             note_load(cell, row, replica)
             set_visible(desk.tree, replica, next_visible_ps(row, e.requests))
         elif asked_ps == cell[CONTROL_PS]:
-            control(e, desk, people, windows, found, asked_ps)
+            control(e, desk, people, windows, found, rare, asked_ps)
         else:
             if cell[FREE_ROW] == 0:
                 return NEEDS_ROWS
-            place = ask(e.requests, desk, people, windows, found, next_asker(cell, people, asked_ps), asked_ps)
+            agent = next_asker(cell, people, asked_ps)
+            place = ask(e.requests, desk, people, windows, found, agent, asked_ps)
             if place > 0:
                 sent = cell[IN_QUEUE] == 0 and send(e, desk, people, place, asked_ps)
-                come_in(e.requests, desk, people, windows, found, place, sent, asked_ps)
+                if sent and cell[FAIR] == 0 and people.agents[agent * AGENT_FIELDS + IN_HAND] == 0:
+                    note_sent(people, found, agent, asked_ps)
+                else:
+                    come_in(e.requests, desk, people, windows, found, rare, agent, place, sent, asked_ps)
 
 
-def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, now_ps: int) -> None:
+def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, rare: Control, now_ps: int) -> None:
     """Between the iterations that end now and the agents who ask: ticks, then whoever waits.
 
     Who can be sent is; who has waited too long is refused, as are all if no replica gets requests any more.
     """
     cell = desk.cell
-    while next_tick_ps(desk) == now_ps:
+    while next_tick_ps(desk, rare) == now_ps:
         t = cell[NEXT_TICK] * TICK_FIELDS
-        replica = desk.ticks[t + TICK_REPLICA]
+        replica = rare.ticks[t + TICK_REPLICA]
         if replica >= 0:
             advance_one(e, cell, replica, now_ps)
-        carry_out_tick(e, desk, people, t, now_ps)
+        carry_out_tick(e, desk, rare, people, t, now_ps)
         cell[NEXT_TICK] += 1
     while cell[IN_QUEUE] > 0 and someone_takes(cell):
-        send(e, desk, people, take_next(e.requests, desk), now_ps)
-    refuse_overdue(e.requests, desk, people, windows, found, now_ps)
-    cell[CONTROL_PS] = min(next_tick_ps(desk), first_due_ps(desk))
+        send(e, desk, people, take_next(e.requests, desk, rare), now_ps)
+    refuse_overdue(e.requests, desk, rare, people, windows, found, now_ps)
+    cell[CONTROL_PS] = min(next_tick_ps(desk, rare), first_due_ps(desk, rare))
 
 
 def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
@@ -211,37 +220,52 @@ def ask(requests: Any, desk: Desk, people: People, windows: Windows, found: Foun
     return place
 
 
+def note_sent(people: People, found: Found, agent: int, now_ps: int) -> None:
+    """Count a request that was sent or waits for the first time, and how long its agent has been kept from it."""
+    a = agent * AGENT_FIELDS
+    tier = people.agents[a + TIER]
+    found.counts[tier * COUNT_FIELDS + SENT] += 1
+    if people.agents[a + WAITS_PS] > 0:
+        h = (tier * METRICS + HELD_BACK) * BUCKETS
+        count(found.histograms, h, now_ps - people.agents[a + WAITS_PS] + 1)
+        people.agents[a + WAITS_PS] = 0
+
+
 def come_in(
     requests: Any,
     desk: Desk,
     people: People,
     windows: Windows,
     found: Found,
+    rare: Control,
+    agent: int,
     place: int,
     sent: bool,
     now_ps: int,
 ) -> None:
-    """What follows for a request that asks, once it has been sent or could not be: it waits, or it is refused."""
-    a = desk.notes[place * NOTE_FIELDS + BY_AGENT] * AGENT_FIELDS
+    """What follows where `note_sent` is not all: a request is charged, it waits, or it is refused."""
+    a = agent * AGENT_FIELDS
     again = people.agents[a + IN_HAND] > 0
     people.agents[a + IN_HAND] = 0
     reason = TAKEN_IN
     if not sent:
-        reason = wait_in_line(requests, desk, people, windows, found, place, now_ps)
+        reason = wait_in_line(requests, desk, rare, people, windows, found, place, now_ps)
     elif desk.cell[FAIR] > 0:
-        pass_by(requests, desk, people, place, now_ps)
-    if reason != TAKEN_IN:
-        if again:
-            note_dropped(requests, desk, people, found, place)
-        turn_away(requests, desk, people, windows, found, place, reason, now_ps)
+        pass_by(requests, desk, rare, people, place, now_ps)
+    if reason == TAKEN_IN:
+        if not again:
+            note_sent(people, found, agent, now_ps)
         return
     if again:
-        return
-    tier = people.agents[a + TIER]
-    found.counts[tier * COUNT_FIELDS + SENT] += 1
-    if people.agents[a + WAITS_PS] > 0:
-        count(found.histograms, (tier * METRICS + HELD_BACK) * BUCKETS, now_ps - people.agents[a + WAITS_PS] + 1)
-        people.agents[a + WAITS_PS] = 0
+        note_dropped(requests, desk, people, found, place)
+    turn_away(requests, desk, people, windows, found, place, reason, now_ps)
+
+
+def settle_charges(requests: Any, desk: Desk, rare: Control, people: People, place: int) -> None:
+    """Correct what people were charged for requests that have ended: this one and those behind it in its list."""
+    while place > 0:
+        settle_charge(requests, desk, rare, people, place, True)
+        place = requests[place * REQUEST_FIELDS + NEXT]
 
 
 def write_request(
@@ -272,8 +296,6 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     measure(e.requests, desk, people, found, agent, place)
     if windows.tiers[agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
         charge_answer(desk.cell, e.requests, people, windows, agent, place, now_ps)
-    if desk.cell[FAIR] > 0:
-        settle_charge(e.requests, desk, people, place, True)
     agents[a + TRIES] = 0
     step = agents[a + STEP]
     agents[a + STEP] = step + 1

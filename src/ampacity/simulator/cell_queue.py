@@ -57,7 +57,9 @@ from ampacity.simulator.cell_rows import (
     SERVING,
     STEP,
     SUBSCRIBER,
+    TAB_FIELDS,
     TIER,
+    Control,
     Desk,
     Found,
     People,
@@ -70,7 +72,14 @@ from ampacity.simulator.rows import DONE, HITS, INPUT, REQUEST_FIELDS
 
 
 def wait_in_line(
-    requests: Any, desk: Desk, people: People, windows: Windows, found: Found, place: int, now_ps: int
+    requests: Any,
+    desk: Desk,
+    rare: Control,
+    people: People,
+    windows: Windows,
+    found: Found,
+    place: int,
+    now_ps: int,
 ) -> int:
     """Let a request wait that no replica has taken; else the reason for which it must be refused."""
     cell = desk.cell
@@ -80,67 +89,75 @@ def wait_in_line(
     if cell[QUEUE_PS] > 0:
         due_ms = cell[EPOCH_MS] + (now_ps + cell[QUEUE_PS] + PS_PER_MS - 1) // PS_PER_MS
     if cell[FAIR] > 0:
-        if not join_fairly(requests, desk, people, windows, found, place, due_ms, now_ps):
+        if not join_fairly(requests, desk, rare, people, windows, found, place, due_ms, now_ps):
             return QUEUE_FULL
     elif cell[IN_QUEUE] == cell[QUEUE_MOST]:
         return QUEUE_FULL
     else:
         append(cell, requests, QUEUE, place)
-        desk.notes[place * NOTE_FIELDS + DUE_MS] = due_ms
+        rare.tabs[place * TAB_FIELDS + DUE_MS] = due_ms
     cell[IN_QUEUE] += 1
     if due_ms < FOREVER:
         cell[CONTROL_PS] = min(cell[CONTROL_PS], instant_ps(cell, due_ms))
     return TAKEN_IN
 
 
-def take_next(requests: Any, desk: Desk) -> int:
+def take_next(requests: Any, desk: Desk, rare: Control) -> int:
     """Take the request out of the queue that is next; somebody must wait."""
     cell = desk.cell
     cell[IN_QUEUE] -= 1
     if cell[FAIR] == 0:
         return take_first(cell, requests, QUEUE)
-    entry = dequeue(desk.line, desk.line)
-    place: int = desk.line[place_at(desk, entry)]
-    desk.notes[place * NOTE_FIELDS + CHARGED] = desk.line[entry + E_CHARGE]
+    entry = dequeue(rare.line, rare.line)
+    place: int = rare.line[place_at(desk, rare, entry)]
+    rare.tabs[place * TAB_FIELDS + CHARGED] = rare.line[entry + E_CHARGE]
     return place
 
 
-def refuse_overdue(requests: Any, desk: Desk, people: People, windows: Windows, found: Found, now_ps: int) -> None:
+def refuse_overdue(
+    requests: Any,
+    desk: Desk,
+    rare: Control,
+    people: People,
+    windows: Windows,
+    found: Found,
+    now_ps: int,
+) -> None:
     """Refuse who has waited too long, or all if no replica gets requests any more; as they came."""
     cell = desk.cell
     reason = NO_CAPACITY if cell[SERVING] == 0 else OVERDUE
     by_ms = FOREVER if cell[SERVING] == 0 else cell[EPOCH_MS] + now_ps // PS_PER_MS
-    while cell[IN_QUEUE] > 0 and first_due_ms(desk) <= by_ms:
+    while cell[IN_QUEUE] > 0 and first_due_ms(desk, rare) <= by_ms:
         if cell[FAIR] > 0:
-            entry = overdue(desk.line, by_ms)
-            place = desk.line[place_at(desk, entry)]
-            withdraw(desk.line, desk.line, entry)
+            entry = overdue(rare.line, by_ms)
+            place = rare.line[place_at(desk, rare, entry)]
+            withdraw(rare.line, rare.line, entry)
         else:
             place = take_first(cell, requests, QUEUE)
         cell[IN_QUEUE] -= 1
         drop(requests, desk, people, windows, found, place, reason, now_ps)
 
 
-def first_due_ps(desk: Desk) -> int:
+def first_due_ps(desk: Desk, rare: Control) -> int:
     """When the first of those who wait will have waited too long; FOREVER_PS if nobody ever does."""
     if desk.cell[IN_QUEUE] == 0 or desk.cell[QUEUE_PS] == 0:
         return FOREVER_PS
-    return instant_ps(desk.cell, first_due_ms(desk))
+    return instant_ps(desk.cell, first_due_ms(desk, rare))
 
 
-def first_due_ms(desk: Desk) -> int:
+def first_due_ms(desk: Desk, rare: Control) -> int:
     """The same of a queue in which somebody waits, by the clock of limits."""
     due_ms: int = 0
     if desk.cell[FAIR] > 0:
-        due_ms = desk.line[desk.line[desk.line[Q_DUE]] + E_DUE + KEY]
+        due_ms = rare.line[rare.line[rare.line[Q_DUE]] + E_DUE + KEY]
     else:
-        due_ms = desk.notes[desk.cell[QUEUE] * NOTE_FIELDS + DUE_MS]
+        due_ms = rare.tabs[desk.cell[QUEUE] * TAB_FIELDS + DUE_MS]
     return due_ms
 
 
-def place_at(desk: Desk, entry: int) -> int:
+def place_at(desk: Desk, rare: Control, entry: int) -> int:
     """Where the place of a request stands that has an entry in the fair queue."""
-    place: int = desk.cell[LINE_PLACES] + (entry - tier_at(desk.line[Q_TIERS])) // ENTRY_FIELDS
+    place: int = desk.cell[LINE_PLACES] + (entry - tier_at(rare.line[Q_TIERS])) // ENTRY_FIELDS
     return place
 
 
@@ -162,27 +179,35 @@ def expected_uncached(requests: Any, people: People, agent: int, place: int) -> 
     return tokens
 
 
-def pass_by(requests: Any, desk: Desk, people: People, place: int, now_ps: int) -> None:
+def pass_by(requests: Any, desk: Desk, rare: Control, people: People, place: int, now_ps: int) -> None:
     """Charge a request that need not wait."""
     n = place * NOTE_FIELDS
     agent = desk.notes[n + BY_AGENT]
     p = person_of(desk.cell, people, agent)
     now_ms = desk.cell[EPOCH_MS] + now_ps // PS_PER_MS
     tier = people.agents[agent * AGENT_FIELDS + TIER]
-    desk.notes[n + BY_PERSON] = p
-    desk.notes[n + CHARGED] = pass_through(
-        desk.line, desk.line, p, tier, expected_uncached(requests, people, agent, place), now_ms
+    rare.tabs[place * TAB_FIELDS + BY_PERSON] = p
+    rare.tabs[place * TAB_FIELDS + CHARGED] = pass_through(
+        rare.line, rare.line, p, tier, expected_uncached(requests, people, agent, place), now_ms
     )
 
 
 def join_fairly(
-    requests: Any, desk: Desk, people: People, windows: Windows, found: Found, place: int, due_ms: int, now_ps: int
+    requests: Any,
+    desk: Desk,
+    rare: Control,
+    people: People,
+    windows: Windows,
+    found: Found,
+    place: int,
+    due_ms: int,
+    now_ps: int,
 ) -> bool:
     """Let a request wait in the fair queue; if that is full, instead of the one that whoever floods it asked last.
 
     False if that is this one.
     """
-    cell, line = desk.cell, desk.line
+    cell, line = desk.cell, rare.line
     n = place * NOTE_FIELDS
     agent = desk.notes[n + BY_AGENT]
     tier = people.agents[agent * AGENT_FIELDS + TIER]
@@ -192,17 +217,17 @@ def join_fairly(
         entry = whom_to_refuse(line, line, p, tier, now_ms)
         if entry == NOTHING:
             return False
-        other = line[place_at(desk, entry)]
+        other = line[place_at(desk, rare, entry)]
         withdraw(line, line, entry)
         cell[IN_QUEUE] -= 1
         drop(requests, desk, people, windows, found, other, QUEUE_FULL, now_ps)
     entry = enqueue(line, line, p, tier, expected_uncached(requests, people, agent, place), now_ms, due_ms)
-    line[place_at(desk, entry)] = place
-    desk.notes[n + BY_PERSON] = p
+    line[place_at(desk, rare, entry)] = place
+    rare.tabs[place * TAB_FIELDS + BY_PERSON] = p
     return True
 
 
-def settle_charge(requests: Any, desk: Desk, people: People, place: int, ran: bool) -> None:
+def settle_charge(requests: Any, desk: Desk, rare: Control, people: People, place: int, ran: bool) -> None:
     """Replace what the person was charged by what the request had to compute; nothing if its work was lost."""
     n = place * NOTE_FIELDS
     uncached = 0
@@ -211,4 +236,10 @@ def settle_charge(requests: Any, desk: Desk, people: People, place: int, ran: bo
         r = place * REQUEST_FIELDS
         reusable = people.steps[people.agents[a + STEP] * ASK_FIELDS + ASK_REUSABLE]
         uncached = requests[r + INPUT] - min(requests[r + HITS], reusable)
-    correct(desk.line, desk.line, desk.notes[n + BY_PERSON], desk.notes[n + CHARGED], uncached)
+    correct(
+        rare.line,
+        rare.line,
+        rare.tabs[place * TAB_FIELDS + BY_PERSON],
+        rare.tabs[place * TAB_FIELDS + CHARGED],
+        uncached,
+    )

@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
     IN_QUEUE,  # requests that wait
     QUEUE_MOST,  # how many may; below 0: any number
     QUEUE_PS,  # how long a request waits before it is refused; 0: for ever
-    FAIR,  # whether tiers take turns and people of a tier share, in `Desk.line`; else first come, first served
+    FAIR,  # whether tiers take turns and people of a tier share, in `Control.line`; else first come, first served
     LINE_PLACES,  # where in it the request of every entry stands
     LINE_PEOPLE,  # where in it people begin: one for all who are nobody, of every tier, then subscribers
     CELL_FIELDS,
@@ -69,15 +69,10 @@ POOL, SHARE, PLACED_FIELDS = range(3)
 ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)
 
 # of a request in flight, beside the engine's row
-(
-    BY_AGENT,
-    AT_REPLICA,
-    ASKED_PS,
-    DUE_MS,  # by the clock of limits: when it has waited too long
-    BY_PERSON,
-    CHARGED,  # virtual tokens that its person has been charged
-    NOTE_FIELDS,
-) = range(7)
+BY_AGENT, AT_REPLICA, ASKED_PS, NOTE_FIELDS = 0, 1, 2, 4
+# of the same where a queue is fair or ends: when it has waited too long [ms by the clock of limits], by the row of its
+# person, and the virtual tokens that its person has been charged
+DUE_MS, BY_PERSON, CHARGED, TAB_FIELDS = range(4)
 
 # of a tick, in rising order of instants
 TICK_AT_PS, TICK_REPLICA, TICK_WHAT, TICK_VALUE, TICK_FIELDS = range(5)
@@ -160,16 +155,11 @@ class Engines(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """The cell's own row with what the router knows, the tournament of replicas, notes beside requests.
-
-    ticks: rows of TICK_FIELDS. line: a fair queue as `policy/line.py` lays it out, the places of its requests, people.
-    """
+    """The cell's own row with what the router knows, the tournament of replicas, notes beside requests."""
 
     cell: Any
     tree: Any
     notes: Any
-    ticks: Any
-    line: Any
 
 
 class People(NamedTuple):
@@ -196,3 +186,11 @@ class Found(NamedTuple):
     counts: Any
     histograms: Any
     met: Any
+
+
+class Control(NamedTuple):
+    """What is rarely read: ticks; a fair queue as `policy/line.py` has it, with places of requests and people; tabs."""
+
+    ticks: Any
+    line: Any
+    tabs: Any

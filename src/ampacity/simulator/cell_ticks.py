@@ -35,6 +35,7 @@ from ampacity.simulator.cell_rows import (
     TICK_VALUE,
     TICK_WHAT,
     UP,
+    Control,
     Desk,
     Engines,
     People,
@@ -48,16 +49,16 @@ from ampacity.simulator.rows import EQUALS, SESSION_FIELDS
 from ampacity.simulator.wakes import wake_at
 
 
-def next_tick_ps(desk: Desk) -> int:
+def next_tick_ps(desk: Desk, rare: Control) -> int:
     """The instant of the next tick; FOREVER_PS if there is none."""
     t = desk.cell[NEXT_TICK] * TICK_FIELDS
-    at_ps: int = desk.ticks[t + TICK_AT_PS] if t < len(desk.ticks) else FOREVER_PS
+    at_ps: int = rare.ticks[t + TICK_AT_PS] if t < len(rare.ticks) else FOREVER_PS
     return at_ps
 
 
-def carry_out_tick(e: Engines, desk: Desk, people: People, t: int, now_ps: int) -> None:
+def carry_out_tick(e: Engines, desk: Desk, rare: Control, people: People, t: int, now_ps: int) -> None:
     """One tick, whose row begins at `t`; if it is of a replica, that has been advanced to now."""
-    cell, what, replica = desk.cell, desk.ticks[t + TICK_WHAT], desk.ticks[t + TICK_REPLICA]
+    cell, what, replica = desk.cell, rare.ticks[t + TICK_WHAT], rare.ticks[t + TICK_REPLICA]
     if what in (CLOSE, OPEN):
         cell[SHUT] = 1 if what == CLOSE else 0
         return
@@ -67,13 +68,13 @@ def carry_out_tick(e: Engines, desk: Desk, people: People, t: int, now_ps: int) 
         set_share(cell, replica, 0)
     elif what == KILL:
         set_share(cell, replica, 0)
-        stop_replica(e, desk, people, replica, now_ps)
+        stop_replica(e, desk, rare, people, replica, now_ps)
     elif what == SLOW:
-        change_table(e, cell, replica, desk.ticks[t + TICK_VALUE])
+        change_table(e, cell, replica, rare.ticks[t + TICK_VALUE])
     rekey(e, desk, replica)
 
 
-def stop_replica(e: Engines, desk: Desk, people: People, replica: int, now_ps: int) -> None:
+def stop_replica(e: Engines, desk: Desk, rare: Control, people: People, replica: int, now_ps: int) -> None:
     """Kill a replica that has been advanced; whoever had a request there has it in hand at this instant."""
     row = e.rows[replica]
     kill(row, e.rules[pool_of(desk.cell, replica)], e.requests, e.sessions[replica], now_ps)
@@ -82,7 +83,7 @@ def stop_replica(e: Engines, desk: Desk, people: People, replica: int, now_ps: i
     place = collect(row, e.requests)
     while place > 0:
         if desk.cell[FAIR] > 0:
-            settle_charge(e.requests, desk, people, place, False)
+            settle_charge(e.requests, desk, rare, people, place, False)
         agent = desk.notes[place * NOTE_FIELDS + BY_AGENT]
         people.agents[agent * AGENT_FIELDS + IN_HAND] = place
         wake_at(people.wakes, now_ps, agent)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellResult
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.histograms import BUCKETS, quantile_s
 from ampacity.simulator.strata import CELLS, Look
 

@@ -21,8 +21,9 @@ from ampacity.demand.people import HOURS, zone_of
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellResult, Routing
+from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_hour import CellHour, look
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes, stated_causes

@@ -14,7 +14,7 @@ from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.inference.step_time import StepTime
 from ampacity.policy.book import Book
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
-from ampacity.simulator.cell_loop import pool_of as pool_number
+from ampacity.simulator.dispatch import pool_of as pool_number
 from ampacity.simulator.engine import sglang, vllm
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints

@@ -9,16 +9,12 @@ from ampacity.base.calendar import utc_s
 from ampacity.demand.people import HOURS, zone_of
 from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
-from ampacity.inference.engines import token_budget
 from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellTier
-from ampacity.simulator.engine import sglang, vllm
-from ampacity.simulator.step_table import step_table
-from ampacity.supply.capacity import PoolCapacity
 
 TokensFound = Mapping[str, Mapping[str, float]]
 """Tokens of windows that state none, by tier and window."""

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, CellResult
+from ampacity.simulator.cell import Cell
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import FOREVER_PS
 from ampacity.simulator.model_cell import ModelCell, bring_to_now, busy_ps, step_of
 from ampacity.simulator.request_rows import request_rows

@@ -82,10 +82,21 @@ def slower(table: StepTable, value: int) -> StepTable:
     def scaled(ticks: int) -> int:
         return (ticks * value + SPEED // 2) // SPEED
 
-    times = ("dense_read", "dense_token", "dense_sequence", "expert_token", "per_token", "per_sequence")
     return replace(
         table,
-        **{name: scaled(getattr(table, name)) for name in (*times, "per_iteration", "prefill_a2")},
+        dense_read=scaled(table.dense_read),
+        dense_token=scaled(table.dense_token),
+        dense_sequence=scaled(table.dense_sequence),
+        expert_token=scaled(table.expert_token),
+        per_token=scaled(table.per_token),
+        per_sequence=scaled(table.per_sequence),
+        per_iteration=scaled(table.per_iteration),
+        prefill_a2=scaled(table.prefill_a2),
         expert_read=tuple(scaled(t) for t in table.expert_read),
         pieces=tuple((since, scaled(context), scaled(sequence)) for since, context, sequence in table.pieces),
+        prompt=tuple(scaled(t) for t in table.prompt),
+        measured=tuple(
+            tuple((since, scaled(context), scaled(sequence)) for since, context, sequence in own)
+            for own in table.measured
+        ),
     )

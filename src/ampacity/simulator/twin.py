@@ -20,7 +20,8 @@ from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellResult, Routing
+from ampacity.simulator.cell import Routing
+from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
 from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, rules_of

@@ -14,7 +14,8 @@ import numpy as np
 
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Cell
-from ampacity.simulator.cell_loop import next_ask_ps, pool_of
+from ampacity.simulator.cell_loop import next_ask_ps
+from ampacity.simulator.dispatch import pool_of
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import (
     ADMISSION,

@@ -1,0 +1,59 @@
+"""What the requests of a cell have met: counts and histograms by tier, which add up exactly over cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.histograms import quantile_s
+from ampacity.simulator.rows import Ints
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What the requests of a cell have met so far.
+
+    counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
+    step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
+    answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
+    computed and found, preempted ones again.
+    """
+
+    tiers: tuple[str, ...]
+    counts: Ints
+    histograms: Ints
+    met: Ints | None
+    stepped: int
+    jumped: int
+    preemptions: int
+    prompt_tokens: int
+    hit_tokens: int
+    in_flight: int
+    events: int
+    busy_ps: int
+
+    def count(self, what: int, tier: str | None = None) -> int:
+        """A count of `cell_rows`, of one tier or of all."""
+        rows = self.counts if tier is None else self.counts[[self.tiers.index(tier)]]
+        return int(rows[:, what].sum())
+
+    def quantile_s(self, metric: int, share: float, tier: str | None = None) -> float:
+        """A quantile of TTFT, TPOT, LATENCY, QUEUED or HELD_BACK, of one tier or of all. [s]"""
+        rows = self.histograms if tier is None else self.histograms[[self.tiers.index(tier)]]
+        return quantile_s(rows[:, metric].sum(axis=0), share)
+
+    @property
+    def overloaded(self) -> int:
+        """Attempts that were refused for want of capacity (529), for whatever reason."""
+        return sum(self.count(what) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
+
+    def __sub__(self, before: CellResult) -> CellResult:
+        """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
+        kept = ("tiers", "met", "in_flight")
+        since = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self) if f.name not in kept}
+        return replace(self, met=None, **since)
+
+    @property
+    def hit_share(self) -> float:
+        """Share of the prompt tokens of answered requests that were found. [0 to 1]"""
+        return self.count(at.HIT) / max(self.count(at.INPUT_TOKENS), 1)
