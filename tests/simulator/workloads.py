@@ -246,8 +246,9 @@ class One:
         make = (lambda a: a.tolist()) if plain else (lambda a: a)
         total = sum(len(c) for c in w.chains)
         self.row, self.rules, self.table = map(make, (fresh_replicas(w.engine, 1)[0], w.engine.rules(), w.table.flat()))
-        self.requests, self.sessions = make(fresh_requests(total)), make(
-            fresh_sessions(len(w.chains) + len(w.shared), bool(w.engine.tiers))
+        self.requests, self.sessions = (
+            make(fresh_requests(total)),
+            make(fresh_sessions(len(w.chains) + len(w.shared), bool(w.engine.tiers))),
         )
         self.known = len(w.chains) + len(w.shared)
         for group, tokens in enumerate(w.shared, len(w.chains) + 1):

@@ -53,7 +53,7 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
         return a2
     while room > 0 and row[PARTIAL] == 0:
         if row[LOADED_PS] <= known_ps:
-            resume(row, requests, sessions)
+            take_up_loaded(row, requests, sessions)
             chunk = next_chunk(row, requests, room)
             if chunk == 0:
                 preempt_partial(row, rules, requests, sessions, known_ps)
@@ -111,15 +111,15 @@ def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_
         begin_loading(row, requests, place, known_ps)
         evict(row, sessions)
     else:
-        go_on(row, requests, place)
+        begin_prompt(row, requests, place)
 
 
-def resume(row: Any, requests: Any, sessions: Any) -> None:
+def take_up_loaded(row: Any, requests: Any, sessions: Any) -> None:
     """Let the first who has loaded compute the rest of its prompt."""
-    go_on(row, requests, end_loading(row, requests, sessions))
+    begin_prompt(row, requests, end_loading(row, requests, sessions))
 
 
-def go_on(row: Any, requests: Any, place: int) -> None:
+def begin_prompt(row: Any, requests: Any, place: int) -> None:
     """Make a request the one whose prompt is computed; in line it stands behind all that run."""
     row[ADMISSIONS] += 1
     row[PARTIAL] = place

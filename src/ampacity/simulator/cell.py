@@ -33,6 +33,8 @@ from ampacity.simulator.engine import FOREVER_PS, Engine, block_count
 from ampacity.simulator.histograms import BUCKETS, quantile_s
 from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
 from ampacity.simulator.rows import (
+    HIT_BELOW,
+    HIT_FURTHER,
     HIT_TOKENS,
     JUMPED,
     LENGTH,
@@ -164,7 +166,8 @@ class CellResult:
     counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
     step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
     answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
-    computed and found, preempted ones again.
+    computed and found, preempted ones again. loaded_tokens: of those found, loaded from each of two KV
+    tiers below HBM.
     """
 
     tiers: tuple[str, ...]
@@ -179,6 +182,7 @@ class CellResult:
     in_flight: int
     events: int
     busy_ps: int
+    loaded_tokens: tuple[int, int] = (0, 0)
 
     def count(self, what: int, tier: str | None = None) -> int:
         """A count of `cell_rows`, of one tier or of all."""
@@ -249,6 +253,7 @@ class Cell:
             hit_tokens=int(rows[:, HIT_TOKENS].sum()),
             in_flight=int(counts[:, at.SENT].sum() - counts[:, at.ANSWERED].sum()),
             events=int(self.desk.cell[at.EVENTS]),
+            loaded_tokens=(int(rows[:, HIT_BELOW].sum()), int(rows[:, HIT_FURTHER].sum())),
             busy_ps=int((np.minimum(rows[:, NOW_PS], self.now_ps) - rows[:, RESTED_PS]).sum()),
         )
 
@@ -286,7 +291,8 @@ def open_cell(
         begin += p.replicas
     requests = fresh_requests(ROWS_AT_FIRST * replicas)
     _chain_free(requests, 1, ROWS_AT_FIRST * replicas)
-    known = len(fresh_sessions(scripts.contexts + len(scripts.shared_tokens)))
+    tiered = any(p.engine.tiers for p in pools)
+    known = len(fresh_sessions(scripts.contexts + len(scripts.shared_tokens), tiered))
     sessions = np.zeros((replicas, known), np.int64)
     for group, tokens in enumerate(scripts.shared_tokens, scripts.contexts + 1):
         sessions[:, group * SESSION_FIELDS + LENGTH] = tokens // 16

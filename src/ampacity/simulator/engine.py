@@ -152,9 +152,7 @@ def _wrong_tiers(e: Engine) -> list[tuple[bool, str]]:
     return wrong
 
 
-def vllm(
-    kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()
-) -> Engine:
+def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
     """vLLM v1 as served from 0.20 on, on chips of 70 GB and more.
 
     Scheduling runs an iteration ahead (`async_scheduling`), the whole input must fit on admission
@@ -164,9 +162,7 @@ def vllm(
     return Engine(max(kv_blocks - 1, 1), token_budget, max_seqs, tiers=tiers)
 
 
-def sglang(
-    kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()
-) -> Engine:
+def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
     """SGLang 0.4 and 0.5 by default: prompts in iterations of their own, before decoding, in chunks; one ahead.
 
     Left out: the share of future output that its admission keeps free (`new_token_ratio`), and that it takes back the

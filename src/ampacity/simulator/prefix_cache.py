@@ -73,10 +73,10 @@ def forget(row: Any, sessions: Any, session: int) -> None:
         forget_below(row, sessions, session)
     s = session * SESSION_FIELDS
     if sessions[s + SEGMENT] > 0:
-        lose(row, sessions, session, sessions[s + SEGMENT])
+        lose_blocks(row, sessions, session, sessions[s + SEGMENT])
 
 
-def lose(row: Any, sessions: Any, session: int, blocks: int) -> None:
+def lose_blocks(row: Any, sessions: Any, session: int, blocks: int) -> None:
     """Take the last blocks of a segment from it; without any it has no place in the order."""
     s = session * SESSION_FIELDS
     row[CACHED] -= blocks
@@ -102,6 +102,6 @@ def evict(row: Any, sessions: Any) -> None:
     while row[CACHED] - row[HELD_CACHED] > row[FREE]:
         session = row[OLDEST]
         blocks = min(sessions[session * SESSION_FIELDS + SEGMENT], row[CACHED] - row[HELD_CACHED] - row[FREE])
-        lose(row, sessions, session, blocks)
+        lose_blocks(row, sessions, session, blocks)
         if row[TIER_COUNT] > 0:
             sink(row, sessions, session, blocks)

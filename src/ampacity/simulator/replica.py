@@ -122,7 +122,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
             start = max(row[NOW_PS], row[WAKE_PS])
             if start >= until_ps:
                 return
-            wake(row, rules, table, requests, sessions, start)
+            begin_at_rest(row, rules, table, requests, sessions, start)
 
 
 def leap(row: Any, requests: Any, sessions: Any, until_ps: int) -> None:
@@ -134,7 +134,7 @@ def leap(row: Any, requests: Any, sessions: Any, until_ps: int) -> None:
         row[EQUALS] = 0
 
 
-def wake(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, now_ps: int) -> None:
+def begin_at_rest(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, now_ps: int) -> None:
     """Begin what there is to do on a replica on which nothing runs.
 
     That can be nothing while somebody loads; who gave way meanwhile may come in again at once.
