@@ -42,36 +42,27 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
     """
     a2 = 0
     row[STEADY] = 0
-    if row[PARTIAL] > 0:
+    while room > 0:
+        if row[PARTIAL] == 0:
+            if not admits:
+                return a2
+            if row[LOADED_PS] <= known_ps:
+                begin_prompt(row, requests, end_loading(row, requests, sessions))
+            else:
+                line = next_in_line(row, requests, known_ps)
+                if line == 0:
+                    row[STEADY] = are_known(row, requests, known_ps)
+                    return a2
+                if not fits(row, rules, requests, sessions, row[line]):
+                    row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
+                    return a2
+                begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
+                if row[PARTIAL] == 0:
+                    continue
         chunk = next_chunk(row, requests, room)
         if chunk == 0:
             preempt_partial(row, rules, requests, sessions, known_ps)
-            return 0
-        a2 += compute(row, requests, sessions, chunk)
-        room -= chunk
-    if not admits:
-        return a2
-    while room > 0 and row[PARTIAL] == 0:
-        if row[LOADED_PS] <= known_ps:
-            take_up_loaded(row, requests, sessions)
-            chunk = next_chunk(row, requests, room)
-            if chunk == 0:
-                preempt_partial(row, rules, requests, sessions, known_ps)
-                return a2
-            a2 += compute(row, requests, sessions, chunk)
-            room -= chunk
-            continue
-        line = next_in_line(row, requests, known_ps)
-        if line == 0:
-            row[STEADY] = are_known(row, requests, known_ps)
             return a2
-        if not fits(row, rules, requests, sessions, row[line]):
-            row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
-            return a2
-        begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
-        if row[PARTIAL] == 0:
-            continue
-        chunk = next_chunk(row, requests, room)
         a2 += compute(row, requests, sessions, chunk)
         room -= chunk
     return a2
@@ -112,11 +103,6 @@ def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_
         evict(row, sessions)
     else:
         begin_prompt(row, requests, place)
-
-
-def take_up_loaded(row: Any, requests: Any, sessions: Any) -> None:
-    """Let the first who has loaded compute the rest of its prompt."""
-    begin_prompt(row, requests, end_loading(row, requests, sessions))
 
 
 def begin_prompt(row: Any, requests: Any, place: int) -> None:

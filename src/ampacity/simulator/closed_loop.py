@@ -130,8 +130,8 @@ def serve_closed_loop(engine: Engine, step: StepTable, chains: list[list[tuple[i
     arrival, first, finish, hits = (
         steps[:, field].copy() for field in (MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_HITS)
     )
-    counts = int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS])
-    return Steps(arrival, first, finish, hits, *counts, (int(row[HIT_BELOW]), int(row[HIT_FURTHER])))
+    loaded = int(row[HIT_BELOW]), int(row[HIT_FURTHER])
+    return Steps(arrival, first, finish, hits, int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS]), loaded)
 
 
 def _check(engine: Engine, steps: Ints) -> None:

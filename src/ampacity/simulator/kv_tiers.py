@@ -151,6 +151,6 @@ def no_longer_loads(row: Any, requests: Any, sessions: Any, place: int) -> None:
 
 def group_loads(row: Any, sessions: Any, group: int) -> bool:
     """Whether what a group shares is only being loaded, so that nobody can join it yet."""
-    if row[LOADING] == 0 or group == 0:
+    if group == 0 or row[LOADED_PS] == FOREVER_PS:
         return False
     return bool(sessions[sunk_at(sessions, group, 0) + GROUP_LOADS] > 0)

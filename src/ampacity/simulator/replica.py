@@ -83,7 +83,7 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> int:
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
         return TOO_LONG
-    if is_behind(row, requests, requests[at + ARRIVAL_PS]):
+    if is_behind(row, requests[at + ARRIVAL_PS]):
         return BEHIND
     line = WAITING + 2 * requests[at + CLASS]
     if row[line] == 0 and row[FLIGHT_P] == 0:
@@ -96,13 +96,13 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> int:
     return TAKEN
 
 
-def is_behind(row: Any, requests: Any, now_ps: int) -> bool:
+def is_behind(row: Any, now_ps: int) -> bool:
     """Whether something of this row happens before `now_ps`, or an iteration ends at it, that has not yet."""
     if row[PHASE] == FLYING:
         return bool(row[NOW_PS] <= now_ps)
     if row[PHASE] == READY:
         return bool(row[NOW_PS] < now_ps)
-    return max(row[NOW_PS], row[WAKE_PS]) < now_ps
+    return bool(max(row[NOW_PS], row[WAKE_PS]) < now_ps)
 
 
 def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, until_ps: int) -> None:
@@ -153,13 +153,14 @@ def next_visible_ps(row: Any, requests: Any) -> int:
     """
     now: int = row[NOW_PS]
     if row[PHASE] == FLYING:
-        now += (ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS
-        if row[LOADED_PS] < now and row[FLIGHT_P] == 0:
-            now = max(row[NOW_PS], row[LOADED_PS] + 1)
-        return now
+        last: int = now + ((ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS)
+        if row[LOADED_PS] < last and row[FLIGHT_P] == 0:
+            last = max(now, row[LOADED_PS] + 1)
+        return last
     if row[PHASE] == READY:
         return now + 1 if row[OUTSTANDING] > 0 else FOREVER_PS
-    return min(max(now, row[WAKE_PS]) + 1, FOREVER_PS)
+    begins: int = max(now, row[WAKE_PS])
+    return min(begins + 1, FOREVER_PS)
 
 
 def collect(row: Any, requests: Any) -> int:

@@ -42,6 +42,8 @@ IDLE, READY, FLYING = range(3)
     DECODES,  # whether its decoding sequences get a token
     LOADED_PS,  # when the first of those who load has what it loads; FOREVER_PS if nobody does
     WAKE_PS,  # while nothing runs: when there may be something to begin
+    LOAD_PS,  # what loading takes for the request that is being admitted
+    TIER_COUNT,
     ROUND,  # tokens that came out of a sequence that decoded from the beginning: iterations, without guesses
     GAIN,  # tokens that come out of every sequence in the iteration in flight
     ROUND_PART,  # iterations since the gain came full circle
@@ -79,10 +81,8 @@ IDLE, READY, FLYING = range(3)
     LOADING,  # first of a list: requests that load blocks from a tier below, in the order in which they have them
     LOADING_LAST,
     LINK_PS,  # until when their loads take the link
-    LOAD_PS,  # what loading takes for the request that is being admitted
     HIT_BELOW,  # of the tokens not computed, those loaded from the first tier below
     HIT_FURTHER,  # and from the second
-    TIER_COUNT,
     BELOW,  # of each tier TIER_STATE fields
     BINS_AT,
 ) = (*range(54), 53 + 6)

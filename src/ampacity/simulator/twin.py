@@ -7,6 +7,7 @@ the best hour: nothing fails, no contract ends.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -20,14 +21,15 @@ from ampacity.demand.reactions import stated
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
 from ampacity.inference.engines import token_budget
-from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica
 from ampacity.policy.book import Book, compile_book
 from ampacity.policy.rows import WindowRule, compile_limit
 from ampacity.scenario.limit import Limit
+from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, Placement
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Behaviour, Tier
 from ampacity.simulator.cell import CellResult, CellTier, Pool, Routing, open_cell
-from ampacity.simulator.engine import PS_PER_S, sglang, vllm
+from ampacity.simulator.engine import PS_PER_S, KvTier, sglang, vllm
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.step_table import step_table
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -179,8 +181,23 @@ def _pool(p: PoolCapacity) -> Pool:
     r = p.step.replica
     budget = token_budget(r.engine)
     # data parallel groups are one replica here, as in the step time: their blocks together
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
+    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget, tiers=kv_tiers(p.placement, r))
     return Pool(engine, step_table(p.step, budget), int(p.replicas.max()))
+
+
+def kv_tiers(p: Placement, r: Replica) -> tuple[KvTier, ...]:
+    """The memory below HBM that a placement gives a replica, in blocks; every chip loads its own part of a block."""
+    stated = (
+        (p.host_kv, p.host_kv_bandwidth.value if p.host_kv_bandwidth else HOST_KV_BYTES_PER_S),
+        (p.store_kv, p.store_kv_bandwidth.value if p.store_kv_bandwidth else HOST_KV_BYTES_PER_S),
+    )
+    block_bytes = KV_BLOCK_TOKENS * r.kv_bytes_per_token / r.accelerators
+    tiers = (
+        KvTier(int(memory.value // block_bytes), math.ceil(block_bytes / bytes_per_s * PS_PER_S))
+        for memory, bytes_per_s in stated
+        if memory is not None
+    )
+    return tuple(tier for tier in tiers if tier.blocks > 0)
 
 
 def _book(s: Scenario, tiers: list[Tier], found: TokensFound, start_s: int) -> Book | None:
