@@ -394,3 +394,25 @@ def test_a_claim_laid_over_another_replaces_it_with_its_source(tmp_path: Path) -
 def test_a_set_that_names_nothing_that_is_there_is_a_mistake(text: str) -> None:
     with pytest.raises(Mistakes, match="nothing of that name to change"):
         load("laptop", sets=[text])
+
+
+def test_memory_below_hbm_is_said_beside_each_accelerator_and_may_be_a_range(over_laptop: Over) -> None:
+    text = "host_kv: {low: 100 GB, high: 400 GB}, store_kv: 2 TB, store_kv_bandwidth: 5 GB/s"
+    (p,) = load(over_laptop(f"placements: {{code: {{{text}}}}}")).placements
+    assert p.host_kv is not None
+    assert (p.host_kv.low, p.host_kv.value, p.host_kv.high) == (100e9, pytest.approx(200e9), 400e9)
+    assert p.host_kv_bandwidth is None
+    assert p.store_kv is not None
+    assert p.store_kv_bandwidth is not None
+    assert (p.store_kv.value, p.store_kv_bandwidth.value) == (2e12, 5e9)
+
+
+def test_memory_below_hbm_and_its_bandwidth_belong_together(over_laptop: Over) -> None:
+    (both,) = told(over_laptop("placements: {code: {host_kv_bandwidth: 25 GB/s, store_kv: 1 TB}}"))
+    assert "host_kv_bandwidth without host_kv: state how much memory there is" in both
+    assert "store_kv without store_kv_bandwidth" in both
+    (unit,) = told(over_laptop("placements: {code: {host_kv: 25 GB/s}}"))
+    assert "host_kv" in unit
+    (slow,) = told(over_laptop("placements: {code: {host_kv: 25 GB, host_kv_bandwidth: 1 kB/s}}"))
+    assert "host_kv_bandwidth" in slow
+    assert "less than" in slow

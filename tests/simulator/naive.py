@@ -1,7 +1,8 @@
 """The engine's rules once more, iteration by iteration, with objects and lists: slow, and nothing shared with it.
 
 Of the code under test it uses the time of an iteration and nothing else. Blocks are counted sequence by sequence, the
-prefix cache is a list of single blocks, scheduling that runs ahead keeps two compositions at a time.
+prefix cache is a list of single blocks, each tier below it another, scheduling that runs ahead keeps two compositions
+at a time.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Rules:
     drafts: int = 0
     over: int = 1  # tokens that come out of `under` decoding iterations
     under: int = 1
+    tiers: tuple[tuple[int, int], ...] = ()  # below HBM: blocks, and what loading one takes [ps]
 
 
 @dataclass(eq=False)
@@ -87,30 +89,56 @@ class Replica:
         self.running: list[Request] = []  # in the order of admission
         self.waiting: list[Request] = []
         self.cache: list[tuple[int, int]] = []  # (session, number of the block), next to be evicted first
+        self.tiers: list[list[tuple[int, int]]] = [[] for _ in rules.tiers]  # as the cache
+        self.loading: list[tuple[int, Request]] = []  # from when on it can compute
+        self.link_ps = 0
+        self.load_ps = 0  # of the request that is looked up
+        self.filling: dict[int, Request] = {}  # of groups, who loads what they share
         self.left_at: dict[int, int] = {}
         self.going: list[Request] = []
+        self.gave_way = False
         self.rounds = 0
         self.iterations: list[tuple[int, int, int, int]] = []
 
+    def here(self) -> list[Request]:
+        """Who has blocks."""
+        return self.running + [r for _, r in self.loading]
+
+    def holds(self, group: int) -> bool:
+        return any(r.group == group for r in self.here())
+
     def free(self) -> int:
         """Blocks that no sequence has; what a group shares is there once."""
-        own = sum(max(blocks(r.computed) - r.shared, 0) for r in self.running)
+        own = sum(max(blocks(r.computed) - r.shared, 0) for r in self.here())
         common: dict[int, int] = {}
-        for r in self.running:
+        for r in self.here():
             if r.group:
                 common[r.group] = max(common.get(r.group, 0), min(blocks(r.computed), r.shared))
         return self.rules.kv_blocks - own - sum(common.values())
 
     def evict(self) -> None:
         while len(self.cache) > self.free():
-            self.cache.pop(0)
+            block = self.cache.pop(0)
+            for tier, (most, _) in zip(self.tiers, self.rules.tiers, strict=True):
+                tier.append(block)
+                if len(tier) <= most:
+                    break
+                block = tier.pop(0)
+
+    def forget(self, owner: int) -> dict[int, int]:
+        """Take out all blocks of an owner; where they were, HBM being 0."""
+        found = {}
+        for level, lot in enumerate([self.cache, *self.tiers]):
+            found |= {i: level for s, i in lot if s == owner}
+            lot[:] = [c for c in lot if c[0] != owner]
+        return found
 
     def leave(self, r: Request, tokens: int, now_ps: int) -> None:
         """Keep what r, who runs no longer, had: its own blocks, then the group's if nobody has them any more."""
         if not self.rules.prefix_cache:
             return
         self.leave_own(r, tokens, now_ps)
-        if r.group and not any(x.group == r.group for x in self.running):
+        if r.group and not self.holds(r.group):
             self.keep(-r.group, range(min(r.shared, tokens // BLOCK)), now_ps)
 
     def leave_own(self, r: Request, tokens: int, now_ps: int) -> None:
@@ -118,7 +146,7 @@ class Replica:
             self.keep(r.session, range(r.shared, tokens // BLOCK), now_ps)
 
     def keep(self, owner: int, numbers: range, now_ps: int) -> None:
-        self.cache = [c for c in self.cache if c[0] != owner]
+        self.forget(owner)
         self.cache += [(owner, i) for i in reversed(numbers)]
         self.left_at[owner] = now_ps
 
@@ -130,6 +158,7 @@ class Replica:
         self.leave(r, tokens, now_ps)
         r.prompt = r.inputs + r.promised
         r.preempted += 1
+        self.gave_way = True
         self.waiting.insert(0, r)
 
     def has_room(self, r: Request, chunk: int) -> bool:
@@ -144,6 +173,7 @@ class Replica:
     def compose(self, now_ps: int) -> Iteration:
         """The next iteration from what is known at this instant."""
         it = Iteration(drafts=self.rules.drafts)
+        self.gave_way = False
         preempted = False
         room = self.rules.token_budget
         self.going = [r for r in self.running if r.promised < r.outputs]
@@ -200,18 +230,41 @@ class Replica:
             it.tokens.append((r, 1))
 
     def admit(self, it: Iteration, room: int, now_ps: int) -> None:
-        while room > 0 and self.waiting and len(self.running) < self.rules.max_seqs:
+        while room > 0:
+            if self.loading and self.loading[0][0] <= now_ps:
+                r = self.loading.pop(0)[1]
+                self.filling = {group: x for group, x in self.filling.items() if x is not r}
+                self.running.append(r)
+                chunk = min(room, r.prompt - r.computed)
+                if not self.has_room(r, chunk):
+                    self.preempt(r, now_ps)
+                    return
+                self.chunk(it, r, chunk)
+                room -= chunk
+                continue
+            if not self.waiting or len(self.here()) >= self.rules.max_seqs:
+                return
             r = min(self.waiting, key=lambda r: r.priority)  # the first of them
-            spare = self.rules.watermark_blocks if self.running else 0
-            there = r.shared if any(x.group == r.group for x in self.running if r.group) else 0
-            if blocks(r.prompt) - there > self.free() - spare:
+            spare = self.rules.watermark_blocks if self.here() else 0
+            there = r.shared if r.group and self.holds(r.group) else 0
+            if r.group in self.filling or blocks(r.prompt) - there > self.free() - spare:
                 return
             self.waiting.remove(r)
+            self.load_ps = 0
             r.computed = self.found(r, now_ps)
+            if self.load_ps:
+                self.link_ps = max(self.link_ps, now_ps) + self.load_ps
+                self.load(it, r, self.link_ps)
+                continue
+            self.filling.pop(r.group, None)
             self.running.append(r)
             chunk = min(room, r.prompt - r.computed)
             self.chunk(it, r, chunk)
             room -= chunk
+
+    def load(self, it: Iteration, r: Request, until_ps: int) -> None:
+        self.loading.append((until_ps, r))
+        self.evict()
 
     def found(self, r: Request, now_ps: int) -> int:
         """Tokens of r's prompt that are in memory; what is left of its segment is forgotten."""
@@ -220,18 +273,20 @@ class Replica:
         if brought or not self.rules.prefix_cache:
             return most
         shared = r.shared
-        if r.group and not any(x.group == r.group for x in self.running):
+        if r.group and not self.holds(r.group):
             shared = self.take(-r.group, 0, r.shared, now_ps)
+            if shared < r.shared or self.load_ps:
+                self.filling[r.group] = r
         own = self.take(r.session, r.shared, most // BLOCK, now_ps)
         return (own if own > r.shared and shared == r.shared else shared) * BLOCK
 
     def take(self, owner: int, first: int, end: int, now_ps: int) -> int:
         """The number of the first block from `first` on that is not there, at most `end`; all of them are taken out."""
-        mine = {i for s, i in self.cache if s == owner}
-        self.cache = [c for c in self.cache if c[0] != owner]
+        mine = self.forget(owner)
         n = first
         if owner and mine and now_ps - self.left_at[owner] <= self.rules.idle_ps:
             while n in mine and n < end:
+                self.load_ps += self.rules.tiers[mine[n] - 1][1] if mine[n] else 0
                 n += 1
         return n
 
@@ -239,15 +294,17 @@ class Replica:
         """Let r go, if it is here; an iteration that is already composed stays as it is, but for its token."""
         if r in self.waiting:
             self.waiting.remove(r)
-        elif r in self.running:
-            self.running.remove(r)
+        elif r in self.here():
+            self.running = [x for x in self.running if x is not r]
+            self.loading = [x for x in self.loading if x[1] is not r]
+            self.filling = {group: x for group, x in self.filling.items() if x is not r}
             self.leave(r, min(r.computed, r.inputs + r.outputs - 1), now_ps)
             if queued is not None:
                 queued.tokens = [(x, gain) for x, gain in queued.tokens if x is not r]
 
     def abort_all(self, now_ps: int, queued: Iteration | None) -> None:
-        """Let all go that were taken back by now: those who wait, then the others in the order of admission."""
-        for r in [*self.waiting, *self.running]:
+        """Let all go that were taken back by now: who waits, who loads, then the others in the order of admission."""
+        for r in [*self.waiting, *(r for _, r in self.loading), *self.running]:
             if r.abort_after_ps is not None and r.arrival_ps + r.abort_after_ps <= now_ps:
                 self.abort(r, now_ps, queued)
 
@@ -275,9 +332,16 @@ class Replica:
                 return
             it = queued if queued is not None else self.compose(now // self.unit)
             if queued is None and it.empty():
-                if not coming:
+                if self.gave_way:  # who has loaded and found no room comes in again
+                    now = now // self.unit * self.unit
+                    continue
+                then = [at for at, _, _ in coming[:1]] + [at for at, _ in self.loading[:1]]
+                if self.loading:
+                    here = (r for r in self.waiting + self.here() if r.abort_after_ps is not None)
+                    then += [r.arrival_ps + r.abort_after_ps for r in here]
+                if not then:
                     return
-                now = coming[0][0] * self.unit
+                now = min(then) * self.unit
                 continue
             shape = it.shape()
             self.iterations.append(shape)
@@ -299,7 +363,7 @@ class Replica:
                         r.follower.arrival_ps = r.finish_ps + r.gap_ps
                         heapq.heappush(coming, (r.follower.arrival_ps, r.follower.number, r.follower))
             for group in dict.fromkeys(r.group for r in ended if r.group):
-                if not any(x.group == group for x in self.running):
+                if not self.holds(group):
                     shared = next(r.shared for r in ended if r.group == group)
                     self.keep(-group, range(shared), now // self.unit)
             arrive()

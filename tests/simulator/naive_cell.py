@@ -62,9 +62,9 @@ class NaiveCell:
 
     def run(self, until_ps: int = NEVER) -> None:
         while True:
-            if not self.events and all(r.flight is None for r in self.replicas):
+            if not self.events and all(r.next_ps() == NEVER for r in self.replicas):
                 return
-            now = min([r.ends_ps() for r in self.replicas] + [at for at, _, _ in self.events])
+            now = min([r.next_ps() for r in self.replicas] + [at for at, _, _ in self.events])
             now = min(now, self.due_ps(), self.ticks[0][0] if self.ticks else NEVER)
             if now >= until_ps:
                 return

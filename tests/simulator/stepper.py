@@ -19,7 +19,7 @@ class Stepper(Replica):
         self.queued: Iteration | None = None
         self.left: dict[Request, int] = {}  # prompt tokens that are seen to be left, of who has not ended
         self.notes: dict[int, list[tuple[Request, int]]] = {}  # by iteration: what is left of prompts once it has run
-        self.gave_way: list[tuple[Request, int]] = []
+        self.have_gone: list[tuple[Request, int]] = []
         self.hits: dict[Request, int] = {}
 
     def send(self, r: Request) -> None:
@@ -44,13 +44,17 @@ class Stepper(Replica):
         self.hits[r] = self.hits.get(r, 0) + n
         return n
 
+    def load(self, it: Iteration, r: Request, until_ps: int) -> None:
+        super().load(it, r, until_ps)
+        self.notes.setdefault(id(it), []).append((r, r.prompt - r.computed))
+
     def preempt(self, r: Request, now_ps: int) -> None:
         super().preempt(r, now_ps)
-        self.gave_way.append((r, r.prompt - r.cacheable))
+        self.have_gone.append((r, r.prompt - r.cacheable))
 
     def composed(self, known_ps: int) -> tuple[Iteration, list[tuple[Request, int]]]:
-        self.gave_way = []
-        return self.compose(known_ps), self.gave_way
+        self.have_gone = []
+        return self.compose(known_ps), self.have_gone
 
     def begin(self, now_ps: int) -> None:
         """Begin what there is to do, if nothing is in flight; all that comes now has come."""
@@ -59,6 +63,13 @@ class Stepper(Replica):
         if self.queued is None:
             self.now = max(self.now, now_ps * self.unit)
             it, gave_way = self.composed(now_ps)
+            while it.empty() and self.gave_way:
+                for r, left in gave_way:
+                    self.left[r] = left
+                it, gave_way = self.composed(now_ps)
+            if it.empty():
+                for r, left in self.notes.pop(id(it), []):
+                    self.left[r] = left
         else:
             it, gave_way = self.queued
         if not it.empty():
@@ -70,6 +81,10 @@ class Stepper(Replica):
 
     def ends_ps(self) -> int:
         return self.now // self.unit if self.flight is not None else NEVER
+
+    def next_ps(self) -> int:
+        """When an iteration ends, or a request at which nothing runs has loaded."""
+        return self.loading[0][0] if self.flight is None and self.loading else self.ends_ps()
 
     def end(self) -> list[Request]:
         """End the iteration in flight; who has ended, in order."""
@@ -100,7 +115,7 @@ class Stepper(Replica):
         """Tokens of a prompt that are in memory now."""
 
         def of(owner: int, first: int) -> int:
-            mine = {i for s, i in self.cache if s == owner}
+            mine = {i for lot in (self.cache, *self.tiers) for s, i in lot if s == owner}
             if not mine or now_ps - self.left_at[owner] > self.rules.idle_ps:
                 return 0
             n = first
@@ -109,7 +124,7 @@ class Stepper(Replica):
             return n - first
 
         common = shared
-        if group and not any(r.group == group for r in self.running):
+        if group and not self.holds(group):
             common = of(-group, 0)
         own = of(session, shared) if session and common == shared else 0
         return min(common + own, most // BLOCK) * BLOCK

@@ -8,9 +8,12 @@ import pytest
 
 from ampacity.demand.people import habits_of
 from ampacity.demand.stretches import stretches
+from ampacity.inference.replica import replica
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
+from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.model_cell import kv_tiers
 from ampacity.simulator.twin import Weeks, twin, why_not
 
 WEEK = 168
@@ -58,6 +61,32 @@ def test_contexts_that_memory_cannot_keep_are_read_anew() -> None:
     roomy, tight = week(), week("placements.code.kv_blocks=70000")
     assert tight.result.hit_share < roomy.result.hit_share - 0.05
     assert tight.result.quantile_s(at.TTFT, 0.9) > roomy.result.quantile_s(at.TTFT, 0.9)
+
+
+def test_host_memory_keeps_what_tight_memory_evicts() -> None:
+    """256 GB of a server's host memory, an eighth beside each accelerator: more is found, and answers begin sooner."""
+    tight = "placements.code.kv_blocks=70000"
+    without, with_host = week(tight), week(tight, "placements.code.host_kv=32 GB")
+    assert with_host.result.hit_share > without.result.hit_share + 0.05
+    assert with_host.result.quantile_s(at.TTFT, 0.9) < without.result.quantile_s(at.TTFT, 0.9)
+    loaded, further = with_host.result.loaded_tokens
+    assert 0 < loaded < with_host.result.hit_tokens
+    assert further == 0
+    assert without.result.loaded_tokens == (0, 0)
+
+
+def test_memory_below_is_counted_in_blocks_of_the_whole_replica() -> None:
+    s = load("laptop", sets=["placements.code.host_kv=32 GB", "placements.code.kv_precision=fp8"])
+    one = replica(s.model("llama-3.1-70b"), s.accelerator("h100-sxm"), "fp8", "fp8", 8)
+    placement = s.placements[0]
+    (host,) = kv_tiers(placement, one)
+    assert host.blocks == 8 * 32e9 // (16 * one.kv_bytes_per_token)
+    assert host.load_ps_per_block * 8 * 25e9 / PS_PER_S == pytest.approx(16 * one.kv_bytes_per_token, rel=1e-6)
+    stored = {"placements.code.store_kv": "1 TB", "placements.code.store_kv_bandwidth": "5 GB/s"}
+    near, far = kv_tiers(s.replace(stored).placements[0], one)
+    assert near == host
+    assert far.load_ps_per_block == pytest.approx(5 * host.load_ps_per_block, rel=1e-6)
+    assert far.blocks == 8 * 1e12 // (16 * one.kv_bytes_per_token)
 
 
 def test_tight_windows_refuse_what_roomy_ones_admit() -> None:

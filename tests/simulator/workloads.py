@@ -15,10 +15,12 @@ from naive import BLOCK, Replica, Request, Rules
 from ampacity.simulator import replica
 from ampacity.simulator.abort import abort
 from ampacity.simulator.compile import kernel
-from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
+from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, KvTier
 from ampacity.simulator.kill import kill
+from ampacity.simulator.kv_tiers import sunk_at
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
+    BELOW,
     BINS,
     BINS_AT,
     CACHEABLE,
@@ -33,6 +35,7 @@ from ampacity.simulator.rows import (
     INPUT,
     JUMPED,
     LENGTH,
+    LOADING,
     OUTPUT,
     OUTSTANDING,
     OUTSTANDING_TOKENS,
@@ -43,6 +46,9 @@ from ampacity.simulator.rows import (
     SESSION,
     SESSION_FIELDS,
     STEPPED,
+    SUNK,
+    TIER_FREE,
+    TIER_STATE,
     B,
     K,
     fresh_replicas,
@@ -86,8 +92,11 @@ class Met:
     outstanding: list[tuple[int, int, int]]
 
 
-def drawn(seed: int, aborts: bool = True, **fixed: Any) -> Workload:
-    """A workload of a seed: tight memory, long and short prompts, ties on grids of 1 and 10 ms, closed loops."""
+def drawn(seed: int, aborts: bool = True, tiered: bool = False, **fixed: Any) -> Workload:
+    """A workload of a seed: tight memory, long and short prompts, ties on grids of 1 and 10 ms, closed loops.
+
+    tiered: with one or two KV tiers below HBM, if it has a prefix cache.
+    """
     rng = np.random.default_rng(seed)
     grid = int(rng.choice([1, MS, 10 * MS]))
     blocks = int(rng.choice([12, 20, 60, 1000]))
@@ -105,6 +114,8 @@ def drawn(seed: int, aborts: bool = True, **fixed: Any) -> Workload:
         prefix_cache=bool(rng.integers(2)),
         idle_s=None if rng.random() < 0.5 else float(rng.choice([0.0, 0.05, 0.5])),
     )
+    if tiered and e.prefix_cache and fixed.get("prefix_cache", True):
+        fixed = {"tiers": _tiers(np.random.default_rng([seed, 3]), grid, blocks), **fixed}
     e = replace(e, **fixed)
     shared = tuple(int(n) for n in rng.integers(1, 90, int(rng.integers(0, 3)))) if e.prefix_cache else ()
     groups = [0, *range(1, len(shared) + 1)]
@@ -124,6 +135,15 @@ def drawn(seed: int, aborts: bool = True, **fixed: Any) -> Workload:
     after = (rng.integers(0, 60, count) * int(rng.choice([1, 20])) * max(grid, MS // 3)).tolist()
     after = tuple(a if taken_back else None for a, taken_back in zip(after, rng.random(count) < share, strict=True))
     return Workload(e, table, chains, shared, tuple(group_of), tuple(classes), after)
+
+
+def _tiers(rng: np.random.Generator, grid: int, blocks: int) -> tuple[KvTier, ...]:
+    """One or two tiers, smaller and larger than HBM, at once, fast and slow beside iterations; ties on the grid."""
+    each = [0, grid // 4, grid, 5 * grid] if grid > 1 else [0, MS // 100, MS, 20 * MS]
+    return tuple(
+        KvTier(max(int(blocks * rng.choice([0.1, 0.5, 1, 10])), 1), int(rng.choice(each)) + (grid == 1))
+        for _ in range(int(rng.integers(1, 3)))
+    )
 
 
 def _table(rng: np.random.Generator, grid: int) -> StepTable:
@@ -182,8 +202,9 @@ def rules_of(w: Workload) -> Rules:
     watermark = int(e.watermark * e.kv_blocks)
     rate = e.tokens_per_round.numerator, e.tokens_per_round.denominator
     return Rules(
-        e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle, e.drafts, *rate
-    )
+        e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle, e.drafts, *rate,
+        tiers=tuple((tier.blocks, tier.load_ps_per_block) for tier in e.tiers),
+    )  # fmt: skip
 
 
 def naive_requests(w: Workload, until_ps: int | None = None) -> list[Request]:
@@ -225,7 +246,11 @@ class One:
         make = (lambda a: a.tolist()) if plain else (lambda a: a)
         total = sum(len(c) for c in w.chains)
         self.row, self.rules, self.table = map(make, (fresh_replicas(w.engine, 1)[0], w.engine.rules(), w.table.flat()))
-        self.requests, self.sessions = make(fresh_requests(total)), make(fresh_sessions(len(w.chains) + len(w.shared)))
+        self.requests, self.sessions = (
+            make(fresh_requests(total)),
+            make(fresh_sessions(len(w.chains) + len(w.shared), bool(w.engine.tiers))),
+        )
+        self.known = len(w.chains) + len(w.shared)
         for group, tokens in enumerate(w.shared, len(w.chains) + 1):
             self.sessions[group * SESSION_FIELDS + LENGTH] = tokens // BLOCK
         self.coming: list[tuple[int, int, int]] = []
@@ -307,6 +332,10 @@ class One:
         assert row[FREE] == self.w.engine.kv_blocks
         assert not any(row[BINS_AT : BINS_AT + BINS])
         assert row[CACHED] <= row[FREE]
+        assert row[LOADING] == 0
+        for number, tier in enumerate(self.w.engine.tiers):
+            sunk = sum(int(self.sessions[sunk_at(self.sessions, s, number) + SUNK]) for s in range(1, self.known + 1))
+            assert 0 <= sunk == tier.blocks - row[BELOW + number * TIER_STATE + TIER_FREE] <= tier.blocks
 
     def met(self) -> Met:
         at = np.array(self.requests).reshape(-1, REQUEST_FIELDS)[1:]

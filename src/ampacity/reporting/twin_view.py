@@ -77,6 +77,8 @@ def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
             "iteration_running_share": w.busy_share,
             "left_out": w.left_out,
             "preemptions": w.result.preemptions,
+            "found_tokens": w.result.hit_tokens,
+            "found_below_hbm_tokens": list(w.result.loaded_tokens),
             "tiers": {tier: _tier_data(w, tier) for tier in w.result.tiers},
         }
         for w in weeks

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.engine import Engine, KvPrecision, Precision
-from ampacity.scenario.value import Noun, Share, Value
+from ampacity.scenario.value import Bandwidth, Bytes, Noun, Share, Value
 
 BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625, "int4": 0.5625}
 """Four-bit numbers carry a scale of 8 bits for 16 of them (NVFP4) or 16 bits for 32 (int4, weights only)."""
 MEMORY_SHARE = 0.9
 """Share of HBM that an engine takes for weights and KV cache: vLLM's default gpu_memory_utilization."""
+
+HOST_KV_BYTES_PER_S = 25e9
+"""Of an accelerator from its host's memory, assumed: 40 % of the 63 GB/s of PCIe 5.0 x16 one way (32 GT/s, 128b/130b
+coding), for the chips of a server load at once, in blocks, from memory that they share. [B/s]"""
 
 
 class Placement(Noun):
@@ -27,6 +33,9 @@ class Placement(Noun):
     draft_tokens, acceptance: tokens guessed ahead in an iteration, and the chance that a guess is right where those
     before it were (speculative decoding) [0 to 1].
     kv_blocks: blocks of 16 tokens of context that the engine of a replica says it has; absent: what memory leaves.
+    host_kv, store_kv: memory beside each accelerator where context goes that HBM evicts: of its host; then of an SSD or
+    a remote store [B]; absent: what is evicted is forgotten. host_kv_bandwidth, store_kv_bandwidth: at which each
+    accelerator loads it back [B/s]; of a host HOST_KV_BYTES_PER_S where nothing is said, of a store to be stated.
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
     """
 
@@ -40,6 +49,10 @@ class Placement(Noun):
     engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     kv_blocks: int | None = Field(None, ge=1)
+    host_kv: Bytes | None = None
+    host_kv_bandwidth: Bandwidth | None = None
+    store_kv: Bytes | None = None
+    store_kv_bandwidth: Bandwidth | None = None
     usable: Share = Value(value=1.0)
     calibration: Calibration | None = None
     draft_tokens: int = Field(0, ge=0, le=16)
@@ -48,6 +61,18 @@ class Placement(Noun):
     endpoint: str | None = None
     known_since: date | None = None
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _memory_and_bandwidth(self) -> Self:
+        wrong = []
+        for name in ("host_kv", "store_kv"):
+            if getattr(self, name) is None and getattr(self, f"{name}_bandwidth") is not None:
+                wrong.append(f"{name}_bandwidth without {name}: state how much memory there is")
+        if self.store_kv is not None and self.store_kv_bandwidth is None:
+            wrong.append("store_kv without store_kv_bandwidth: stores differ too much for a default, state theirs")
+        if wrong:
+            raise PydanticCustomError("mistake", "{message}", {"message": "; ".join(wrong)})
+        return self
 
     def calibration_on(self, accelerator: str) -> Calibration | None:
         """The calibration, if it was measured on that accelerator: it says nothing of another."""

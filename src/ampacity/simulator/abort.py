@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.simulator.engine import LAG, PREFIX_CACHE, block_count
+from ampacity.simulator.kv_tiers import no_longer_loads
 from ampacity.simulator.lists import ABORTED, PLACE_MASK, append, heap_take, unlink
 from ampacity.simulator.rows import (
     ABORTS,
@@ -30,6 +31,7 @@ from ampacity.simulator.rows import (
     INPUT,
     LANDING,
     LAST_ROUND,
+    LOADING,
     NEXT,
     OUTPUT,
     OUTSTANDING,
@@ -42,6 +44,7 @@ from ampacity.simulator.rows import (
     SEQS,
     STEADY,
     WAITING,
+    WAKE_PS,
     B,
     K,
 )
@@ -65,7 +68,7 @@ def abort(row: Any, rules: Any, requests: Any, sessions: Any, place: int, now_ps
 
 
 def carry_out(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> None:
-    """Let all go that were taken back: those who wait, then the others in the order of admission."""
+    """Let all go that were taken back: those who wait, those who load, then the others in the order of admission."""
     for c in range(CLASSES):
         place = row[WAITING + 2 * c]
         while place > 0:
@@ -76,10 +79,29 @@ def carry_out(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -
                 row[OUTSTANDING_TOKENS] -= requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
                 gone(row, requests, place)
             place = after
+    place = row[LOADING]
+    while place > 0:
+        after = requests[place * REQUEST_FIELDS + NEXT]
+        if requests[place * REQUEST_FIELDS + PREEMPTED] & ABORTED:
+            stop_loading(row, requests, sessions, place, now_ps)
+        place = after
     while row[ABORTS] > 0:
         stop(row, rules, requests, sessions, first_admitted(row, requests), now_ps)
     row[EQUALS] = 0
     row[STEADY] = 0
+    if row[OUTSTANDING] > 0:
+        row[WAKE_PS] = min(row[WAKE_PS], now_ps)
+
+
+def stop_loading(row: Any, requests: Any, sessions: Any, place: int, now_ps: int) -> None:
+    """Let a request go that loads. What it loads comes all the same, and stays behind as if it had come."""
+    at = place * REQUEST_FIELDS
+    unlink(row, requests, LOADING, place)
+    no_longer_loads(row, requests, sessions, place)
+    row[OUTSTANDING_TOKENS] -= requests[at + INPUT] + requests[at + DONE] - requests[at + COMPUTED]
+    row[SEQS] -= 1
+    row[FREE] += part(row, requests, sessions, place, requests[at + COMPUTED], now_ps)
+    gone(row, requests, place)
 
 
 def first_admitted(row: Any, requests: Any) -> int:

@@ -1,10 +1,11 @@
-"""Prompts: the one that is partly computed goes on, then those who wait come in, by class and as they came."""
+"""Prompts: the one that is begun goes on, then come those who have loaded, then those who wait, class by class."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
+from ampacity.simulator.kv_tiers import begin_loading, end_loading, group_loads
 from ampacity.simulator.lists import append, are_known, next_in_line, take_first
 from ampacity.simulator.preempt import preempt_partial
 from ampacity.simulator.prefix_cache import evict
@@ -23,6 +24,8 @@ from ampacity.simulator.rows import (
     HITS,
     INPUT,
     LANDING,
+    LOAD_PS,
+    LOADED_PS,
     PARTIAL,
     PROMPT_TOKENS,
     REQUEST_FIELDS,
@@ -39,33 +42,37 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
     """
     a2 = 0
     row[STEADY] = 0
-    if row[PARTIAL] > 0:
+    while room > 0:
+        if row[PARTIAL] == 0:
+            if not admits:
+                return a2
+            if row[LOADED_PS] <= known_ps:
+                begin_prompt(row, requests, end_loading(row, requests, sessions))
+            else:
+                line = next_in_line(row, requests, known_ps)
+                if line == 0:
+                    row[STEADY] = are_known(row, requests, known_ps)
+                    return a2
+                if not fits(row, rules, requests, sessions, row[line]):
+                    row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
+                    return a2
+                begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
+                if row[PARTIAL] == 0:
+                    continue
         chunk = next_chunk(row, requests, room)
         if chunk == 0:
             preempt_partial(row, rules, requests, sessions, known_ps)
-            return 0
-        a2 += compute(row, requests, sessions, chunk)
-        room -= chunk
-    if not admits:
-        return a2
-    while room > 0 and row[PARTIAL] == 0:
-        line = next_in_line(row, requests, known_ps)
-        if line == 0:
-            row[STEADY] = are_known(row, requests, known_ps)
             return a2
-        if not fits(row, rules, requests, sessions, row[line]):
-            row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
-            return a2
-        begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
-        chunk = next_chunk(row, requests, room)
         a2 += compute(row, requests, sessions, chunk)
         room -= chunk
     return a2
 
 
 def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool:
-    """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs."""
+    """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs or loads."""
     at = place * REQUEST_FIELDS
+    if group_loads(row, sessions, requests[at + GROUP]):
+        return False
     spare = rules[WATERMARK] if row[SEQS] > 0 else 0
     needed = block_count(requests[at + INPUT] + requests[at + DONE])
     if rules[PREFIX_CACHE]:
@@ -74,7 +81,11 @@ def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool
 
 
 def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:
-    """Admit a request that has waited, with what it brings or the cache holds of its prompt, but for the last token."""
+    """Admit a request that has waited, with what it brings or the cache holds of its prompt, but for the last token.
+
+    If some of that lies in a tier below HBM, it has its place and blocks, and computes once that is loaded.
+    """
+    row[LOAD_PS] = 0
     at = place * REQUEST_FIELDS
     brought = requests[at + COMPUTED]
     found = min(max(requests[at + CACHEABLE], brought), requests[at + INPUT] + requests[at + DONE] - 1)
@@ -85,11 +96,20 @@ def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_
     row[CORRECTION] += requests[at + CACHEABLE] - found
     row[HIT_TOKENS] += found
     row[SEQS] += 1
-    row[ADMISSIONS] += 1
-    row[PARTIAL] = place
-    requests[at + ADMISSION] = row[ADMISSIONS]
     requests[at + COMPUTED] = found
     requests[at + HITS] += found
+    if row[LOAD_PS] > 0:
+        begin_loading(row, requests, place, known_ps)
+        evict(row, sessions)
+    else:
+        begin_prompt(row, requests, place)
+
+
+def begin_prompt(row: Any, requests: Any, place: int) -> None:
+    """Make a request the one whose prompt is computed; in line it stands behind all that run."""
+    row[ADMISSIONS] += 1
+    row[PARTIAL] = place
+    requests[place * REQUEST_FIELDS + ADMISSION] = row[ADMISSIONS]
 
 
 def next_chunk(row: Any, requests: Any, room: int) -> int:

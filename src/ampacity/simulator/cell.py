@@ -36,6 +36,8 @@ from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, block_count
 from ampacity.simulator.histograms import BUCKETS
 from ampacity.simulator.route import BY_CHANCE, BY_HOME, BY_LEAST, BY_SOONEST, BY_TURN, BY_TWO
 from ampacity.simulator.rows import (
+    HIT_BELOW,
+    HIT_FURTHER,
     HIT_TOKENS,
     JUMPED,
     LENGTH,
@@ -248,6 +250,7 @@ class Cell:
             hit_tokens=int(rows[:, HIT_TOKENS].sum()),
             in_flight=int((counts[:, at.SENT] - counts[:, at.ANSWERED] - counts[:, at.DROPPED]).sum()),
             events=int(self.desk.cell[at.EVENTS]),
+            loaded_tokens=(int(rows[:, HIT_BELOW].sum()), int(rows[:, HIT_FURTHER].sum())),
             busy_ps=int((np.minimum(rows[:, NOW_PS], self.now_ps) - rows[:, RESTED_PS]).sum()),
         )
 
@@ -289,7 +292,8 @@ def open_cell(
         begin += p.replicas
     requests = fresh_requests(ROWS_AT_FIRST * replicas)
     _chain_free(requests, 1, ROWS_AT_FIRST * replicas)
-    known = len(fresh_sessions(scripts.contexts + len(scripts.shared_tokens)))
+    tiered = any(p.engine.tiers for p in pools)
+    known = len(fresh_sessions(scripts.contexts + len(scripts.shared_tokens), tiered))
     sessions = np.zeros((replicas, known), np.int64)
     for group, tokens in enumerate(scripts.shared_tokens, scripts.contexts + 1):
         sessions[:, group * SESSION_FIELDS + LENGTH] = tokens // 16

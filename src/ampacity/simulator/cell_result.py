@@ -16,7 +16,7 @@ class CellResult:
     counts: (tier, COUNT_FIELDS). histograms: (tier, METRICS, BUCKETS), which add up exactly over cells. met: of every
     step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
     answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
-    computed and found, preempted ones again.
+    computed and found, preempted ones again. loaded_tokens: of those found, loaded from each of two KV tiers below HBM.
     """
 
     tiers: tuple[str, ...]
@@ -31,6 +31,7 @@ class CellResult:
     in_flight: int
     events: int
     busy_ps: int
+    loaded_tokens: tuple[int, int] = (0, 0)
 
     def count(self, what: int, tier: str | None = None) -> int:
         """A count of `cell_rows`, of one tier or of all."""
@@ -49,9 +50,10 @@ class CellResult:
 
     def __sub__(self, before: CellResult) -> CellResult:
         """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
-        kept = ("tiers", "met", "in_flight")
+        kept = ("tiers", "met", "in_flight", "loaded_tokens")
         since = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self) if f.name not in kept}
-        return replace(self, met=None, **since)
+        near, far = (a - b for a, b in zip(self.loaded_tokens, before.loaded_tokens, strict=True))
+        return replace(self, met=None, loaded_tokens=(near, far), **since)
 
     @property
     def hit_share(self) -> float:

@@ -19,6 +19,8 @@ from ampacity.simulator.rows import (
     FINISH_PS,
     FIRST_PS,
     GROUP,
+    HIT_BELOW,
+    HIT_FURTHER,
     HITS,
     INPUT,
     JUMPED,
@@ -47,6 +49,7 @@ class Steps:
 
     arrival_ps, first_ps, finish_ps: instants [ps]. hit_tokens: of its prompt, not computed. stepped, jumped: iterations
     that were composed one by one, and those solved for. preemptions: how often a sequence lost its place.
+    loaded_tokens: of those not computed, loaded from each of the two tiers below HBM.
     """
 
     arrival_ps: Ints
@@ -56,6 +59,7 @@ class Steps:
     stepped: int
     jumped: int
     preemptions: int
+    loaded_tokens: tuple[int, int]
 
 
 def serve_sessions(
@@ -118,7 +122,7 @@ def serve_closed_loop(engine: Engine, step: StepTable, chains: list[list[tuple[i
     for session, chain in enumerate(chains, 1):
         wake_at(wakes, chain[0][0], session)
     row = fresh_replicas(engine, 1)[0]
-    requests, sessions = fresh_requests(len(chains)), fresh_sessions(len(chains))
+    requests, sessions = fresh_requests(len(chains)), fresh_sessions(len(chains), bool(engine.tiers))
     given = engine.rules(), step.flat(), requests, sessions, steps.reshape(-1), ends, at, wakes
     from ampacity.simulator.compile import kernel  # which imports this file
 
@@ -126,7 +130,8 @@ def serve_closed_loop(engine: Engine, step: StepTable, chains: list[list[tuple[i
     arrival, first, finish, hits = (
         steps[:, field].copy() for field in (MET_ARRIVAL_PS, MET_FIRST_PS, MET_FINISH_PS, MET_HITS)
     )
-    return Steps(arrival, first, finish, hits, int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS]))
+    loaded = int(row[HIT_BELOW]), int(row[HIT_FURTHER])
+    return Steps(arrival, first, finish, hits, int(row[STEPPED]), int(row[JUMPED]), int(row[PREEMPTIONS]), loaded)
 
 
 def _check(engine: Engine, steps: Ints) -> None:

@@ -28,9 +28,27 @@ FOREVER_PS = 1 << 62
     DRAFTS,
     GAIN_OVER,
     GAIN_UNDER,
-    RULE_FIELDS,
+    TIERS,  # KV tiers below HBM
 ) = range(12)
+TIERS_MOST = 2
+TIER_BLOCKS = TIERS + 1
+"""Of each tier, side by side: the blocks that it holds; behind them what loading one of them takes."""
+TIER_LOAD_PS = TIER_BLOCKS + TIERS_MOST
 SEQS_MOST = 4096
+LOAD_MOST_PS = 86_400 * PS_PER_S
+"""What loading all blocks of a replica may take: a day, so that no sum of loads leaves 63 bits."""
+
+
+@dataclass(frozen=True)
+class KvTier:
+    """Memory below HBM where evicted blocks stay: of a host, an SSD, a remote store.
+
+    blocks: that it holds of one replica [>= 1]. load_ps_per_block: the whole way of one of them into HBM, on the one
+    link of the replica [>= 0; 0: at once]. [ps]
+    """
+
+    blocks: int
+    load_ps_per_block: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Engine:
     evicted, and a request's cached tokens are looked up there; else they are taken as found. idle_s: for how long an
     unused prefix can be found; None: until it is evicted. drafts: tokens that are guessed ahead of every sequence in a
     decoding iteration [>= 0], of which all are computed; tokens_per_round: that come out of it [1 to 1 + drafts].
+    tiers: where blocks go that the prefix cache evicts, at most two, the nearest first; none: they are forgotten.
 
     Raises ValueError that lists everything that is impossible.
     """
@@ -58,6 +77,7 @@ class Engine:
     idle_s: float | None = None
     drafts: int = 0
     tokens_per_round: Fraction = Fraction(1)
+    tiers: tuple[KvTier, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = [
@@ -77,6 +97,7 @@ class Engine:
             (self.lag not in (0, 1), f"a lag of {self.lag}: 0 or 1"),
             (self.idle_s is not None and self.idle_s < 0, f"an idle lifetime of {self.idle_s} s: at least 0"),
         ]
+        wrong += _wrong_tiers(self)
         found = [words for is_wrong, words in wrong if is_wrong]
         if found:
             raise ValueError("; ".join(found))
@@ -89,6 +110,7 @@ class Engine:
     def rules(self) -> NDArray[np.int64]:
         """The rules as the kernels read them."""
         idle_ps = FOREVER_PS if self.idle_s is None else min(round(self.idle_s * PS_PER_S), FOREVER_PS)
+        none = [0] * (TIERS_MOST - len(self.tiers))
         return np.array(
             [
                 self.token_budget,
@@ -102,28 +124,51 @@ class Engine:
                 self.drafts,
                 self.tokens_per_round.numerator,
                 self.tokens_per_round.denominator,
+                len(self.tiers),
+                *(tier.blocks for tier in self.tiers),
+                *none,
+                *(tier.load_ps_per_block for tier in self.tiers),
+                *none,
             ],
             np.int64,
         )
 
 
-def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024) -> Engine:
+def _wrong_tiers(e: Engine) -> list[tuple[bool, str]]:
+    """What may be wrong with an engine's tiers, and whether it is."""
+    wrong = [
+        (len(e.tiers) > TIERS_MOST, f"{len(e.tiers)} KV tiers below HBM: at most {TIERS_MOST}"),
+        (bool(e.tiers) and not e.prefix_cache, "KV tiers below HBM without a prefix cache: nothing is looked up there"),
+    ]
+    for i, tier in enumerate(e.tiers, 1):
+        load_ps = tier.load_ps_per_block
+        wrong += [
+            (tier.blocks < 1, f"KV tier {i} of {tier.blocks} blocks: at least 1"),
+            (
+                not 0 <= load_ps * max(e.kv_blocks, 1) <= LOAD_MOST_PS,
+                f"KV tier {i} loads a block in {load_ps} ps: from 0 to a day for all blocks of the replica",
+            ),
+        ]
+    return wrong
+
+
+def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
     """vLLM v1 as served from 0.20 on, on chips of 70 GB and more.
 
     Scheduling runs an iteration ahead (`async_scheduling`), the whole input must fit on admission
     (`scheduler_reserve_full_isl`, pull request 37307), the watermark is off (`watermark`, pull request 44594), prompts
     are chunked into the decoding iterations, the prefix cache is on, and one block of the pool stays empty.
     """
-    return Engine(max(kv_blocks - 1, 1), token_budget, max_seqs)
+    return Engine(max(kv_blocks - 1, 1), token_budget, max_seqs, tiers=tiers)
 
 
-def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024) -> Engine:
+def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
     """SGLang 0.4 and 0.5 by default: prompts in iterations of their own, before decoding, in chunks; one ahead.
 
     Left out: the share of future output that its admission keeps free (`new_token_ratio`), and that it takes back the
     sequences with the least output first.
     """
-    return Engine(kv_blocks, token_budget, max_seqs, mixed=False)
+    return Engine(kv_blocks, token_budget, max_seqs, mixed=False, tiers=tiers)
 
 
 def tokens_per_round(drafts: int, acceptance: float) -> Fraction:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.engine import KV_BLOCKS
+from ampacity.simulator.engine import FOREVER_PS, KV_BLOCKS
+from ampacity.simulator.kv_tiers import end_loading, forget_all_below
 from ampacity.simulator.lists import ABORTED, PLACE_MASK, append, take_first
 from ampacity.simulator.prefix_cache import forget
 from ampacity.simulator.rows import (
@@ -30,6 +31,8 @@ from ampacity.simulator.rows import (
     IDLE,
     LANDING,
     LAST_ROUND,
+    LINK_PS,
+    LOADING,
     NOW_PS,
     NOW_TICKS,
     OLDEST,
@@ -46,6 +49,7 @@ from ampacity.simulator.rows import (
     SEQS,
     SESSION_FIELDS,
     WAITING,
+    WAKE_PS,
     B,
     K,
 )
@@ -62,6 +66,9 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     part_now(row, sessions)
     while row[OLDEST] > 0:
         forget(row, sessions, row[OLDEST])
+    forget_all_below(row, sessions)
+    while row[LOADING] > 0:
+        hand_back(row, requests, sessions, end_loading(row, requests, sessions))
     lost = row[GAIN] if row[PHASE] == FLYING and row[DECODES] else 0
     for i in range(row[B]):
         place = row[HEAP_AT + i] & PLACE_MASK
@@ -96,6 +103,8 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     row[NOW_PS] = now_ps
     row[NOW_TICKS] = 0
     row[ROUND_PART] = 0
+    row[LINK_PS] = 0
+    row[WAKE_PS] = FOREVER_PS
 
 
 def hand_back(row: Any, requests: Any, sessions: Any, place: int) -> None:

@@ -5,17 +5,19 @@ The same description gives the same bytes every time, so what was seen in one ru
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ampacity.inference.engines import token_budget
-from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica
 from ampacity.inference.step_time import StepTime
 from ampacity.policy.book import Book
+from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, Placement
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.dispatch import pool_of as pool_number
-from ampacity.simulator.engine import sglang, vllm
+from ampacity.simulator.engine import PS_PER_S, KvTier, sglang, vllm
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
 from ampacity.simulator.scripts import Scripts
@@ -72,11 +74,27 @@ class ModelCell:
 def pool_of(p: PoolCapacity) -> Pool:
     """The replicas of a pool with the engine and the step time of its placement, as many as in its best hour."""
     assert p.step is not None
+    assert p.placement is not None
     r = p.step.replica
     budget = token_budget(r.engine)
     # data parallel groups are one replica here, as in the step time: their blocks together
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget)
+    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget, tiers=kv_tiers(p.placement, r))
     return Pool(engine, step_table(p.step, budget), replicas_in(p))
+
+
+def kv_tiers(p: Placement, r: Replica) -> tuple[KvTier, ...]:
+    """The memory below HBM that a placement gives a replica, in blocks; every chip loads its own part of a block."""
+    stated = (
+        (p.host_kv, p.host_kv_bandwidth.value if p.host_kv_bandwidth else HOST_KV_BYTES_PER_S),
+        (p.store_kv, p.store_kv_bandwidth.value if p.store_kv_bandwidth else HOST_KV_BYTES_PER_S),
+    )
+    block_bytes = KV_BLOCK_TOKENS * r.kv_bytes_per_token / r.accelerators
+    tiers = (
+        KvTier(int(memory.value // block_bytes), math.ceil(block_bytes / bytes_per_s * PS_PER_S))
+        for memory, bytes_per_s in stated
+        if memory is not None
+    )
+    return tuple(tier for tier in tiers if tier.blocks > 0)
 
 
 def step_of(p: PoolCapacity) -> StepTime:

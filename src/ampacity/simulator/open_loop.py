@@ -78,7 +78,8 @@ def serve_open_loop(
     given = (arrival_ps, input_tokens, cached_tokens, output_tokens, session, brought_tokens)
     columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, np.int64)) for x in given))
     _check(engine, *columns)
-    requests, sessions = fresh_requests(len(columns[0])), fresh_sessions(int(columns[4].max(initial=0)))
+    sessions = fresh_sessions(int(columns[4].max(initial=0)), bool(engine.tiers))
+    requests = fresh_requests(len(columns[0]))
     rows = requests.reshape(-1, REQUEST_FIELDS)
     for field, column in zip((ARRIVAL_PS, INPUT, CACHEABLE, OUTPUT, SESSION, COMPUTED), columns, strict=True):
         rows[1:, field] = column

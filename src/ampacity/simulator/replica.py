@@ -31,6 +31,7 @@ from ampacity.simulator.rows import (
     ARRIVAL_PS,
     CACHEABLE,
     CLASS,
+    CORRECTION,
     DECODES,
     DONE,
     ENDED,
@@ -42,6 +43,7 @@ from ampacity.simulator.rows import (
     IDLE,
     INPUT,
     LANDING,
+    LOADED_PS,
     NOW_PS,
     NOW_TICKS,
     OUTPUT,
@@ -49,6 +51,7 @@ from ampacity.simulator.rows import (
     OUTSTANDING_TOKENS,
     PARTIAL,
     PHASE,
+    PREEMPTIONS,
     READY,
     REQUEST_FIELDS,
     RESTED_PS,
@@ -59,6 +62,7 @@ from ampacity.simulator.rows import (
     STEPPED,
     TICKS_LAST,
     WAITING,
+    WAKE_PS,
     B,
     K,
 )
@@ -79,25 +83,26 @@ def push(row: Any, rules: Any, requests: Any, place: int) -> int:
     beyond = (rules[GAIN_OVER] - 1) // rules[GAIN_UNDER]  # of its last token, in blocks all the same
     if block_count(requests[at + INPUT] + requests[at + OUTPUT] - 1 + beyond) > rules[KV_BLOCKS]:
         return TOO_LONG
-    if is_behind(row, requests, requests[at + ARRIVAL_PS]):
+    if is_behind(row, requests[at + ARRIVAL_PS]):
         return BEHIND
     line = WAITING + 2 * requests[at + CLASS]
     if row[line] == 0 and row[FLIGHT_P] == 0:
         row[STEADY] = 0
         row[EQUALS] = 0
     append(row, requests, line, place)
+    row[WAKE_PS] = min(row[WAKE_PS], requests[at + ARRIVAL_PS])
     row[OUTSTANDING] += 1
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
     return TAKEN
 
 
-def is_behind(row: Any, requests: Any, now_ps: int) -> bool:
+def is_behind(row: Any, now_ps: int) -> bool:
     """Whether something of this row happens before `now_ps`, or an iteration ends at it, that has not yet."""
     if row[PHASE] == FLYING:
         return bool(row[NOW_PS] <= now_ps)
     if row[PHASE] == READY:
         return bool(row[NOW_PS] < now_ps)
-    return first_arrival_ps(row, requests) < now_ps
+    return bool(max(row[NOW_PS], row[WAKE_PS]) < now_ps)
 
 
 def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, until_ps: int) -> None:
@@ -105,7 +110,7 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
     while True:
         if row[PHASE] == FLYING:
             if row[EQUALS] > 0 and row[NOW_PS] < until_ps:
-                jump(row, requests, sessions, until_ps)
+                leap(row, requests, sessions, until_ps)
             if row[NOW_PS] > until_ps:
                 return
             land(row, rules, requests, sessions)
@@ -114,12 +119,31 @@ def advance(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, unti
                 return
             follow(row, rules, table, requests, sessions)
         else:
-            start = max(row[NOW_PS], first_arrival_ps(row, requests))
+            start = max(row[NOW_PS], row[WAKE_PS])
             if start >= until_ps:
                 return
-            row[RESTED_PS] += start - row[NOW_PS]
-            row[NOW_PS] = start
-            fly(row, rules, table, requests, sessions, start)
+            begin_at_rest(row, rules, table, requests, sessions, start)
+
+
+def leap(row: Any, requests: Any, sessions: Any, until_ps: int) -> None:
+    """Jump over equal iterations, no further than to where one has loaded who could come in."""
+    stop = until_ps if row[FLIGHT_P] > 0 else min(until_ps, row[LOADED_PS])
+    if row[NOW_PS] < stop:
+        jump(row, requests, sessions, stop)
+    if stop < until_ps:
+        row[EQUALS] = 0
+
+
+def begin_at_rest(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, now_ps: int) -> None:
+    """Begin what there is to do on a replica on which nothing runs.
+
+    That can be nothing while somebody loads; who gave way meanwhile may come in again at once.
+    """
+    row[RESTED_PS] += now_ps - row[NOW_PS]
+    row[NOW_PS] = now_ps
+    preemptions = row[PREEMPTIONS]
+    if not fly(row, rules, table, requests, sessions, now_ps):
+        row[WAKE_PS] = now_ps if row[PREEMPTIONS] > preemptions else row[LOADED_PS]
 
 
 def next_visible_ps(row: Any, requests: Any) -> int:
@@ -129,11 +153,14 @@ def next_visible_ps(row: Any, requests: Any) -> int:
     """
     now: int = row[NOW_PS]
     if row[PHASE] == FLYING:
-        now += (ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS
-        return now
+        last: int = now + ((ticks_of(row, row[EQUALS]) + row[NOW_TICKS]) >> TICK_BITS)
+        if row[LOADED_PS] < last and row[FLIGHT_P] == 0:
+            last = max(now, row[LOADED_PS] + 1)
+        return last
     if row[PHASE] == READY:
         return now + 1 if row[OUTSTANDING] > 0 else FOREVER_PS
-    return min(max(now, first_arrival_ps(row, requests)) + 1, FOREVER_PS)
+    begins: int = max(now, row[WAKE_PS])
+    return min(begins + 1, FOREVER_PS)
 
 
 def collect(row: Any, requests: Any) -> int:
@@ -154,6 +181,7 @@ def follow(row: Any, rules: Any, table: Any, requests: Any, sessions: Any) -> No
     if not found:
         row[PHASE] = IDLE
         row[NOW_TICKS] = 0
+        row[WAKE_PS] = min(first_arrival_ps(row, requests), row[LOADED_PS])
     if row[ABORTS] > 0:
         carry_out(row, rules, requests, sessions, ended_ps)
 
@@ -176,10 +204,12 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
                 row[STEADY] = 0
             b = row[B]
     if b + row[FLIGHT_P] == 0:
+        row[OUTSTANDING_TOKENS] += row[CORRECTION]
+        row[CORRECTION] = 0
         return False
     take_off(row, rules, table, b, a2)
     filled = row[PARTIAL] > 0 and row[LANDING] == 0 and row[FLIGHT_P] == rules[TOKEN_BUDGET] - b * each
-    if filled or (row[STEADY] and row[FLIGHT_P] == 0):
+    if filled or (row[STEADY] and row[FLIGHT_P] == 0 and row[LOADED_PS] > row[START_PS]):
         foresee(row, rules, table, requests)
     return True
 

@@ -46,7 +46,8 @@ from ampacity.simulator.cell_rows import (
     TIMES,
     TURNS,
 )
-from ampacity.simulator.engine import IDLE_PS
+from ampacity.simulator.engine import IDLE_PS, TIERS
+from ampacity.simulator.kv_tiers import blocks_below
 from ampacity.simulator.rows import (
     EQUALS,
     FLIGHT_P,
@@ -170,9 +171,9 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     elsewhere = 0
     if home != NOBODY:
         there = sessions[home]
-        idle_ps = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS]][IDLE_PS]
+        own = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS]]
         most = steps[s + ASK_REUSABLE] // KV_BLOCK_TOKENS
-        at_home = blocks_at(there, agents[a + CONTEXT], agents[a + SHARES], most, idle_ps, now_ps) * KV_BLOCK_TOKENS
+        at_home = blocks_at(there, own, agents[a + CONTEXT], agents[a + SHARES], most, now_ps) * KV_BLOCK_TOKENS
         elsewhere = min(there[agents[a + SHARES] * SESSION_FIELDS + LENGTH] * KV_BLOCK_TOKENS, at_home)
     return late_bound(
         cell,
@@ -189,21 +190,25 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     )
 
 
-def blocks_at(there: Any, context: int, shares: int, most: int, idle_ps: int, now_ps: int) -> int:
+def blocks_at(there: Any, rules: Any, context: int, shares: int, most: int, now_ps: int) -> int:
     """Blocks of a prompt that a replica, advanced to now, has for a session of a group; `most` is what can be used."""
-    own = blocks_left(there, context, idle_ps, now_ps)
+    own = blocks_left(there, rules, context, now_ps)
     if shares == 0:
         return min(own, most)
     s = shares * SESSION_FIELDS
     common = there[s + LENGTH]
-    if there[s + HOLDERS] == 0 and blocks_left(there, shares, idle_ps, now_ps) < common:
-        return min(blocks_left(there, shares, idle_ps, now_ps), most)
+    if there[s + HOLDERS] == 0 and blocks_left(there, rules, shares, now_ps) < common:
+        return min(blocks_left(there, rules, shares, now_ps), most)
     blocks: int = min(common + own, most)
     return blocks
 
 
-def blocks_left(there: Any, session: int, idle_ps: int, now_ps: int) -> int:
-    """Blocks of the segment of a session or group that can be found now."""
+def blocks_left(there: Any, rules: Any, session: int, now_ps: int) -> int:
+    """Blocks of a session or group that can be found now, in HBM and in the tiers below it alike."""
     s = session * SESSION_FIELDS
-    blocks: int = there[s + SEGMENT] if now_ps - there[s + SINCE_PS] <= idle_ps else 0
+    if now_ps - there[s + SINCE_PS] > rules[IDLE_PS]:
+        return 0
+    blocks: int = there[s + SEGMENT]
+    if rules[TIERS] > 0:
+        blocks += blocks_below(there, session, rules[TIERS])
     return blocks

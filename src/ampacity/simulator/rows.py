@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.simulator.engine import KV_BLOCKS, MAX_SEQS, Engine
+from ampacity.simulator.engine import (
+    FOREVER_PS,
+    KV_BLOCKS,
+    MAX_SEQS,
+    TIER_BLOCKS,
+    TIERS,
+    TIERS_MOST,
+    Engine,
+)
 
 Ints = NDArray[np.int64]
 
@@ -32,6 +40,10 @@ IDLE, READY, FLYING = range(3)
     EQUALS,  # so many iterations after it are like it but for a longer context
     SLOPE,  # by which each of them takes longer than the one before [1 / 4,096 ps]
     DECODES,  # whether its decoding sequences get a token
+    LOADED_PS,  # when the first of those who load has what it loads; FOREVER_PS if nobody does
+    WAKE_PS,  # while nothing runs: when there may be something to begin
+    LOAD_PS,  # what loading takes for the request that is being admitted
+    TIER_COUNT,
     ROUND,  # tokens that came out of a sequence that decoded from the beginning: iterations, without guesses
     GAIN,  # tokens that come out of every sequence in the iteration in flight
     ROUND_PART,  # iterations since the gain came full circle
@@ -66,8 +78,16 @@ IDLE, READY, FLYING = range(3)
     PROMPT_TOKENS,  # computed, of all iterations begun
     HIT_TOKENS,  # not computed, because a prefix was found
     RESTED_PS,  # time in which nothing ran, up to the iteration that is in flight or ended last
+    LOADING,  # first of a list: requests that load blocks from a tier below, in the order in which they have them
+    LOADING_LAST,
+    LINK_PS,  # until when their loads take the link
+    HIT_BELOW,  # of the tokens not computed, those loaded from the first tier below
+    HIT_FURTHER,  # and from the second
+    BELOW,  # of each tier TIER_STATE fields
     BINS_AT,
-) = range(45)
+) = (*range(54), 53 + 6)
+# of a tier on a replica
+TIER_FREE, TIER_OLDEST, TIER_NEWEST, TIER_STATE = range(4)
 CLASSES = 4
 WAITING = BINS_AT + BINS
 """Requests that wait for admission: a list of each priority class, first and last, side by side; the best first."""
@@ -90,12 +110,15 @@ A round is a token of a sequence: rounds and iterations are the same thing as lo
     DONE,  # tokens it had when its prompt was last begun: 0, or more after a preemption
     COMPUTED,  # tokens of its prompt in memory, hits counted; before it is admitted, those that it brings along
     HITS,  # tokens that it did not have to compute, over all its admissions
-    LAST_ROUND,
+    LAST_ROUND,  # once it decodes; before, while it loads, READY_PS
     ADMISSION,
     PREEMPTED,  # how often; with the bit ABORTED while it has been taken back
     NEXT,  # the request behind it in the list where it is
     REQUEST_FIELDS,
 ) = range(17)
+
+READY_PS = LAST_ROUND
+"""When a request has what it loads."""
 
 # of a session, and of a group of sessions
 (
@@ -109,12 +132,25 @@ A round is a token of a sequence: rounds and iterations are the same thing as lo
     SESSION_FIELDS,
 ) = (0, 1, 2, 3, 4, 5, 6, 8)
 
+# of a session or group in a tier
+(
+    SUNK,  # blocks that lie there, right behind those of its segment in the tier above
+    SUNK_OLDER,
+    SUNK_NEWER,
+    GROUP_LOADS,  # of a group, in its first tier: whether its only holder loads what the group shares
+    SUNK_FIELDS,
+) = range(5)
+
 
 def fresh_replicas(engine: Engine, count: int) -> Ints:
     """Rows of replicas on which nothing has run; shape (count, fields)."""
     rules = engine.rules()
     rows = np.zeros((count, HEAP_AT + int(rules[MAX_SEQS])), np.int64)
     rows[:, FREE] = rules[KV_BLOCKS]
+    rows[:, [LOADED_PS, WAKE_PS]] = FOREVER_PS
+    rows[:, TIER_COUNT] = rules[TIERS]
+    for tier in range(TIERS_MOST):
+        rows[:, BELOW + tier * TIER_STATE + TIER_FREE] = rules[TIER_BLOCKS + tier]
     return rows
 
 
@@ -123,6 +159,10 @@ def fresh_requests(count: int) -> Ints:
     return np.zeros((count + 1) * REQUEST_FIELDS, np.int64)
 
 
-def fresh_sessions(count: int) -> Ints:
-    """Rows of `count` sessions and groups as one replica knows them, places 1 to count, and of nobody; a flat array."""
-    return np.zeros((count + 1) * SESSION_FIELDS, np.int64)
+def fresh_sessions(count: int, tiered: bool = False) -> Ints:
+    """Rows of `count` sessions and groups as one replica knows them, places 1 to count, and of nobody; a flat array.
+
+    tiered: the replica has KV tiers below HBM. Behind all rows stands then what lies of each session in each tier.
+    """
+    below = TIERS_MOST * SUNK_FIELDS if tiered else 0
+    return np.zeros((count + 1) * (SESSION_FIELDS + below), np.int64)

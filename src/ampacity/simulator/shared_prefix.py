@@ -1,7 +1,7 @@
 """The beginning of a prompt that sessions of a group have in common: in memory once, for as long as anybody uses it.
 
 The first sequence that uses it pays for its blocks, the last one leaves them as the group's segment. While one computes
-them nobody else is admitted, so whoever finds a holder finds all of them.
+them nobody else is admitted, and while one loads them nobody of the group, so whoever finds a holder finds all of them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from typing import Any
 
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.simulator.engine import block_count
+from ampacity.simulator.kv_tiers import sunk_at
 from ampacity.simulator.prefix_cache import leave, take
 from ampacity.simulator.rows import (
     FREE,
     GROUP,
+    GROUP_LOADS,
     HOLDERS,
     LENGTH,
+    LOAD_PS,
     NEWER,
     PARTED,
     PARTED_LAST,
@@ -24,6 +27,7 @@ from ampacity.simulator.rows import (
     SESSION,
     SESSION_FIELDS,
     SINCE_PS,
+    TIER_COUNT,
 )
 
 
@@ -40,7 +44,10 @@ def tokens_found(row: Any, rules: Any, requests: Any, sessions: Any, place: int,
         return found * KV_BLOCK_TOKENS
     length = sessions[group * SESSION_FIELDS + LENGTH]
     shared = join(row, rules, sessions, group, known_ps)
+    incomplete = shared < length or row[LOAD_PS] > 0
     own = take(row, rules, sessions, session, own_most - length if shared == length else 0, known_ps)
+    if row[TIER_COUNT] > 0:
+        sessions[sunk_at(sessions, group, 0) + GROUP_LOADS] = incomplete and row[LOAD_PS] > 0
     return (shared + own) * KV_BLOCK_TOKENS
 
 
