@@ -34,12 +34,14 @@ class AtRest:
     """What memory keeps of one active session, by how long it keeps it.
 
     keep_s: rising, from 0 [s]. found: of what a cache without bound would find [0 to 1]. tokens: of contexts at rest,
-    mean over active time [token].
+    mean over active time [token]. below_tokens: that memory below HBM holds; loading them from there is quick beside
+    computing them and costs nothing here [token].
     """
 
     keep_s: Array
     found: Array
     tokens: Array
+    below_tokens: float = 0.0
 
 
 @dataclass(frozen=True)

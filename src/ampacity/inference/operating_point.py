@@ -88,7 +88,7 @@ def operating_point(
         return None
     keep_s = np.inf
     if rest is not None:
-        full = fullest(step, mix, tpot_s, fits, drafts, rest, r.kv_tokens)
+        full = fullest(step, mix, tpot_s, fits, drafts, rest, r.kv_tokens + rest.below_tokens)
         batch, mix, keep_s = full.batch if full.meets_tpot else 0, full.mix, full.keep_s
     else:
         batch = largest_batch(step, mix, tpot_s, fits, drafts)

@@ -19,6 +19,9 @@ def serving_point(s: Scenario, b: Behaviour, pool: PoolCapacity) -> OperatingPoi
     assert pool.step is not None
     assert pool.placement is not None
     drafts = Drafts(pool.placement.draft_tokens, pool.placement.acceptance.value)
-    left = resting(b, pool.step.replica.model.context_tokens)
-    rest = AtRest(left.keep_s, left.found, left.tokens) if left is not None else None
+    r, placement = pool.step.replica, pool.placement
+    left = resting(b, r.model.context_tokens)
+    below = sum(memory.value for memory in (placement.host_kv, placement.store_kv) if memory is not None)
+    below_tokens = below * r.accelerators / r.kv_bytes_per_token
+    rest = AtRest(left.keep_s, left.found, left.tokens, below_tokens) if left is not None else None
     return operating_point(pool.step, mix_of(b), s.service_level.tpot_s, drafts, rest)
