@@ -30,10 +30,10 @@ FOREVER_PS = 1 << 62
     GAIN_UNDER,
     TIERS,  # KV tiers below HBM
 ) = range(12)
-TIERS_MOST = 2
+KV_TIERS_MOST = 2
 TIER_BLOCKS = TIERS + 1
 """Of each tier, side by side: the blocks that it holds; behind them what loading one of them takes."""
-TIER_LOAD_PS = TIER_BLOCKS + TIERS_MOST
+TIER_LOAD_PS = TIER_BLOCKS + KV_TIERS_MOST
 SEQS_MOST = 4096
 LOAD_MOST_PS = 86_400 * PS_PER_S
 """What loading all blocks of a replica may take: a day, so that no sum of loads leaves 63 bits."""
@@ -110,7 +110,7 @@ class Engine:
     def rules(self) -> NDArray[np.int64]:
         """The rules as the kernels read them."""
         idle_ps = FOREVER_PS if self.idle_s is None else min(round(self.idle_s * PS_PER_S), FOREVER_PS)
-        none = [0] * (TIERS_MOST - len(self.tiers))
+        none = [0] * (KV_TIERS_MOST - len(self.tiers))
         return np.array(
             [
                 self.token_budget,
@@ -137,7 +137,7 @@ class Engine:
 def _wrong_tiers(e: Engine) -> list[tuple[bool, str]]:
     """What may be wrong with an engine's tiers, and whether it is."""
     wrong = [
-        (len(e.tiers) > TIERS_MOST, f"{len(e.tiers)} KV tiers below HBM: at most {TIERS_MOST}"),
+        (len(e.tiers) > KV_TIERS_MOST, f"{len(e.tiers)} KV tiers below HBM: at most {KV_TIERS_MOST}"),
         (bool(e.tiers) and not e.prefix_cache, "KV tiers below HBM without a prefix cache: nothing is looked up there"),
     ]
     for i, tier in enumerate(e.tiers, 1):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.inference.replica import KV_BLOCK_TOKENS
-from ampacity.simulator.engine import FOREVER_PS, TIER_LOAD_PS, TIERS_MOST
+from ampacity.simulator.engine import FOREVER_PS, KV_TIERS_MOST, TIER_LOAD_PS
 from ampacity.simulator.lists import append, take_first
 from ampacity.simulator.rows import (
     BELOW,
@@ -39,7 +39,7 @@ from ampacity.simulator.rows import (
 
 def sunk_at(sessions: Any, session: int, tier: int) -> int:
     """Where the row of a session in a tier begins: behind the rows of all sessions, which are as long."""
-    at: int = len(sessions) // 2 + (session * TIERS_MOST + tier) * SUNK_FIELDS
+    at: int = len(sessions) // 2 + (session * KV_TIERS_MOST + tier) * SUNK_FIELDS
     return at
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ampacity.simulator.engine import (
     FOREVER_PS,
     KV_BLOCKS,
+    KV_TIERS_MOST,
     MAX_SEQS,
     TIER_BLOCKS,
     TIERS,
-    TIERS_MOST,
     Engine,
 )
 
@@ -149,7 +149,7 @@ def fresh_replicas(engine: Engine, count: int) -> Ints:
     rows[:, FREE] = rules[KV_BLOCKS]
     rows[:, [LOADED_PS, WAKE_PS]] = FOREVER_PS
     rows[:, TIER_COUNT] = rules[TIERS]
-    for tier in range(TIERS_MOST):
+    for tier in range(KV_TIERS_MOST):
         rows[:, BELOW + tier * TIER_STATE + TIER_FREE] = rules[TIER_BLOCKS + tier]
     return rows
 
@@ -164,5 +164,5 @@ def fresh_sessions(count: int, tiered: bool = False) -> Ints:
 
     tiered: the replica has KV tiers below HBM. Behind all rows stands then what lies of each session in each tier.
     """
-    below = TIERS_MOST * SUNK_FIELDS if tiered else 0
+    below = KV_TIERS_MOST * SUNK_FIELDS if tiered else 0
     return np.zeros((count + 1) * (SESSION_FIELDS + below), np.int64)
