@@ -143,7 +143,7 @@ def run_cell(
             place = ask(e.requests, desk, people, windows, found, agent, asked_ps)
             if place > 0:
                 sent = cell[IN_QUEUE] == 0 and send(e, desk, people, place, asked_ps)
-                if sent and cell[FAIR] == 0 and people.agents[agent * AGENT_FIELDS + IN_HAND] == 0:
+                if sent and cell[FAIR] == 0 and people.agents[agent * AGENT_FIELDS + IN_HAND] >= 0:
                     note_sent(people, found, agent, asked_ps)
                 else:
                     come_in(e.requests, desk, people, windows, found, rare, agent, place, sent, asked_ps)
@@ -203,8 +203,8 @@ def ask(requests: Any, desk: Desk, people: People, windows: Windows, found: Foun
     """An agent asks its next step, or again what a replica has handed back; the request, or 0 if it is stopped."""
     cell = desk.cell
     a = agent * AGENT_FIELDS
-    place: int = people.agents[a + IN_HAND]
-    if place > 0:
+    if people.agents[a + IN_HAND] < 0:
+        place: int = -people.agents[a + IN_HAND]
         return place if begins_again(requests, desk, people, windows, found, place, now_ps) else 0
     place = cell[FREE_ROW]
     if people.agents[a + TRIES] == 0 and people.agents[a + WAITS_PS] == 0:
@@ -245,8 +245,9 @@ def come_in(
 ) -> None:
     """What follows where `note_sent` is not all: a request is charged, it waits, or it is refused."""
     a = agent * AGENT_FIELDS
-    again = people.agents[a + IN_HAND] > 0
-    people.agents[a + IN_HAND] = 0
+    again = people.agents[a + IN_HAND] < 0
+    if again:
+        people.agents[a + IN_HAND] = 0
     reason = TAKEN_IN
     if not sent:
         reason = wait_in_line(requests, desk, rare, people, windows, found, place, now_ps)

@@ -61,9 +61,10 @@ POOL, SHARE, PLACED_FIELDS = range(3)
     AFTER,  # step of its parent whose answer starts it
     TRIES,  # how often its client has tried this step again
     WAITS_PS,  # since when a window, or want of capacity, keeps it from this step; 0: nothing does
-    IN_HAND,  # its request that a replica has handed back; 0: none
     AGENT_FIELDS,
-) = range(14)
+) = range(13)
+IN_HAND = WAITS_PS
+"""While a request that a replica has handed back has not been sent again: its place, less than 0."""
 
 # of a step
 ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)

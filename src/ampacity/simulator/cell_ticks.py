@@ -85,7 +85,7 @@ def stop_replica(e: Engines, desk: Desk, rare: Control, people: People, replica:
         if desk.cell[FAIR] > 0:
             settle_charge(e.requests, desk, rare, people, place, False)
         agent = desk.notes[place * NOTE_FIELDS + BY_AGENT]
-        people.agents[agent * AGENT_FIELDS + IN_HAND] = place
+        people.agents[agent * AGENT_FIELDS + IN_HAND] = -place
         wake_at(people.wakes, now_ps, agent)
         place = collect(row, e.requests)
 
