@@ -165,7 +165,7 @@ def _tapes(
     parts: list[tuple[Steps, Floats, Floats, Ints]] = []
     has_s, begun = np.zeros(len(tape)), np.zeros(len(tape), np.int64)
     lacking = np.arange(len(tape))
-    while len(lacking):
+    while len(lacking) or not parts:
         # a tape that lacks much after this gets more of its sessions in the next round, the others are left alone
         many = np.ceil((need_s - has_s)[lacking] / _session(window_tokens)[1]).astype(np.int64) + 2
         owner = np.repeat(lacking, many)

@@ -278,15 +278,17 @@ def _contexts(
     began = first if np.isinf(longest) else np.minimum(first, limit)
     now = np.maximum(np.rint(began[by_length]), 1).astype(np.int64)
     whole[base] = now
-    cut_key, to_key, miss_key, log_key = (draws.bits(seed, name, keys) for name in ("cut", "cut to", "break", "to"))
-    cuts, breaks = np.array(c.cuts_per_token), np.array(c.break_share)
+    to_key, log_key = (draws.bits(seed, name, keys) for name in ("cut to", "to"))
+    cuts, breaks = np.array(c.cuts_per_token)[user.astype(np.int64)], np.array(c.break_share)[user.astype(np.int64)]
+    of, step = _rows(entity, total)
+    cut_draw = draws.as_uniform(draws.then(draws.bits(seed, "cut", of), step))
+    misses = draws.as_uniform(draws.then(draws.bits(seed, "break", of), step)) < breaks
     for i in range(1, int(lengths.max(initial=0))):
         running = int(np.searchsorted(-lengths, -i, side="left"))
         row, before = base[:running] + i, now[:running]
         grown = np.minimum(before + growth[row], longest).astype(np.int64)
-        who = user[row].astype(np.int64)
-        cut = draws.as_uniform(draws.then(cut_key[:running], i)) < cuts[who] * np.minimum(before, c.limit)
-        miss = draws.as_uniform(draws.then(miss_key[:running], i)) < breaks[who]
+        cut = cut_draw[row] < cuts[row] * np.minimum(before, c.limit)
+        miss = misses[row]
         full = before > limits[:running]
         after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
         if full.any():
