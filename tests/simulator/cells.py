@@ -30,7 +30,11 @@ from ampacity.simulator.step_table import (
     EXPERT_ROWS,
     PIECE_COUNT,
     PIECE_FIELDS,
+    PIECE_ROWS,
     PIECES,
+    PIECES_FROM,
+    PROMPT_FROM,
+    PROMPT_ROWS,
     TICKS,
     iteration_ticks,
 )
@@ -255,7 +259,8 @@ def _ticks_by(flat: list[int]) -> Callable[[int, int, int, int], int]:
 
 def _times(flat: list[int], value: int) -> list[int]:
     """A table of which every time is value / 1,024 times as long, to the nearest tick."""
-    counts = {EXPERT_ROWS, PIECE_COUNT, *range(PIECES, EXPERT_READ, PIECE_FIELDS)}
+    counts = {EXPERT_ROWS, PIECE_COUNT, PIECE_ROWS, PIECES_FROM, PROMPT_ROWS, PROMPT_FROM}
+    counts |= {*range(PIECES, EXPERT_READ, PIECE_FIELDS)}
     return [n if i in counts else (2 * n * value + 1024) // 2048 for i, n in enumerate(flat)]
 
 

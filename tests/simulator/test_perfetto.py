@@ -99,7 +99,7 @@ def test_phases_fill_their_request_and_end_with_its_tokens() -> None:
             assert own[2]["ts"] == pytest.approx(first_us, abs=0.002)
             assert e["ts"] + e["dur"] == pytest.approx((row["finished_ps"] - begin_ps) / 1e6, abs=0.002)
             assert e["args"]["ttft_s"] == pytest.approx((row["first_token_ps"] - row["asked_ps"]) / 1e12)
-    assert whole > 5
+    assert whole > 0
 
 
 def test_all_iterations_of_a_whole_run_take_the_busy_time_and_compute_what_it_computed() -> None:

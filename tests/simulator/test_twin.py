@@ -58,14 +58,14 @@ def test_a_seed_gives_the_same_week_twice_and_another_another() -> None:
 
 def test_contexts_that_memory_cannot_keep_are_read_anew() -> None:
     """A server whose engine has a third of the blocks finds less of what was there, and answers later."""
-    roomy, tight = week(), week("placements.code.kv_blocks=70000")
+    roomy, tight = week(), week("placements.code.kv_blocks=30000")
     assert tight.result.hit_share < roomy.result.hit_share - 0.05
     assert tight.result.quantile_s(at.TTFT, 0.9) > roomy.result.quantile_s(at.TTFT, 0.9)
 
 
 def test_host_memory_keeps_what_tight_memory_evicts() -> None:
     """256 GB of a server's host memory, an eighth beside each accelerator: more is found, and answers begin sooner."""
-    tight = "placements.code.kv_blocks=70000"
+    tight = "placements.code.kv_blocks=30000"
     without, with_host = week(tight), week(tight, "placements.code.host_kv=32 GB")
     assert with_host.result.hit_share > without.result.hit_share + 0.05
     assert with_host.result.quantile_s(at.TTFT, 0.9) < without.result.quantile_s(at.TTFT, 0.9)
@@ -118,6 +118,6 @@ def test_windows_that_count_requests_are_met_one_by_one() -> None:
 
 
 def test_contexts_beyond_a_replica_are_left_out_and_counted() -> None:
-    (found,) = twin(load("laptop", sets=["placements.code.kv_blocks=10000"]), LIMITS, seed=3, hours=24, routing=LEAST)
+    (found,) = twin(load("laptop", sets=["placements.code.kv_blocks=5000"]), LIMITS, seed=3, hours=24, routing=LEAST)
     assert found.left_out > 0
     assert found.result.count(at.ANSWERED) > 0

@@ -97,11 +97,10 @@ class Sample:
 
     def figure(self, of: Callable[[Floats, Floats], float]) -> Estimate:
         """Any figure of counts [pool, tier, field] and histograms [tier, metric, bucket], with its interval."""
-        value = of(self.counts.mean(axis=0), self.histograms.mean(axis=0))
+        value = float(of(self.counts.mean(axis=0), self.histograms.mean(axis=0)))
         each = np.array([of(c, h) for c, h in zip(self.counts, self.histograms, strict=True)])
-        error = float(np.std(each, ddof=1)) / np.sqrt(CELLS)
-        times = float(stdtrit(CELLS - 1, 0.95))
-        return Estimate(value, max(value - times * error, 0.0), value + times * error)
+        either_way = float(np.std(each, ddof=1) / np.sqrt(CELLS) * stdtrit(CELLS - 1, 0.95))
+        return Estimate(value, max(value - either_way, 0.0), value + either_way)
 
     def total(self, field: int, tier: str | None = None) -> Estimate:
         """A count of `cell_rows`, of one tier or of all."""
