@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,14 +23,15 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     from ampacity.planner.plan import plan
     from ampacity.scenario.worlds import draw
 
+    shared = os.cpu_count() or 1
     if not show:
-        return plan(s, seed=seed)
+        return plan(s, seed=seed, processes=shared)
     began = time.monotonic()
     typer.echo(f"{headline(s)} · seed {seed}\n")
+    say_what_is_compiled(draw(s, seed, 0))
     typer.echo("  " + _first(draw(s, seed, 0)))
-    say_what_is_compiled()
     progress = Progress("worlds", began)
-    p = plan(s, seed=seed, progress=progress)
+    p = plan(s, seed=seed, progress=progress, processes=shared)
     progress.close()
     return p
 
@@ -53,13 +55,24 @@ def request_by_request(p: Plan, seed: int, *, show: bool) -> list[Weeks]:
     return twin(s, limits_found(p), seed)
 
 
-def say_what_is_compiled() -> None:
-    """Announce the seconds that the first answer of a version takes to compile what it counts people's weeks with."""
+def say_what_is_compiled(s: Scenario | None = None) -> None:
+    """Announce the seconds that the first answer of a version takes to compile what it counts people's weeks with.
+
+    What a scenario's closed form says is said before.
+    """
     from ampacity.base.compiled import is_compiled
     from ampacity.demand.crossings import run
+    from ampacity.planner.announced import after
+    from ampacity.planner.answer import carried
+    from ampacity.reporting.words import with_no_limit
 
-    if not is_compiled(run):
-        typer.echo("  compiling, once for this version: about ten seconds", err=True)
+    if is_compiled(run):
+        return
+    if s is not None:
+        found = carried(after(s), guarantee=None)
+        for sentence in with_no_limit({load.model: load.unlimited_share for load in found.models}):
+            typer.echo("  " + sentence)
+    typer.echo("  compiling, once for this version: about ten seconds", err=True)
 
 
 def _first(s: Scenario) -> str:

@@ -85,7 +85,7 @@ class Answer(Carried):
         return {k: paid * v / tokens[k] * 1e6 if tokens[k] > 0 and paid > 0 else None for k, v in shares.items()}
 
 
-def carried(s: Scenario, *, guarantee: bool = True, seed: int = 1, world: int = 0) -> Carried:
+def carried(s: Scenario, *, guarantee: bool | None = True, seed: int = 1, world: int = 0) -> Carried:
     """The largest limits of one world; `guarantee` as in `model_loads`."""
     s = exercised(s)
     hours = hours_of(s)

@@ -80,9 +80,12 @@ class ModelLoad:
 
 
 def model_loads(
-    s: Scenario, hours: Hours, supply: tuple[PoolCapacity, ...], seed: int, world: int, *, guarantee: bool = True
+    s: Scenario, hours: Hours, supply: tuple[PoolCapacity, ...], seed: int, world: int, *, guarantee: bool | None = True
 ) -> tuple[ModelLoad, ...]:
-    """Largest limits for every model that some tier uses; without `guarantee` the guaranteed ones are left at 0."""
+    """Largest limits for every model that some tier uses; without `guarantee` the guaranteed ones are left at 0.
+
+    guarantee None: no limit is sought, so nobody's weeks are looked at; what is carried with no limit is told.
+    """
     models = dict.fromkeys(tier.model for tier in s.tiers)
     return tuple(_model_load(s, model, hours, supply, (seed, world), guarantee) for model in models)
 
@@ -93,7 +96,7 @@ def _model_load(
     hours: Hours,
     supply: tuple[PoolCapacity, ...],
     drawn_by: tuple[int, int],
-    guarantee: bool,
+    guarantee: bool | None,
 ) -> ModelLoad:
     tiers = tuple(t for t in s.tiers if t.model == model)
     zone = s.sites[0].time_zone
@@ -149,8 +152,10 @@ class _Found:
     unlimited_share: float
 
 
-def _largest(q: Question, hours_share: float, guarantee: bool) -> _Found:
+def _largest(q: Question, hours_share: float, guarantee: bool | None) -> _Found:
     """The rate that limits may allow: as people use limits, and if all active people used theirs up."""
+    if guarantee is None:
+        return _Found(0.0, 0.0, 0.0, q.carried(q.unlimited()))
     # where every window is stated there is nothing to find
     scale, sure = q.highest, 0.0
     if q.free.any():

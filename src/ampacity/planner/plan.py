@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +35,10 @@ from ampacity.supply.options import exercised, rights
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+WORLDS_TO_SHARE, WORLDS_AT_ONCE = 50, 10
+"""Fewer worlds than that are not worth another process; a process takes so many at a time."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +110,25 @@ class Plan:
         return hours_frame(self)
 
 
-def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | None = None) -> Plan:
+def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | None = None, processes: int = 1) -> Plan:
     """Find the largest limits of a scenario, with an interval over its worlds.
 
-    seed: of the draws from ranges. progress: called with (worlds done, worlds in all).
+    seed: of the draws from ranges. progress: called with (worlds done, worlds in all). processes: that share the
+    worlds; any number gives the same plan. More than one begin afresh, so a script of one's own that asks for them
+    must be guarded by `if __name__ == "__main__"`.
     """
     began = time.process_time()
     paths = [path for path, _ in ranges(s)]
     count = s.worlds if paths or has_hazards(s) else 1
-    worlds, answers, judged = [], [], []
+    worlds, answers, judged, cpu_s = [], [], [], 0.0
     supplier = largest_supplier(s)
-    for world in range(count):
-        worlds.append(struck(draw(s, seed, world), seed, world))
-        answers.append(answer(after(worlds[-1]), guarantee=world == 0, seed=seed, world=world))
-        if changes(s):
-            load = changed_load(worlds[-1], answers[-1].models)
-            judged.append(judge(worlds[-1], load, supplier, answers[-1].met, seed, world))
+    for one in _worlds(s, seed, count, supplier, processes if count >= WORLDS_TO_SHARE else 1):
+        worlds.append(one.scenario)
+        answers.append(one.answer)
+        judged += [one.judgement] if one.judgement is not None else []
+        cpu_s += one.cpu_s
         if progress is not None:
-            progress(world + 1, count)
+            progress(len(answers), count)
     central = answers[0]
     record = Record(
         scenario=s.name,
@@ -129,7 +137,7 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         worlds=count,
         version=version("ampacity"),
         as_of=s.as_of,
-        cpu_s=time.process_time() - began,
+        cpu_s=time.process_time() - began + cpu_s,
     )
     costs = [a.cost_usd_per_mtok() for a in answers]
     return Plan(
@@ -149,6 +157,40 @@ def plan(s: Scenario, *, seed: int = 1, progress: Callable[[int, int], None] | N
         notes=_notes(s),
         tokens_by_world=tuple(a.tokens()["all"] for a in answers),
     )
+
+
+@dataclass(frozen=True)
+class _World:
+    """One world: what is so in it, its answer, its verdict; CPU time beside that of this process [s]."""
+
+    scenario: Scenario
+    answer: Answer
+    judgement: Judgement | None
+    cpu_s: float = 0.0
+
+
+def _worlds(s: Scenario, seed: int, count: int, supplier: str, processes: int) -> Iterator[_World]:
+    """All worlds, in order."""
+    one = partial(_world, s, seed, supplier)
+    if processes <= 1:
+        yield from map(one, range(count))
+        return
+    # processes begin afresh: a fork of one that holds threads may never end
+    with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
+        yield from workers.map(partial(_timed, one), range(count), chunksize=WORLDS_AT_ONCE)
+
+
+def _world(s: Scenario, seed: int, supplier: str, world: int) -> _World:
+    own = struck(draw(s, seed, world), seed, world)
+    found = answer(after(own), guarantee=world == 0, seed=seed, world=world)
+    if not changes(s):
+        return _World(own, found, None)
+    return _World(own, found, judge(own, changed_load(own, found.models), supplier, found.met, seed, world))
+
+
+def _timed(one: Callable[[int], _World], world: int) -> _World:
+    began = time.process_time()
+    return replace(one(world), cpu_s=time.process_time() - began)
 
 
 def _windows(s: Scenario, answers: list[Answer]) -> tuple[PlannedWindow, ...]:

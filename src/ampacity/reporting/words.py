@@ -149,11 +149,7 @@ def own_sentences(p: Plan) -> list[str]:
     if not lead.stated:
         sure = f"{tokens(lead.guaranteed)} would be carried per {duration(lead.length_s)}"
         said.append(f"If every active person used it up, {sure}.")
-    for model, carried in p.unlimited_share.items():
-        name = f" of {model}" if len(p.unlimited_share) > 1 else ""
-        said.append(
-            f"With no limit, and nobody using more than today{name}, {share(carried.value)} of hours are carried."
-        )
+    said += with_no_limit({model: carried.value for model, carried in p.unlimited_share.items()})
     slow = [x for m in p.central.models for x in m.points.values() if not x.meets_tpot]
     if slow:
         least = digits(1000 * min(x.step_s for x in slow), 2)
@@ -162,6 +158,15 @@ def own_sentences(p: Plan) -> list[str]:
     if not any(c.firm for c in counted(p.scenario)):
         said.append("All of this holds only if capacity that no contract promises came true.")
     return said
+
+
+def with_no_limit(carried: dict[str, float]) -> list[str]:
+    """Share of hours in which today's use is carried, by model."""
+    names = {model: f" of {model}" if len(carried) > 1 else "" for model in carried}
+    return [
+        f"With no limit, and nobody using more than today{names[model]}, {share(part)} of hours are carried."
+        for model, part in carried.items()
+    ]
 
 
 def _binding(p: Plan) -> str:
