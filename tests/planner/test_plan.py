@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ampacity.planner import plan as room
 from ampacity.planner.answer import answer
 from ampacity.planner.frames import save
 from ampacity.planner.plan import Plan, plan
@@ -36,6 +37,13 @@ def test_the_same_seed_gives_the_same_plan_to_the_byte(ours: Ours, tmp_path: Pat
     for a, b in zip(save(one, tmp_path / "a"), save(other, tmp_path / "b"), strict=True):
         if a.suffix == ".parquet":
             assert pl.read_parquet(a).equals(pl.read_parquet(b))
+
+
+def test_any_number_of_processes_gives_the_same_plan(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "WORLDS_TO_SHARE", 2)
+    monkeypatch.setattr(room, "WORLDS_AT_ONCE", 1)
+    s = ours({"worlds": 5})
+    assert repr(content(plan(s, processes=2))) == repr(content(plan(s)))
 
 
 def test_another_seed_draws_other_worlds_and_leaves_the_stated_values(ours: Ours) -> None:
