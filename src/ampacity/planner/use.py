@@ -37,6 +37,8 @@ stated values is known to a quarter of a percentage point (one standard error), 
 which its interval is wider."""
 STEPS, STEPS_OF_A_WORLD = 8, 2
 """Simulated factors for every doubling, at the stated values and in each other world."""
+LEAST = 2.0**-60
+"""A factor at which no window holds a token."""
 HOUR_MS = 3_600_000.0
 
 
@@ -65,13 +67,13 @@ class Use:
     def pace(self, tier: int, factor: float, taking: bool) -> Pace:
         """How takers, or the others, of a tier draw if open windows hold `factor` of today's mean use.
 
-        factor: 0 < factor; at an infinite one only stated windows are there.
+        factor: at an infinite one only stated windows are there; at 0 open ones hold next to nothing.
         """
         limit = limit_of(self.s, self.tiers[tier])
         if limit is None or not _is_open(limit) or math.isinf(factor):
             return self._at(tier, math.inf, taking)
         steps = STEPS_OF_A_WORLD if self.world else STEPS
-        at = math.log2(factor) * steps
+        at = math.log2(max(factor, LEAST)) * steps
         part = at - math.floor(at)
         low = self._at(tier, 2.0 ** (math.floor(at) / steps), taking)
         if part == 0.0:
