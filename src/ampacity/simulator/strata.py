@@ -2,7 +2,8 @@
 
 Hours are sorted by how much of the fleet is asked for and cut into strata of equal length; cells are those of one pool.
 Every sampled cell has an hour of its own in each stratum of hours, so that how much the cells of a pool differ tells
-what sampling of hours and of cells together leaves unknown.
+what sampling of hours and of cells together leaves unknown. A pool with fewer cells is in the sample with all of them,
+each in several hours of a stratum.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 
 HOUR_STRATA = 12
 CELLS = 5
-"""Strata of hours, and cells of every pool; a pool of fewer cells is looked at whole."""
+"""Strata of hours, and looks at every pool in each of them."""
 CELL_REPLICAS = 16
 """Replicas of a cell: their rows fit a core's cache."""
 
@@ -27,8 +28,8 @@ CELL_REPLICAS = 16
 @dataclass(frozen=True)
 class Look:
     """One cell in one hour. pool: its position. cell: its number in the pool. first, replicas: which of the pool's.
-    group: cells of one group are alike in all strata. hour: from the scenario's start. weight: cell-hours of the fleet
-    that it stands for."""
+    group: looks of one group, one in every stratum of hours, stand for the whole pool. hour: from the scenario's start.
+    weight: cell-hours of the fleet that it stands for."""
 
     pool: int
     cell: int
@@ -49,7 +50,8 @@ def cells_of(replicas: int, most: int = CELL_REPLICAS) -> list[tuple[int, int]]:
 def looks(
     load: Floats, replicas: list[int], seed: int, hour_strata: int = HOUR_STRATA, cells: int = CELLS
 ) -> list[Look]:
-    """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool."""
+    """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool. cells: of each pool, or
+    so many groups of looks where there are fewer cells."""
     order = np.lexsort((np.arange(len(load)), load))
     strata = [part for part in np.array_split(order, min(hour_strata, len(order))) if len(part)]
     found = []
@@ -57,12 +59,14 @@ def looks(
         every = cells_of(have)
         rank = sorted(range(len(every)), key=lambda c: uniform(seed, "which cells", pool, c))
         chosen = sorted(rank[: min(cells, len(every))])
-        for group, cell in enumerate(chosen):
+        times = -(-cells // len(chosen)) if chosen else 0
+        for group in range(times * len(chosen)):
+            cell = chosen[group % len(chosen)]
             first, count = every[cell]
             for number, part in enumerate(strata):
-                hour = int(part[int(uniform(seed, "which hour", pool, cell, number) * len(part))])
-                weight = len(part) * len(every) / len(chosen)
-                found.append(Look(pool, cell, first, count, group, hour, weight))
+                drawn = uniform(seed, "which hour", pool, cell, number, group // len(chosen))
+                weight = len(part) * len(every) / (times * len(chosen))
+                found.append(Look(pool, cell, first, count, group, int(part[int(drawn * len(part))]), weight))
     return found
 
 
