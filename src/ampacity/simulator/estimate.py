@@ -48,9 +48,9 @@ class Sample:
     counts: [replicate, pool, tier, COUNT_FIELDS]. by_hour: the hours looked at, and counts in them as they were,
     [hour, tier, COUNT_FIELDS]. histograms: [replicate, tier, METRICS, BUCKETS]. busy_ps, replica_ps: [replicate, pool].
     good: answered within both bounds of `cell_hour.good`, [replicate, tier]. worked: sums over windows,
-    [replicate, pool, WORK_FIELDS]. busy_by_look: pool, hour and busy share of each look. requests: looked at, as they
-    were; with_warm_up: with those that only warm memory up. cpu_s: of all looks. One replicate has no intervals: it
-    is the whole fleet, or too little to tell.
+    [replicate, pool, WORK_FIELDS]. seen: the looks in which there was something to see. busy_of: the busy share of
+    each. requests: looked at, as they were; with_warm_up: with those that only warm memory up. cpu_s: of all looks.
+    One replicate has no intervals: it is the whole fleet, or too little to tell.
     """
 
     tiers: tuple[str, ...]
@@ -64,7 +64,8 @@ class Sample:
     replica_ps: Floats
     good: Floats
     worked: Floats
-    busy_by_look: list[tuple[int, int, float]] = field(default_factory=list)
+    seen: list[Look] = field(default_factory=list)
+    busy_of: list[float] = field(default_factory=list)
     looks: int = 0
     requests: int = 0
     with_warm_up: int = 0
@@ -108,7 +109,8 @@ class Sample:
         self.good[replicate, own] += weight * seen.good
         # a window is one replica's: it stands for all of its cell
         self.worked[replicate, one.pool] += weight * seen.replicas * seen.worked
-        self.busy_by_look.append((one.pool, one.hour, result.busy_ps / (seen.replicas * HOUR_PS)))
+        self.seen.append(one)
+        self.busy_of.append(result.busy_ps / (seen.replicas * HOUR_PS))
         self.by_hour[self.hours[one.hour], own] += result.counts
         self.looks += 1
         self.requests += int(result.counts[:, at.ANSWERED].sum())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ampacity.base.streams import uniform
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 HOUR_STRATA = 12
 CELLS = 5
@@ -47,13 +48,18 @@ def cells_of(replicas: int, most: int = CELL_REPLICAS) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(edges)]
 
 
+def strata_of(load: Floats, hour_strata: int = HOUR_STRATA) -> list[Ints]:
+    """Hours in strata of equal length, from those of least load to those of most."""
+    order = np.lexsort((np.arange(len(load)), load))
+    return [part for part in np.array_split(order, max(min(hour_strata, len(order)), 1)) if len(part)]
+
+
 def looks(
     load: Floats, replicas: list[int], seed: int, hour_strata: int = HOUR_STRATA, cells: int = CELLS
 ) -> list[Look]:
     """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool. cells: of each pool, or
     so many groups of looks where there are fewer cells."""
-    order = np.lexsort((np.arange(len(load)), load))
-    strata = [part for part in np.array_split(order, min(hour_strata, len(order))) if len(part)]
+    strata = strata_of(load, hour_strata)
     found = []
     for pool, have in enumerate(replicas):
         every = cells_of(have)
