@@ -17,6 +17,9 @@ def run(
     json: Json = None,
     quiet: Quiet = False,
     seed: Seed = 1,
+    cells: Annotated[
+        int, typer.Option("--cells", min=0, help="Of a fleet that is sampled: cells of each pool; 0: no requests.")
+    ] = 5,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the report goes; by default NAME.html here.")
     ] = None,
@@ -29,22 +32,21 @@ def run(
     show = shows(json, quiet=quiet)
     p = planned(s, seed, show=show)
     from ampacity.reporting.result import result
-    from ampacity.reporting.twin_view import twin_chapter, twin_data, twin_rows, twin_sentences
+    from ampacity.reporting.twin_told import told
 
     if show:
         say(p, [])
-    weeks = request_by_request(p, seed, show=show)
+    requests = told(request_by_request(p, seed, cells, show=show))
     if show:
-        for sentence in twin_sentences(weeks):
+        for sentence in requests.sentences:
             typer.echo(f"\n  {sentence}\n")
-        for word, line in twin_rows(weeks):
+        for word, line in requests.rows:
             typer.echo(f"  {word:<10} {line}")
     found = result(p)
-    said = {"answer": [*found["answer"], *twin_sentences(weeks)], "requests": twin_data(weeks)}
-    write_json(json, {**found, **said})
+    write_json(json, {**found, "answer": [*found["answer"], *requests.sentences], **requests.data})
     path = output or Path(f"{s.name}.html")
     from ampacity.reporting.page import report
 
-    report(p, requests=twin_chapter(weeks)).save(path)
+    report(p, requests=requests.chapter).save(path)
     if show:
         typer.echo(f"\n  report: {path}     why: ampacity show limits {scenario}")

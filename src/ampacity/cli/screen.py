@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ampacity.planner.plan import Plan
     from ampacity.reporting.catalog_views import View
     from ampacity.scenario.scenario import Scenario
+    from ampacity.simulator.fleet_run import FleetRun
     from ampacity.simulator.twin import Weeks
 
 
@@ -36,23 +37,34 @@ def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
     return p
 
 
-def request_by_request(p: Plan, seed: int, *, show: bool) -> list[Weeks]:
-    """What every request of a small fleet meets in its first weeks; of another it is said why not."""
+def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[Weeks] | FleetRun:
+    """What every request of a small fleet meets in its first weeks; of a larger one a sample, with progress.
+
+    cells: of each pool of a larger one, none of it if 0.
+    """
     from ampacity.base.compiled import is_compiled
     from ampacity.planner.announced import after
     from ampacity.reporting.twin_view import limits_found
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.cell_loop import run_cell
-    from ampacity.simulator.twin import twin, why_not
+    from ampacity.simulator.fleet_run import fleet_run
+    from ampacity.simulator.twin import NOTHING_SERVED, twin, why_not
 
     s = after(draw(p.scenario, seed, 0))
-    if reason := why_not(s):
+    reason = why_not(s)
+    if reason == NOTHING_SERVED or (reason and not cells):
         if show:
             typer.echo(f"  requests   not looked at one by one: {reason}")
         return []
     if show and not is_compiled(run_cell):
-        typer.echo("  compiling the engine, once for this version: about half a minute", err=True)
-    return twin(s, limits_found(p), seed)
+        typer.echo("  compiling the engine, once for this version: about a minute", err=True)
+    if not reason:
+        return twin(s, limits_found(p), seed)
+    progress = Progress("looks at cells") if show else None
+    found = fleet_run(s, limits_found(p), seed, cells=cells, processes=os.cpu_count(), progress=progress)
+    if progress is not None:
+        progress.close()
+    return found
 
 
 def say_what_is_compiled(s: Scenario | None = None) -> None:

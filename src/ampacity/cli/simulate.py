@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ampacity.cli.options import AsOf, Json, Quiet, ScenarioName, Seed, Sets
 
 if TYPE_CHECKING:
+    from ampacity.cli.screen import Progress
     from ampacity.reporting.simulated import Simulated
     from ampacity.scenario.scenario import Scenario
 
@@ -22,7 +23,17 @@ def simulate(
     quiet: Quiet = False,
     seed: Seed = 1,
     hours: Annotated[
-        int | None, typer.Option("--hours", min=1, help="Look at so many hours from the start; four weeks if left out.")
+        int | None,
+        typer.Option(
+            "--hours", min=1, help="So many hours from the start, or the busiest with --cells all; else four weeks."
+        ),
+    ] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option("--cells", metavar="N|all", help="Of a fleet that is sampled: cells of each pool, 5 if left out."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="That share a sampled fleet; one for each processor.")
     ] = None,
     trace: Annotated[
         Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
@@ -46,18 +57,24 @@ def simulate(
         str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")
     ] = "60 s",
 ) -> None:
-    """Let every request happen: what people, or a trace, meet on the replicas."""
+    """Let every request happen: what people, or a trace, meet on the replicas; of a large fleet, in a sample."""
     from ampacity.cli.options import load_scenario
-    from ampacity.cli.screen import headline, shows, tell
+    from ampacity.cli.screen import Progress, headline, shows, tell
 
     _agree(trace, hours, model, speed, perfetto, replica)
+    many = _cells(cells, trace)
     span_ps = _span_ps(span)
     s = load_scenario(scenario, sets, as_of)
+    if trace is None and (requests is not None or perfetto is not None):
+        _every_request_is_kept(s, seed)
     show = shows(json, quiet=quiet)
     if show:
         typer.echo(f"{headline(s)} · seed {seed}\n")
         _announce()
-    r = _simulated(s, seed, hours, trace, model, speed)
+    progress = Progress("looks") if show else None
+    r = _simulated(s, seed, hours, trace, model, speed, many, processes, progress)
+    if progress is not None:
+        progress.close()
     from ampacity.reporting.simulate_view import simulate_view
 
     written = []
@@ -72,15 +89,33 @@ def simulate(
 
 
 def _simulated(
-    s: Scenario, seed: int, hours: int | None, trace: Path | None, model: str | None, speed: float
+    s: Scenario,
+    seed: int,
+    hours: int | None,
+    trace: Path | None,
+    model: str | None,
+    speed: float,
+    cells: int | Literal["all"] | None,
+    processes: int | None,
+    progress: Progress | None,
 ) -> Simulated:
-    """The run. A fleet of which not every request can be looked at ends here, in one sentence and with exit code 2."""
+    """The run. What cannot be looked at ends here, in one sentence and with exit code 2."""
     from ampacity.demand.traces.read import read, with_requests
     from ampacity.reporting.simulated import TooLarge, simulate
 
     given = with_requests(read(trace)) if trace is not None else None
     try:
-        return simulate(s, seed=seed, hours=hours, trace=given, model=model, speed=speed)
+        return simulate(
+            s,
+            seed=seed,
+            hours=hours,
+            trace=given,
+            model=model,
+            speed=speed,
+            cells=cells,
+            processes=processes,
+            progress=progress,
+        )
     except TooLarge as err:
         typer.echo(f"{s.name}: not every request can be looked at: {err}", err=True)
         raise typer.Exit(2) from None
@@ -104,6 +139,29 @@ def _agree(
         raise typer.BadParameter("only with --perfetto", param_hint="--replica")
 
 
+def _cells(text: str | None, trace: Path | None) -> int | Literal["all"] | None:
+    """A number of cells from 1 on, or all of them."""
+    if text is None:
+        return None
+    if trace is not None:
+        raise typer.BadParameter("a trace is replayed on every replica", param_hint="--cells")
+    if text == "all":
+        return "all"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f'"{text}": a number from 1 on, or all', param_hint="--cells")
+    return int(text)
+
+
+def _every_request_is_kept(s: Scenario, seed: int) -> None:
+    """Rows of requests and spans of a replica are those of a fleet of which every request is looked at."""
+    from ampacity.planner.announced import after
+    from ampacity.scenario.worlds import draw
+    from ampacity.simulator.twin import why_not
+
+    if reason := why_not(after(draw(s, seed, 0))):
+        raise typer.BadParameter(f"not of a fleet that is sampled: {reason}", param_hint="--requests, --perfetto")
+
+
 def _span_ps(text: str) -> int:
     from ampacity.base.units import UnitError, to_base
 
@@ -121,7 +179,7 @@ def _announce() -> None:
     from ampacity.simulator.cell_loop import run_cell
 
     if not is_compiled(run_cell):
-        typer.echo("  compiling the engine, once for this version: about half a minute", err=True)
+        typer.echo("  compiling the engine, once for this version: about a minute", err=True)
 
 
 def _write_perfetto(r: Simulated, path: Path, replica: int | None, span_ps: int) -> str:

@@ -9,6 +9,9 @@ import numpy as np
 import polars as pl
 
 from ampacity.reporting.catalog_views import View
+from ampacity.reporting.columns import aligned
+from ampacity.reporting.fleet_view import fleet_data, fleet_text
+from ampacity.reporting.fleet_words import fleet_sentences
 from ampacity.reporting.simulated import QUANTILES, Simulated
 from ampacity.reporting.words import count, digits, share, tokens, usd
 from ampacity.simulator import cell_rows as at
@@ -24,15 +27,19 @@ HEADS = {"ttft": "TTFT", "tpot": "TPOT", "latency": "latency"}
 
 def simulate_view(r: Simulated) -> View:
     """The answer on one screen."""
+    if r.fleet is not None:
+        return View(fleet_text(r.fleet), simulate_data(r))
     lines = [f"  {said}" for said in simulate_sentences(r)]
     for table in (_times(r), _found(r), _refused(r), _work(r)):
         if table:
-            lines += ["", *_aligned(table)]
+            lines += ["", *aligned(table)]
     return View("\n".join(lines), simulate_data(r))
 
 
 def simulate_sentences(r: Simulated) -> list[str]:
     """How many requests met what; what is slow and why; what was left out; what a trace had measured itself."""
+    if r.fleet is not None:
+        return fleet_sentences(r.fleet)
     said = []
     for run in r.runs:
         said.append(_whole(r, run))
@@ -67,6 +74,7 @@ def simulate_data(r: Simulated) -> dict[str, Any]:
         "waterfall": r.waterfall().to_dicts(),
         "cost": r.cost().to_dicts(),
         "emissions": {"modelled": True, "sites": r.emissions().to_dicts()},
+        "fleet": fleet_data(r.fleet) if r.fleet is not None else None,
     }
 
 
@@ -213,22 +221,6 @@ def _work(r: Simulated) -> list[list[str]]:
         each = [f"{word} {digits(costs[k])}" for k, word in words.items() if costs[k] is not None]
         table.append([f"{usd(r.measured.cost_usd)}; USD per million tokens: {', '.join(each)}"])
     return table
-
-
-def _aligned(table: list[list[str]]) -> list[str]:
-    """Columns under their heads; a row of one cell is a line of its own."""
-    full = [row for row in table if len(row) > 1]
-    widths = [max(len(row[i]) for row in full) for i in range(len(full[0]))]
-    lines = []
-    for row in table:
-        if len(row) == 1:
-            lines.append(f"  {row[0]}")
-            continue
-        first = row[0].ljust(widths[0])
-        lines.append(
-            "  " + "   ".join([first, *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        )
-    return lines
 
 
 def _seconds(x: float | None) -> str:

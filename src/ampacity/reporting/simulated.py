@@ -1,12 +1,18 @@
-"""`simulate`: what every request meets, as a result with frames; of a scenario's own people, or of a trace."""
+"""`simulate`: what every request meets, as a result with frames; of a scenario's own people, or of a trace.
+
+Of a fleet that is too large to look at every request, a sample of cells and hours is; the frames have the same columns,
+and the ends of intervals beside what is estimated.
+"""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -16,15 +22,19 @@ from ampacity.demand.traces.trace import Trace
 from ampacity.planner.announced import after
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.plan import Plan
+from ampacity.reporting import fleet_frames
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.fleet_run import FleetRun, fleet_run
 from ampacity.simulator.measured import Measured, measured
 from ampacity.simulator.model_cell import serving
+from ampacity.simulator.of_scenario import TokensFound
 from ampacity.simulator.ran import Ran, ran
 from ampacity.simulator.sampled import WINDOWS
+from ampacity.simulator.strata import CELLS
 from ampacity.simulator.trace_replay import Replay, replay
-from ampacity.simulator.twin import HOUR_PS, model_cells, why_not
+from ampacity.simulator.twin import HOUR_PS, NOTHING_SERVED, model_cells, why_not
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 from ampacity.supply.options import exercised
@@ -42,14 +52,15 @@ REACTIONS = {
 
 
 class TooLarge(ValueError):
-    """A fleet of which not every request can be looked at."""
+    """A fleet on which a trace cannot be replayed as one cell, or that serves nothing."""
 
 
 @dataclass(frozen=True)
 class Simulated:
     """What every request met. runs: one a model. central: what a plan expects at the stated values; None for a trace.
 
-    trace, replayed: of a replay. Frames have units in their column names; shares are between 0 and 1.
+    trace, replayed: of a replay. fleet: of a sampled fleet, which has no runs. Frames have units in their column names;
+    shares are between 0 and 1.
     """
 
     scenario: Scenario
@@ -59,15 +70,20 @@ class Simulated:
     trace: Trace | None = None
     replayed: Replay | None = None
     speed: float = 1.0
+    fleet: FleetRun | None = None
 
     @cached_property
     def measured(self) -> Measured:
         """Waterfall, energy, air and fees of the run."""
+        if self.fleet is not None:
+            return self.fleet.measured.value
         return measured(exercised(self.scenario), self.runs)
 
     def slo(self) -> pl.DataFrame:
         """One row a tier: requests, and quantiles of the time to the first token, per token, to the last, and held
         back by a window. Of answered requests; within 0.4 %."""
+        if self.fleet is not None:
+            return fleet_frames.slo(self.fleet)
         rows = []
         for r in self.runs:
             for tier in r.result.tiers:
@@ -88,11 +104,18 @@ class Simulated:
         """Refused attempts, one row a tier, or a tier and window. Raises ValueError for another word than those two."""
         if by not in ("tier", "window"):
             raise ValueError(f'refusals by "{by}": by "tier" or "window"')
+        if self.fleet is not None:
+            return fleet_frames.refusals(self.fleet, by)
         rows = [row for r in self.runs for row in (_by_tier(r) if by == "tier" else _by_window(r))]
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def requests(self) -> pl.DataFrame:
-        """One row a request that was asked, in the order in which they were; instants in ps from the beginning."""
+        """One row a request that was asked, in the order in which they were; instants in ps from the beginning.
+
+        Raises ValueError for a sampled fleet: rows of its requests are not kept.
+        """
+        if self.fleet is not None:
+            raise ValueError(f"{self.scenario.name}: rows of requests are not kept of a fleet that is sampled")
         frames = [r.requests.with_columns(model=pl.lit(r.setup.model)) for r in self.runs]
         every = pl.concat(frames).sort("asked_ps", "model", "step", maintain_order=True)
         if self.replayed is None or self.trace is None:
@@ -106,6 +129,8 @@ class Simulated:
 
         useful_error is the standard error of the useful share of the busy time; mfu and mbu are its two faces.
         """
+        if self.fleet is not None:
+            return fleet_frames.waterfall(self.fleet)
         rows = []
         found = [(busy, x) for r in self.runs for busy, x in zip(r.pool_busy(), r.pool_shares(), strict=True)]
         for booking, (busy, x) in zip(self.measured.bookings, found, strict=True):
@@ -127,6 +152,8 @@ class Simulated:
 
     def cost(self) -> pl.DataFrame:
         """One row a kind of token: how many were served, what was paid for them, and per million. [USD]"""
+        if self.fleet is not None:
+            return fleet_frames.cost(self.fleet)
         m = self.measured
         per = m.cost_usd_per_mtok()
         counts = {**m.tokens, "all": sum(m.tokens.values())}
@@ -139,6 +166,8 @@ class Simulated:
 
     def emissions(self) -> pl.DataFrame:
         """One row a site: energy on three bases, CO2 by method, water, and what turbines emit; all modelled."""
+        if self.fleet is not None:
+            return fleet_frames.emissions(self.fleet)
         rows = []
         site_of = {p.pool.name: p.pool.site.name for r in self.runs for p in r.setup.supply}
         for site, found in self.measured.air.items():
@@ -170,35 +199,60 @@ def simulate(
     model: str | None = None,
     speed: float = 1.0,
     windows: int = WINDOWS,
+    cells: int | Literal["all"] | None = None,
+    processes: int | None = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Simulated:
     """Let every request of a scenario's people, or of a trace, happen on its replicas, at the stated values.
 
     plan: of this scenario, for windows without stated tokens; found anew at the stated values if it is None. hours:
     from the scenario's start; None: its first four weeks. trace: to replay instead, on the replicas of `model` (needed
     if there are several), `speed` times as fast. windows: short spans that are looked at iteration by iteration.
-    Raises TooLarge with the reason, ValueError for a model or hours that there are not, Mistakes for a trace that
-    cannot be replayed.
+
+    A fleet of which not every request can be looked at is sampled. cells: of each pool, 5 if it is None; "all": every
+    cell, in the busiest `hours` or in all. processes: that share the looks, None: as many as there are processors;
+    more than one begin afresh, so a script of one's own that asks for them must be guarded by
+    `if __name__ == "__main__"`. progress: called with (looks done, looks in all).
+
+    Raises TooLarge with the reason, ValueError for a model, hours or cells that there are not, Mistakes for a trace
+    that cannot be replayed.
     """
     began = time.process_time()
     stated = after(draw(s, seed, 0))
     central: Answer | None = None
     replayed: Replay | None = None
-    runs: tuple[Ran, ...]
+    sampled: FleetRun | None = None
+    runs: tuple[Ran, ...] = ()
     if trace is not None:
         replayed = replay(trace, *replicas_of(stated, model), speed=speed, seed=seed)
         runs = (ran(replayed.cell, None, seed, windows),)
     else:
-        # a fleet of more is for a sample of hours and cells
-        if reason := why_not(stated):
+        reason = why_not(stated)
+        if reason == NOTHING_SERVED:
             raise TooLarge(reason)
+        if cells is not None and not reason:
+            raise ValueError(f"cells of {s.name}: every request of it is looked at, so nothing is sampled")
         span = _hours(stated, hours)
         central = plan.central if plan is not None else answer(stated, guarantee=False, seed=seed)
-        found: dict[str, dict[str, float]] = {}
-        for w in (w for load in central.models for w in load.limits):
-            found.setdefault(w.tier, {})[w.window] = w.tokens
-        runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(stated, found, seed))
-    record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, time.process_time() - began)
-    return Simulated(stated, record, runs, central, trace, replayed, speed)
+        found = limits_of(central)
+        if reason:
+            many = None if cells == "all" else cells or CELLS
+            sampled = fleet_run(stated, found, seed, hours=hours, cells=many, processes=processes, progress=progress)
+        else:
+            runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(stated, found, seed))
+    cpu_s = time.process_time() - began
+    if sampled is not None and min(processes or os.cpu_count() or 1, sampled.sample.looks) > 1:
+        cpu_s += sampled.sample.cpu_s  # of other processes
+    record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, cpu_s)
+    return Simulated(stated, record, runs, central, trace, replayed, speed, sampled)
+
+
+def limits_of(a: Answer) -> TokensFound:
+    """The tokens of an answer's windows, by tier and window."""
+    found: dict[str, dict[str, float]] = {}
+    for w in (w for load in a.models for w in load.limits):
+        found.setdefault(w.tier, {})[w.window] = w.tokens
+    return found
 
 
 def replicas_of(s: Scenario, model: str | None) -> tuple[tuple[PoolCapacity, ...], str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ampacity.planner.plan import Plan
 from ampacity.reporting.chapter import Chapter, Table
+from ampacity.reporting.simulated import limits_of
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.of_scenario import TokensFound
@@ -22,11 +23,7 @@ ONE_IN = {0.9: "a tenth", 0.99: "a hundredth"}
 
 def limits_found(p: Plan) -> TokensFound:
     """The tokens of a plan's windows at the stated values, by tier and window."""
-    found: dict[str, dict[str, float]] = {}
-    for load in p.central.models:
-        for w in load.limits:
-            found.setdefault(w.tier, {})[w.window] = w.tokens
-    return found
+    return limits_of(p.central)
 
 
 def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:

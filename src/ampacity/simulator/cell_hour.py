@@ -2,17 +2,18 @@
 
 Its people's weeks run at session granularity up to the hour (`demand/at_limit.py`): what is used of every window, who
 works, who waits for a window. Every request is sent from a while before the hour on, so that memory holds what it would
-hold; only what happens within the hour is counted.
+hold; only what happens within the hour is counted. One short window of it is gone through iteration by iteration.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.base.streams import bits
+from ampacity.base.streams import bits, uniform
 from ampacity.demand import draws
 from ampacity.demand.asked import asked, fitting, since
 from ampacity.demand.at_limit import Scheme, Standing, kinds_of, standing
@@ -22,18 +23,26 @@ from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
 from ampacity.inference.replica import KV_BLOCK_TOKENS
+from ampacity.inference.step_time import StepTime
 from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import Pool, Routing, open_cell
+from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell import Cell, Pool, Routing, open_cell
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.model_cell import bring_to_now
 from ampacity.simulator.of_scenario import book_of, cell_tier
+from ampacity.simulator.request_rows import agents_of
+from ampacity.simulator.sampled import WORK_FIELDS
+from ampacity.simulator.sampled import worked as worked_in
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.ticks import Tick
+from ampacity.simulator.watch import watch
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 HOUR_S = 3600
 CERTAIN_PEOPLE = 2000
@@ -43,6 +52,9 @@ STEPS_MOST = 512
 """Of one session, in an hour and what goes before it: few have more."""
 DAYS_BEFORE = 8
 """Days of sessions before an hour: the longest window that comes back, and a day."""
+GOOD_TTFT_S = 10
+"""A first token that comes later is not good: people look away, and clients begin to give up."""
+WINDOW_PS = 1 * PS_PER_S
 UNDER_WAY_S = 3600.0
 """Work that is under way when a cell opens has gone on for up to so long."""
 
@@ -51,7 +63,8 @@ UNDER_WAY_S = 3600.0
 class CellHour:
     """s: one world of a scenario, after its changes. tiers: of one model. share: of their work that the cell has.
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
-    the start [s]. name: of the cell, what its people are drawn by."""
+    the start [s]. name: of the cell, what its people are drawn by. step: of its replicas; None: no window is looked at
+    iteration by iteration."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
@@ -66,12 +79,70 @@ class CellHour:
     seed: int
     world: int
     ticks: tuple[Tick, ...] = ()
+    step: StepTime | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look shows.
+
+    result: of the hour. good: answered within both bounds, [tier]. worked: WORK_FIELDS of a window on one of the
+    replicas [s]. replicas: how many there were. answered: with those that only warmed memory up. cpu_s: that it took.
+    """
+
+    result: CellResult
+    good: Ints
+    worked: Floats
+    replicas: int
+    answered: int
+    cpu_s: float
 
 
 def look(c: CellHour) -> CellResult:
     """What happens in the hour."""
-    opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
+    return closely(c).result
+
+
+def closely(c: CellHour) -> Seen:
+    """What happens in the hour, how much of it is good, and, if the step time is given, what a window of it shows."""
+    began = time.process_time()
+    cell, scripts = _opened(c)
     begins_ps = c.warm_s * PS_PER_S
+    ends_ps = begins_ps + HOUR_S * PS_PER_S
+    cell.run(begins_ps)
+    bring_to_now(cell)
+    warm = cell.result()
+    worked = np.zeros(WORK_FIELDS)
+    if c.step is not None:
+        key = (c.name, c.hour)
+        replica = int(uniform(c.seed, "window's replica", *key) * c.pool.replicas)
+        cell.run(begins_ps + int(uniform(c.seed, "window", *key) * (HOUR_S * PS_PER_S - WINDOW_PS)))
+        worked = worked_in(c.step, watch(cell, replica, cell.now_ps + WINDOW_PS))
+    cell.run(ends_ps)
+    bring_to_now(cell)
+    found = cell.result()
+    good_ones = good(c.s, scripts, found, begins_ps)
+    result = found - warm
+    spent_s = time.process_time() - began
+    return Seen(result, good_ones, worked, c.pool.replicas, found.count(at.ANSWERED), spent_s)
+
+
+def good(s: Scenario, scripts: Scripts, found: CellResult, since_ps: int) -> Ints:
+    """Requests answered after an instant with the first token within GOOD_TTFT_S of asking and the others at the pace
+    of the service level, [tier]."""
+    assert found.met is not None
+    done = np.flatnonzero(found.met[:, at.MET_FINISH_PS] > since_ps)
+    asked, first, last = (found.met[done, f] for f in (at.MET_ARRIVAL_PS, at.MET_FIRST_PS, at.MET_FINISH_PS))
+    after_first = np.maximum(scripts.steps[done, at.ASK_OUTPUT] - 1, 1)
+    soon = first - asked <= GOOD_TTFT_S * PS_PER_S
+    fast = (last - first) // after_first <= round(s.service_level.tpot_s * PS_PER_S)
+    tier = scripts.agents[agents_of(scripts)[done], at.TIER]
+    return np.bincount(tier[soon & fast], minlength=len(found.tiers)).astype(np.int64)
+
+
+def _opened(c: CellHour) -> tuple[Cell, Scripts]:
+    """The cell as it opens, and what will be asked of it."""
+    opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
     most = (c.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
     book = book_of(c.tiers, c.rules)
     parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
@@ -80,23 +151,22 @@ def look(c: CellHour) -> CellResult:
         parts.append(_scripts(c, tier, number, people, opens_ms, most, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
         before += people.h.people
+    scripts = joined(parts)
     cell = open_cell(
         (c.pool,),
-        joined(parts),
+        scripts,
         c.routing,
         tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers),
         book,
         opens_ms,
         c.seed,
         bits(c.seed, "cell", c.name) >> 8,
+        keep=True,
         ticks=c.ticks,
     )
     flat = np.concatenate(states).reshape(-1)
     cell.windows.states[:] = flat[: len(cell.windows.states)]
-    cell.run(begins_ps)
-    warm = cell.result()
-    cell.run(begins_ps + HOUR_S * PS_PER_S)
-    return cell.result() - warm
+    return cell, scripts
 
 
 class _People:

@@ -13,18 +13,23 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_hour import Seen
+from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.histograms import BUCKETS, quantile_s
+from ampacity.simulator.sampled import WORK_FIELDS
 from ampacity.simulator.strata import CELLS, Look
 
 Floats = NDArray[np.float64]
+
+HOUR_PS = 3600 * PS_PER_S
+FINE = 1024
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,14 @@ class Estimate:
 
 @dataclass
 class Sample:
-    """What looks have shown so far, by replicate.
+    """What looks have shown so far, by replicate, each of which stands for the whole fleet.
 
     counts: [replicate, pool, tier, COUNT_FIELDS]. by_hour: the hours looked at, and counts in them as they were,
     [hour, tier, COUNT_FIELDS]. histograms: [replicate, tier, METRICS, BUCKETS]. busy_ps, replica_ps: [replicate, pool].
-    requests: looked at, as they were.
+    good: answered within both bounds of `cell_hour.good`, [replicate, tier]. worked: sums over windows,
+    [replicate, pool, WORK_FIELDS]. seen: the looks in which there was something to see. busy_of: the busy share of
+    each. requests: looked at, as they were; with_warm_up: with those that only warm memory up. cpu_s: of all looks.
+    One replicate has no intervals: it is the whole fleet, or too little to tell.
     """
 
     tiers: tuple[str, ...]
@@ -54,12 +62,20 @@ class Sample:
     histograms: Floats
     busy_ps: Floats
     replica_ps: Floats
+    good: Floats
+    worked: Floats
+    seen: list[Look] = field(default_factory=list)
+    busy_of: list[float] = field(default_factory=list)
     looks: int = 0
     requests: int = 0
+    with_warm_up: int = 0
+    cpu_s: float = 0.0
 
     @classmethod
-    def empty(cls, tiers: tuple[str, ...], pools: tuple[str, ...], wanted: Sequence[Look]) -> Sample:
-        """Before anything is looked at."""
+    def empty(
+        cls, tiers: tuple[str, ...], pools: tuple[str, ...], wanted: Sequence[Look], replicates: int = CELLS
+    ) -> Sample:
+        """Before anything is looked at. replicates: not more than each pool has groups."""
         groups = {p: len({w.group for w in wanted if w.pool == p}) for p in range(len(pools))}
         hours = {hour: i for i, hour in enumerate(sorted({w.hour for w in wanted}))}
         return cls(
@@ -67,40 +83,51 @@ class Sample:
             pools,
             groups,
             hours,
-            np.zeros((CELLS, len(pools), len(tiers), at.COUNT_FIELDS)),
+            np.zeros((replicates, len(pools), len(tiers), at.COUNT_FIELDS)),
             np.zeros((len(hours), len(tiers), at.COUNT_FIELDS)),
-            np.zeros((CELLS, len(tiers), at.METRICS, BUCKETS)),
-            np.zeros((CELLS, len(pools))),
-            np.zeros((CELLS, len(pools))),
+            np.zeros((replicates, len(tiers), at.METRICS, BUCKETS)),
+            np.zeros((replicates, len(pools))),
+            np.zeros((replicates, len(pools))),
+            np.zeros((replicates, len(tiers))),
+            np.zeros((replicates, len(pools), WORK_FIELDS)),
         )
 
-    def add(self, one: Look, result: CellResult) -> None:
+    @property
+    def replicates(self) -> int:
+        """How many estimates of the whole fleet there are."""
+        return len(self.counts)
+
+    def add(self, one: Look, seen: Seen) -> None:
         """Count a look."""
+        result = seen.result
         own = [self.tiers.index(name) for name in result.tiers]
-        known = self.groups[one.pool]
-        # a pool looked at in fewer cells than there are replicates is alike in all of them
-        share = 1.0 if known < CELLS else CELLS * self._in_group(one, known) / known
-        into = range(CELLS) if known < CELLS else (one.group % CELLS,)
-        for replicate in into:
-            weight = one.weight * share
-            self.counts[replicate, one.pool, own] += weight * result.counts
-            self.histograms[replicate, own] += weight * result.histograms
-            self.busy_ps[replicate, one.pool] += weight * result.busy_ps
-            self.replica_ps[replicate, one.pool] += weight * one.replicas * 3.6e15
+        replicate, weight = self.place(one)
+        self.counts[replicate, one.pool, own] += weight * result.counts
+        self.histograms[replicate, own] += weight * result.histograms
+        self.busy_ps[replicate, one.pool] += weight * result.busy_ps
+        self.replica_ps[replicate, one.pool] += weight * seen.replicas * HOUR_PS
+        self.good[replicate, own] += weight * seen.good
+        # a window is one replica's: it stands for all of its cell
+        self.worked[replicate, one.pool] += weight * seen.replicas * seen.worked
+        self.seen.append(one)
+        self.busy_of.append(result.busy_ps / (seen.replicas * HOUR_PS))
         self.by_hour[self.hours[one.hour], own] += result.counts
         self.looks += 1
         self.requests += int(result.counts[:, at.ANSWERED].sum())
+        self.with_warm_up += seen.answered
+        self.cpu_s += seen.cpu_s
 
-    def _in_group(self, one: Look, known: int) -> float:
-        """Replicates hold as many cells each only where CELLS divides them: each counts as an average one."""
-        return known / CELLS / len(range(one.group % CELLS, known, CELLS))
+    def place(self, one: Look) -> tuple[int, float]:
+        """The replicate that a look belongs to, and its weight there: in each replicate the weights of a pool add up to
+        its cell-hours, whether or not groups divide evenly among replicates."""
+        known, replicate = self.groups[one.pool], one.group % self.replicates
+        return replicate, one.weight * known / len(range(replicate, known, self.replicates))
 
-    def figure(self, of: Callable[[Floats, Floats], float]) -> Estimate:
-        """Any figure of counts [pool, tier, field] and histograms [tier, metric, bucket], with its interval."""
+    def figure(self, of: Callable[[Floats, Floats], float], most: float = np.inf) -> Estimate:
+        """Any figure of counts [pool, tier, field] and histograms [tier, metric, bucket], with its interval, which
+        ends at `most`."""
         value = float(of(self.counts.mean(axis=0), self.histograms.mean(axis=0)))
-        each = np.array([of(c, h) for c, h in zip(self.counts, self.histograms, strict=True)])
-        either_way = float(np.std(each, ddof=1) / np.sqrt(CELLS) * stdtrit(CELLS - 1, 0.95))
-        return Estimate(value, max(value - either_way, 0.0), value + either_way)
+        return around(value, [of(c, h) for c, h in zip(self.counts, self.histograms, strict=True)], most)
 
     def total(self, field: int, tier: str | None = None) -> Estimate:
         """A count of `cell_rows`, of one tier or of all."""
@@ -115,17 +142,39 @@ class Sample:
             below = c[:, own][:, :, list(whole)].sum()
             return float(c[:, own][:, :, list(part)].sum() / below) if below else 0.0
 
-        return self.figure(share)
+        return self.figure(share, 1.0)
+
+    def good_share(self, tier: str | None = None) -> Estimate:
+        """Share of answered requests that came within both bounds of `cell_hour.good`, of one tier or of all."""
+        own = self._own(tier)
+        good, answered = self.good[:, own].sum(axis=1), self.counts[:, :, own, at.ANSWERED].sum(axis=(1, 2))
+        value = float(good.sum() / answered.sum()) if answered.any() else 0.0
+        return around(value, [float(g / a) if a else 0.0 for g, a in zip(good, answered, strict=True)], 1.0)
 
     def quantile_s(self, metric: int, share: float, tier: str | None = None) -> Estimate:
         """A quantile of TTFT, TPOT, LATENCY, QUEUED or HELD_BACK. [s]"""
         own = self._own(tier)
-        return self.figure(lambda _, h: quantile_s(np.rint(h[own, metric].sum(axis=0)).astype(np.int64), share))
+        # weights need not be whole, the counts of a histogram are
+        return self.figure(lambda _, h: quantile_s(np.rint(FINE * h[own, metric].sum(axis=0)).astype(np.int64), share))
 
-    def busy(self) -> dict[str, float]:
+    def busy(self) -> dict[str, Estimate]:
         """Share of its replicas' time in which an iteration ran, by pool. [0 to 1]"""
-        busy, whole = self.busy_ps.mean(axis=0), self.replica_ps.mean(axis=0)
-        return {name: float(b / w) if w else 0.0 for name, b, w in zip(self.pools, busy, whole, strict=True)}
+        found = {}
+        for pool, name in enumerate(self.pools):
+            busy, whole = self.busy_ps[:, pool], self.replica_ps[:, pool]
+            value = float(busy.sum() / whole.sum()) if whole.any() else 0.0
+            found[name] = around(value, [float(b / w) if w else 0.0 for b, w in zip(busy, whole, strict=True)], 1.0)
+        return found
 
     def _own(self, tier: str | None) -> list[int]:
         return list(range(len(self.tiers))) if tier is None else [self.tiers.index(tier)]
+
+
+def around(value: float, each: Sequence[float], most: float = np.inf) -> Estimate:
+    """A figure with its interval: t quantiles of the standard error that as many replicates of it show, within 0 and
+    `most`; none of a single one, or of one in which it could not be told."""
+    many = len(each)
+    if many < 2 or not np.isfinite(each).all():
+        return Estimate(value, np.nan, np.nan)
+    either_way = float(np.std(each, ddof=1) / np.sqrt(many) * stdtrit(many - 1, 0.95))
+    return Estimate(value, max(value - either_way, 0.0), min(value + either_way, most))

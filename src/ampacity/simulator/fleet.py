@@ -22,7 +22,7 @@ from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.cell_hour import CellHour, look
+from ampacity.simulator.cell_hour import CellHour, Seen, closely
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.estimate import Sample
@@ -31,7 +31,7 @@ from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import TokensFound, rules_of
-from ampacity.simulator.strata import Look, every_look, looks
+from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
 from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, OPEN, SLOW, UP, timeline
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -42,6 +42,8 @@ Floats = NDArray[np.float64]
 
 WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
+REPLICATES_MOST = 20
+"""Of a sample with many cells: more would tell the interval hardly better."""
 SOONEST = Routing("soonest")
 _WORDS = {DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN}
 
@@ -62,9 +64,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A setting laid out. pools: those that serve, [pool]. tiers: of each. share: of its model's work that a pool is
-    given in each hour, [pool, hour]. load: wanted in each hour over what is carried. start_s: when hours begin,
-    from 1970 [s]."""
+    """A setting laid out. pools: those that serve, [pool]. numbers: of each in the layout. tiers: of each. share: of
+    its model's work that a pool is given in each hour, [pool, hour]. load: accelerators that demand takes at full load
+    over those that run, in each hour. start_s: when hours begin, from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
@@ -89,20 +91,19 @@ def fleet(setting: Setting) -> Fleet:
     serving = [i for i, p in enumerate(supply) if p.replica is not None and p.replicas.max() >= 1]
     pools = tuple(supply[i] for i in serving)
     tiers = tuple(tuple(t for t in s.tiers if p.replica and t.model == p.replica.model.name) for p in pools)
-    carries = (
-        np.stack([_carries(s, p, own) for p, own in zip(pools, tiers, strict=True)]) if pools else np.zeros((0, 1))
-    )
+    carries = np.array([_carries(s, p, own) for p, own in zip(pools, tiers, strict=True)]).reshape(-1, hours.count)
     share = np.zeros_like(carries)
     names = [p.replica.model.name for p in pools if p.replica]
     for i, name in enumerate(names):
         whole = np.sum([carries[k] for k, other in enumerate(names) if other == name], axis=0)
         share[i] = np.divide(carries[i], whole, out=np.zeros_like(whole), where=whole > 0)
-    wanted = np.zeros(hours.count)
-    for t in s.tiers:
-        d = hourly(t, hours.start_s, hours.count, zone_of(s, t))
-        wanted += d.people * d.active_share * t.behaviour.output_per_s.value
-    load = np.divide(wanted, carries.sum(axis=0), out=np.zeros_like(wanted), where=carries.sum(axis=0) > 0)
-    return Fleet(setting, pools, tuple(serving), tiers, share, load, layout_of(supply), hours.start_s)
+    wanted = np.array([_wanted(s, p, own) for p, own in zip(pools, tiers, strict=True)]).reshape(-1, hours.count)
+    wanted = (wanted * share).sum(axis=0)
+    held = sum((p.running_accelerators for p in pools), np.zeros(hours.count))
+    load = np.divide(wanted, held, out=np.zeros_like(wanted), where=held > 0)
+    layout = layout_of(supply)
+    numbers = [next(i for i, other in enumerate(layout.pools) if other.name == p.pool.name) for p in pools]
+    return Fleet(setting, pools, tuple(numbers), tiers, share, load, layout, hours.start_s)
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -113,38 +114,71 @@ def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
     return p.replicas * p.replica.accelerators / point.seconds_per_active_s if point else np.zeros_like(p.replicas)
 
 
-def sampled(f: Fleet, *, processes: int | None = None, progress: Callable[[int, int], None] | None = None) -> Sample:
-    """The fleet's first four weeks, from a stratified sample of hours and cells."""
-    hours = min(len(f.load), HOURS)
-    return gathered(f, looks(f.load[:hours], f.replicas, f.setting.seed), processes, progress)
+def _wanted(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
+    """Accelerators of a pool that its model's whole demand would take at full load, in each hour."""
+    hours = hours_of(s)
+    found = np.zeros(hours.count)
+    for t in tiers:
+        if point := serving_point(s, t.behaviour, p):
+            d = hourly(t, hours.start_s, hours.count, zone_of(s, t))
+            found += d.people * d.active_share * point.seconds_per_active_s
+    return found
+
+
+def sampled(
+    f: Fleet,
+    *,
+    hours: int = HOURS,
+    cells: int = CELLS,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sample:
+    """The fleet's first hours, four weeks at most, from a stratified sample of hours and cells.
+
+    cells: of each pool, at least one; one alone tells no interval. processes: None: as many as there are processors.
+    progress: called with (looks done, looks in all).
+    """
+    span = min(len(f.load), hours, HOURS)
+    wanted = looks(f.load[:span], f.replicas, f.setting.seed, cells=cells)
+    return gathered(f, wanted, processes, progress, min(cells, REPLICATES_MOST))
 
 
 def whole(
     f: Fleet, hours: list[int], *, processes: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Sample:
-    """All cells of a fleet in these hours."""
-    return gathered(f, every_look(f.replicas, hours), processes, progress)
+    """All cells of a fleet in these hours: nothing is left to sampling, so no figure has an interval."""
+    return gathered(f, every_look(f.replicas, hours), processes, progress, 1)
+
+
+def busiest(f: Fleet, hours: int) -> list[int]:
+    """The hours of the first four weeks in which most is asked of what is there, in the order of time."""
+    load = f.load[:HOURS]
+    return sorted(np.lexsort((np.arange(len(load)), -load))[:hours].tolist())
 
 
 def gathered(
-    f: Fleet, wanted: list[Look], processes: int | None, progress: Callable[[int, int], None] | None
+    f: Fleet,
+    wanted: list[Look],
+    processes: int | None,
+    progress: Callable[[int, int], None] | None,
+    replicates: int = CELLS,
 ) -> Sample:
     """What these looks show, together."""
     names = tuple(t.name for t in f.setting.s.tiers)
-    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted)
-    for done, (one, result) in enumerate(zip(wanted, _results(f, wanted, processes), strict=True), 1):
-        if result is not None:
-            sample.add(one, result)
+    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted, replicates)
+    for done, (one, seen) in enumerate(zip(wanted, _results(f, wanted, processes), strict=True), 1):
+        if seen is not None:
+            sample.add(one, seen)
         if progress is not None:
             progress(done, len(wanted))
     return sample
 
 
-def _results(f: Fleet, wanted: list[Look], processes: int | None) -> Iterator[CellResult | None]:
-    """The results of looks in their order."""
+def _results(f: Fleet, wanted: list[Look], processes: int | None) -> Iterator[Seen | None]:
+    """What looks show, in their order."""
     many = min(processes or os.cpu_count() or 1, len(wanted))
     if many <= 1:
-        yield from (one_look(f, w) for w in wanted)
+        yield from (seen_in(f, w) for w in wanted)
         return
     # processes begin afresh: a fork of one that holds threads may never end
     with ProcessPoolExecutor(many, get_context("spawn"), _begin, (f.setting,)) as workers:
@@ -159,19 +193,25 @@ def _begin(setting: Setting) -> None:
     _FLEET.append(fleet(setting))
 
 
-def _work(one: Look) -> CellResult | None:
-    return one_look(_FLEET[0], one)
+def _work(one: Look) -> Seen | None:
+    return seen_in(_FLEET[0], one)
 
 
 def one_look(f: Fleet, one: Look) -> CellResult | None:
     """What one cell meets in one hour; None if its replicas are not there yet, or any more."""
+    seen = seen_in(f, one)
+    return seen.result if seen is not None else None
+
+
+def seen_in(f: Fleet, one: Look) -> Seen | None:
+    """The same, with how good it was and what it took of the replicas."""
     pool, setting = f.pools[one.pool], f.setting
     there = int(pool.replicas[one.hour])
     replicas = min(max(there - one.first, 0), one.replicas)
     if replicas == 0 or not f.tiers[one.pool]:
         return None
     warm_s = min(setting.warm_s, one.hour * 3600)
-    return look(
+    return closely(
         CellHour(
             s=setting.s,
             tiers=f.tiers[one.pool],
@@ -186,6 +226,7 @@ def one_look(f: Fleet, one: Look) -> CellResult | None:
             seed=setting.seed,
             world=setting.world,
             ticks=_ticks(f, one, replicas, warm_s),
+            step=pool.step,
         )
     )
 

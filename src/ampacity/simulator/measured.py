@@ -7,6 +7,7 @@ that served are in it; fees are those of all contracts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from ampacity.base.calendar import HOUR_S
 from ampacity.scenario.scenario import Scenario
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.ran import Ran
+from ampacity.simulator.sampled import Shares
 from ampacity.supply.air import Air, air
 from ampacity.supply.capacity import PoolCapacity
 from ampacity.supply.delivery import Hours, hours_of
@@ -60,41 +62,70 @@ class Measured:
         }
 
 
+@dataclass(frozen=True)
+class PoolTook:
+    """What a pool did. busy: share of the time of its replicas that are up in which an iteration ran [0 to 1]. shares:
+    of that time; None where nothing was looked at iteration by iteration."""
+
+    pool: PoolCapacity
+    busy: float
+    shares: Shares | None
+
+
 def measured(s: Scenario, runs: tuple[Ran, ...]) -> Measured:
     """What runs of one length took together. s: the scenario with its options exercised."""
     seconds = max((r.span_ps for r in runs), default=0) / PS_PER_S
-    whole = hours_of(s)
-    hours = Hours(whole.start_s, min(max(int(np.ceil(seconds / HOUR_S)), 1), whole.count))
     # the last hour counts by the part of it that was run
-    weight = np.clip(seconds / HOUR_S - np.arange(hours.count), 0.0, 1.0)
+    count = min(max(int(np.ceil(seconds / HOUR_S)), 1), hours_of(s).count)
+    weight = np.clip(seconds / HOUR_S - np.arange(count), 0.0, 1.0)
+    took = [PoolTook(*each) for r in runs for each in zip(r.setup.supply, r.pool_busy(), r.pool_shares(), strict=True)]
+    return taken(s, weight, took, {kind: sum(r.tokens()[kind] for r in runs) for kind in KINDS})
+
+
+def taken(s: Scenario, weight: Array, took: Sequence[PoolTook], tokens: dict[str, int]) -> Measured:
+    """What pools that did this took of a scenario whose options are exercised.
+
+    weight: how much of each hour from the start on counts. [0 to 1]
+    """
+    hours = Hours(hours_of(s).start_s, len(weight))
     bookings, energies, used, drawn = [], {}, {}, {}
     spent = prefilled = 0.0
-    for r in runs:
-        for pool, busy, found in zip(r.setup.supply, r.pool_busy(), r.pool_shares(), strict=True):
-            name, useful = pool.pool.name, found.useful if found else 0.0
-            cut = {k: v if isinstance(v, float) else v[: hours.count] for k, v in pool.ratios.items()}
-            at_work = min(busy, 1.0)
-            contracted = pool.contracted[: hours.count] * weight
-            bookings.append(book(name, contracted, {**cut, "busy": at_work, "useful": useful}))
-            running = pool.running_accelerators[: hours.count]
-            used[name] = pool.held[: hours.count] + running * at_work
-            prefill = found.prefill if found else 0.0
-            energies[name], drawn[name] = _energy(pool, running, weight, at_work, prefill)
-            accelerator_s = float((running * weight).sum()) * at_work
-            spent, prefilled = spent + accelerator_s, prefilled + accelerator_s * prefill
-    kinds = {kind: sum(r.tokens()[kind] for r in runs) for kind in KINDS}
-    seen = any(found is not None for r in runs for found in r.pool_shares())
-    end_s = hours.start_s + round(seconds)
-    fees = sum(a.within_usd(hours.start_s, end_s) for a in accounts(s, hours, used) if a.contract.side != "lessor")
+    for t in took:
+        pool, name, useful = t.pool, t.pool.pool.name, t.shares.useful if t.shares else 0.0
+        cut = {k: v if isinstance(v, float) else v[: hours.count] for k, v in pool.ratios.items()}
+        at_work = min(t.busy, 1.0)
+        contracted = pool.contracted[: hours.count] * weight
+        bookings.append(book(name, contracted, {**cut, "busy": at_work, "useful": useful}))
+        running = pool.running_accelerators[: hours.count]
+        used[name] = pool.held[: hours.count] + running * at_work
+        prefill = t.shares.prefill if t.shares else 0.0
+        energies[name], drawn[name] = _energy(pool, running, weight, at_work, prefill)
+        accelerator_s = float((running * weight).sum()) * at_work
+        spent, prefilled = spent + accelerator_s, prefilled + accelerator_s * prefill
     return Measured(
-        seconds=seconds,
+        seconds=float(weight.sum()) * HOUR_S,
         bookings=tuple(bookings),
         energy=energies,
-        air=_air(s, runs, drawn, hours),
-        prefill_share=prefilled / spent if seen and spent > 0 else None,
-        fees_usd=float(fees),
-        tokens=kinds,
+        air=_air(s, [t.pool for t in took], drawn, hours),
+        prefill_share=prefilled / spent if any(t.shares for t in took) and spent > 0 else None,
+        fees_usd=_fees_usd(s, weight, hours, used),
+        tokens=tokens,
     )
+
+
+def _fees_usd(s: Scenario, weight: Array, hours: Hours, used: dict[str, Array]) -> float:
+    """Fees of the hours that count, span by span of those that follow each other. [USD]"""
+    paid = 0.0
+    there = np.flatnonzero(weight)
+    for span in np.split(there, np.flatnonzero(np.diff(there) > 1) + 1):
+        if not len(span):
+            continue
+        first, behind = int(span[0]), int(span[-1]) + 1
+        start_s = hours.start_s + first * HOUR_S
+        end_s = start_s + round(float(weight[first:behind].sum()) * HOUR_S)
+        within = accounts(s, Hours(start_s, behind - first), {name: u[first:behind] for name, u in used.items()})
+        paid += sum(a.within_usd(start_s, end_s) for a in within if a.contract.side != "lessor")
+    return float(paid)
 
 
 def _energy(pool: PoolCapacity, running: Array, weight: Array, busy: float, prefill: float) -> tuple[Energy, Array]:
@@ -107,10 +138,10 @@ def _energy(pool: PoolCapacity, running: Array, weight: Array, busy: float, pref
     return found, found.facility_w
 
 
-def _air(s: Scenario, runs: tuple[Ran, ...], drawn: dict[str, Array], hours: Hours) -> dict[str, Air]:
+def _air(s: Scenario, pools: Sequence[PoolCapacity], drawn: dict[str, Array], hours: Hours) -> dict[str, Air]:
     """What the power of all pools of a site puts into the air."""
-    sites = {p.pool.site.name: p.pool.site for r in runs for p in r.setup.supply}
-    of = {p.pool.name: p.pool.site.name for r in runs for p in r.setup.supply}
+    sites = {p.pool.site.name: p.pool.site for p in pools}
+    of = {p.pool.name: p.pool.site.name for p in pools}
     return {
         name: air(
             site, sum((w for pool, w in drawn.items() if of[pool] == name), np.zeros(hours.count)), hours, s.as_of

@@ -130,7 +130,7 @@ def _requests(r: Ran, seen: Watched) -> list[Event]:
         turns.setdefault(t.step, []).append(t)
     events: list[Event] = []
     free_ps: list[int] = []
-    agent = agents_of(r.setup)
+    agent = agents_of(r.setup.scripts)
     for step, own in sorted(turns.items(), key=lambda item: (item[1][0].since_ps, item[0])):
         finish_ps = int(met[step, at.MET_FINISH_PS])
         end_ps = min(finish_ps, seen.end_ps) if finish_ps else seen.end_ps

@@ -9,6 +9,7 @@ from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Cell
 from ampacity.simulator.model_cell import ModelCell
 from ampacity.simulator.rows import NEXT, REQUEST_FIELDS, Ints
+from ampacity.simulator.scripts import Scripts
 
 OUTCOMES = ("answered", "stopped", "waiting for a window", "in flight")
 ANSWERED, STOPPED, WAITING, IN_FLIGHT = range(4)
@@ -29,7 +30,7 @@ def request_rows(m: ModelCell, cell: Cell) -> pl.DataFrame:
     outcome[met[:, at.MET_FINISH_PS] > 0] = ANSWERED
     _unanswered(m, cell, outcome, asked)
     step = np.flatnonzero(outcome >= 0)
-    agent = agents_of(m)[step]
+    agent = agents_of(m.scripts)[step]
     own = m.scripts.agents[agent]
     answered = outcome[step] == ANSWERED
     frame = pl.DataFrame(
@@ -52,10 +53,10 @@ def request_rows(m: ModelCell, cell: Cell) -> pl.DataFrame:
     return frame.sort("asked_ps", "step")
 
 
-def agents_of(m: ModelCell) -> Ints:
+def agents_of(scripts: Scripts) -> Ints:
     """The agent of each step."""
-    own = m.scripts.agents[1:]
-    of = np.zeros(len(m.scripts), np.int64)
+    own = scripts.agents[1:]
+    of = np.zeros(len(scripts), np.int64)
     order = np.argsort(own[:, at.STEP], kind="stable")
     counts = (own[:, at.LAST] - own[:, at.STEP])[order]
     of[: int(counts.sum())] = np.repeat(order + 1, counts)

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.base.streams import uniform
 from ampacity.inference.step_time import StepTime
@@ -29,6 +30,18 @@ from ampacity.simulator.watch import (
     Watched,
     watch,
 )
+
+Floats = NDArray[np.float64]
+
+# of a window
+(
+    USEFUL,  # what its iterations would need at the roofline
+    COMPUTE,  # of it their arithmetic at peak, and their bytes at bandwidth
+    MEMORY,
+    PREFILL,  # what prompts took longer than decoding alone would have
+    SPENT,  # what the iterations took
+    WORK_FIELDS,
+) = range(6)
 
 WINDOWS = 500
 WINDOW_PS = 2 * PS_PER_S
@@ -67,30 +80,44 @@ def run_sampled(
     return seen
 
 
+def worked(step: StepTime, w: Watched) -> Floats:
+    """What the iterations of a window took and would need, WORK_FIELDS: [s]."""
+    found = np.zeros(WORK_FIELDS)
+    i = w.iterations
+    if not len(i):
+        return found
+    b, k, p, a = (i[:, f].astype(np.float64) for f in (DECODING, CONTEXT_TOKENS, PREFILL_TOKENS, ATTENDED_2))
+    took_s = (i[:, ENDS_PS] - i[:, BEGINS_PS]) / PS_PER_S
+    at_peak, at_bandwidth = step.roofline(b, k, p, a / 2)
+    decoding_s = np.where(b > 0, step.seconds(b, k), 0.0)
+    found[USEFUL], found[COMPUTE], found[MEMORY] = (
+        x.sum() for x in (np.maximum(at_peak, at_bandwidth), at_peak, at_bandwidth)
+    )
+    found[PREFILL] = np.where(p > 0, np.maximum(took_s - decoding_s, 0.0), 0.0).sum()
+    found[SPENT] = took_s.sum()
+    return found
+
+
 def shares(step: StepTime, seen: list[Watched]) -> Shares | None:
     """The shares of what was seen of a pool's replicas; None if nothing ran there."""
-    useful, compute, memory, prefill, spent = (np.zeros(len(seen)) for _ in range(5))
-    for n, w in enumerate(seen):
-        i = w.iterations
-        if not len(i):
-            continue
-        b, k, p, a = (i[:, f].astype(np.float64) for f in (DECODING, CONTEXT_TOKENS, PREFILL_TOKENS, ATTENDED_2))
-        took_s = (i[:, ENDS_PS] - i[:, BEGINS_PS]) / PS_PER_S
-        at_peak, at_bandwidth = step.roofline(b, k, p, a / 2)
-        decoding_s = np.where(b > 0, step.seconds(b, k), 0.0)
-        useful[n], compute[n], memory[n] = np.maximum(at_peak, at_bandwidth).sum(), at_peak.sum(), at_bandwidth.sum()
-        prefill[n], spent[n] = np.where(p > 0, np.maximum(took_s - decoding_s, 0.0), 0.0).sum(), took_s.sum()
+    each = np.array([worked(step, w) for w in seen]).reshape(-1, WORK_FIELDS)
+    return shares_of(each, sum(len(w.iterations) for w in seen))
+
+
+def shares_of(each: Floats, iterations: int) -> Shares | None:
+    """The shares of windows, [window, WORK_FIELDS], that hold so many iterations; None if nothing ran in them."""
+    useful, spent = each[:, USEFUL], each[:, SPENT]
     total = float(spent.sum())
     if total <= 0:
         return None
     ratio = min(float(useful.sum()) / total, 1.0)
-    many = len(seen)
+    many = len(each)
     off = float(((useful - ratio * spent) ** 2).sum())
     return Shares(
         useful=ratio,
         useful_error=math.sqrt(off * many / (many - 1)) / total if many > 1 else 0.0,
-        mfu=float(compute.sum()) / total,
-        mbu=float(memory.sum()) / total,
-        prefill=float(prefill.sum()) / total,
-        iterations=sum(len(w.iterations) for w in seen),
+        mfu=float(each[:, COMPUTE].sum()) / total,
+        mbu=float(each[:, MEMORY].sum()) / total,
+        prefill=float(each[:, PREFILL].sum()) / total,
+        iterations=iterations,
     )

@@ -2,7 +2,8 @@
 
 Hours are sorted by how much of the fleet is asked for and cut into strata of equal length; cells are those of one pool.
 Every sampled cell has an hour of its own in each stratum of hours, so that how much the cells of a pool differ tells
-what sampling of hours and of cells together leaves unknown.
+what sampling of hours and of cells together leaves unknown. A pool with fewer cells is in the sample with all of them,
+each in several hours of a stratum.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from ampacity.base.streams import uniform
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 HOUR_STRATA = 12
 CELLS = 5
-"""Strata of hours, and cells of every pool; a pool of fewer cells is looked at whole."""
+"""Strata of hours, and looks at every pool in each of them."""
 CELL_REPLICAS = 16
 """Replicas of a cell: their rows fit a core's cache."""
 
@@ -27,8 +29,8 @@ CELL_REPLICAS = 16
 @dataclass(frozen=True)
 class Look:
     """One cell in one hour. pool: its position. cell: its number in the pool. first, replicas: which of the pool's.
-    group: cells of one group are alike in all strata. hour: from the scenario's start. weight: cell-hours of the fleet
-    that it stands for."""
+    group: looks of one group, one in every stratum of hours, stand for the whole pool. hour: from the scenario's start.
+    weight: cell-hours of the fleet that it stands for."""
 
     pool: int
     cell: int
@@ -46,23 +48,31 @@ def cells_of(replicas: int, most: int = CELL_REPLICAS) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(edges)]
 
 
+def strata_of(load: Floats, hour_strata: int = HOUR_STRATA) -> list[Ints]:
+    """Hours in strata of equal length, from those of least load to those of most."""
+    order = np.lexsort((np.arange(len(load)), load))
+    return [part for part in np.array_split(order, max(min(hour_strata, len(order)), 1)) if len(part)]
+
+
 def looks(
     load: Floats, replicas: list[int], seed: int, hour_strata: int = HOUR_STRATA, cells: int = CELLS
 ) -> list[Look]:
-    """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool."""
-    order = np.lexsort((np.arange(len(load)), load))
-    strata = [part for part in np.array_split(order, min(hour_strata, len(order))) if len(part)]
+    """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool. cells: of each pool, or
+    so many groups of looks where there are fewer cells."""
+    strata = strata_of(load, hour_strata)
     found = []
     for pool, have in enumerate(replicas):
         every = cells_of(have)
         rank = sorted(range(len(every)), key=lambda c: uniform(seed, "which cells", pool, c))
         chosen = sorted(rank[: min(cells, len(every))])
-        for group, cell in enumerate(chosen):
+        times = -(-cells // len(chosen)) if chosen else 0
+        for group in range(times * len(chosen)):
+            cell = chosen[group % len(chosen)]
             first, count = every[cell]
             for number, part in enumerate(strata):
-                hour = int(part[int(uniform(seed, "which hour", pool, cell, number) * len(part))])
-                weight = len(part) * len(every) / len(chosen)
-                found.append(Look(pool, cell, first, count, group, hour, weight))
+                drawn = uniform(seed, "which hour", pool, cell, number, group // len(chosen))
+                weight = len(part) * len(every) / (times * len(chosen))
+                found.append(Look(pool, cell, first, count, group, int(part[int(drawn * len(part))]), weight))
     return found
 
 

@@ -36,6 +36,7 @@ REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
 REQUESTS_MOST = 1_000_000
 """Requests of four weeks that are looked at one by one; of more, samples would do."""
+NOTHING_SERVED = "nothing is served"
 TOO_LONG = "of more context than a replica holds, or that would have followed one"
 
 
@@ -101,7 +102,7 @@ def why_not(s: Scenario) -> str:
     in_all = sum(_requests_expected(t) for t in s.tiers)
     most = max(replicas.values(), default=0.0)
     if most == 0 or in_all == 0:
-        return "nothing is served"
+        return NOTHING_SERVED
     if most > REPLICAS_MOST:
         return f"{most:,.0f} replicas of a model, more than {REPLICAS_MOST}"
     if in_all > REQUESTS_MOST:

@@ -146,7 +146,8 @@ class _Look:
         if self.row[PHASE] != IDLE:
             return int(self.row[NOW_PS]) + 1
         asked_ps = next_ask_ps(self.cell.desk.cell, self.cell.people)
-        return int(min(first_visible_ps(self.cell.desk.tree), asked_ps)) + 1
+        told_ps = self.cell.desk.cell[at.CONTROL_PS]
+        return int(min(first_visible_ps(self.cell.desk.tree), asked_ps, told_ps)) + 1
 
     def close(self) -> None:
         """At the end: whose prompt the last iteration completed, and who has come and was never in one."""

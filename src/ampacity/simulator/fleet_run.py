@@ -1,0 +1,94 @@
+"""A sampled fleet as it was run: the hours it stands for, what it showed and took, and what no sample can tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from ampacity.demand.people import HOURS
+from ampacity.policy.rows import WindowRule
+from ampacity.scenario.scenario import Scenario
+from ampacity.simulator.disruption import Disruption, expected_disruptions
+from ampacity.simulator.estimate import Sample
+from ampacity.simulator.failure_causes import Causes
+from ampacity.simulator.fleet import Fleet, busiest, fleet, sampled, setting_of, whole
+from ampacity.simulator.measured_fleet import Spread, measured_fleet
+from ampacity.simulator.of_scenario import TokensFound, book_of, rules_of
+from ampacity.simulator.shared_shocks import BetweenSeeds, between_seeds
+from ampacity.simulator.strata import CELLS, cells_of
+
+
+@dataclass(frozen=True)
+class FleetRun:
+    """fleet: what was looked at. hours: that the sample stands for. whole: every cell was looked at in each of them.
+    wall_s: how long it took."""
+
+    fleet: Fleet
+    sample: Sample
+    hours: tuple[int, ...]
+    whole: bool
+    wall_s: float
+
+    @property
+    def cells(self) -> int:
+        """Of the fleet."""
+        return sum(len(cells_of(replicas)) for replicas in self.fleet.replicas)
+
+    @cached_property
+    def measured(self) -> Spread:
+        """Waterfall, energy, air and fees of the hours."""
+        return measured_fleet(self.fleet, self.sample, self.hours)
+
+    @cached_property
+    def disruptions(self) -> tuple[Disruption, ...]:
+        """Minutes a month by cause, as they are to be expected."""
+        return expected_disruptions(self._causes, self.fleet.layout)
+
+    @cached_property
+    def shocks(self) -> BetweenSeeds:
+        """What shared causes leave of the scenario's first four weeks, by seed."""
+        return between_seeds(self._causes, self.fleet.layout, min(HOURS, len(self.fleet.load)), self.fleet.start_s)
+
+    @property
+    def _causes(self) -> Causes:
+        return self.fleet.setting.causes or Causes()
+
+    def windows(self, tier: str) -> tuple[WindowRule, ...]:
+        """The windows of a tier in the order in which refusals by window are counted."""
+        own = next((tiers for tiers in self.fleet.tiers if tier in [t.name for t in tiers]), ())
+        rules = [rules_of(self.fleet.setting.s, t, self.fleet.setting.found) for t in own]
+        book = book_of(own, rules)
+        return book.places.get(tier, ()) if book is not None else ()
+
+
+def fleet_run(
+    s: Scenario,
+    found: TokensFound,
+    seed: int = 1,
+    *,
+    hours: int | None = None,
+    cells: int | None = CELLS,
+    processes: int | None = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> FleetRun:
+    """The fleet of one world of a scenario, after its changes, from a sample of cells and hours.
+
+    hours: from the start, four weeks if it is None. cells: of each pool; None: all of them, in the busiest hours or
+    in all. processes, progress: as in `sampled`. Raises ValueError for hours or cells that there are not.
+    """
+    began = time.monotonic()
+    f = fleet(setting_of(s, found, seed))
+    most = min(HOURS, len(f.load))
+    if hours is not None and not 1 <= hours <= most:
+        raise ValueError(f"{hours} hours: from 1 to {most}")
+    if cells is not None and cells < 1:
+        raise ValueError(f"{cells} cells of a pool: at least 1")
+    if cells is None:
+        span = busiest(f, hours or most)
+        sample = whole(f, span, processes=processes, progress=progress)
+    else:
+        span = list(range(hours or most))
+        sample = sampled(f, hours=len(span), cells=cells, processes=processes, progress=progress)
+    return FleetRun(f, sample, tuple(span), cells is None, time.monotonic() - began)
