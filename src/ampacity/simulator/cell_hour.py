@@ -7,6 +7,7 @@ hold; only what happens within the hour is counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,8 +27,9 @@ from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, Pool, Routing, open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_rows import SUBSCRIBER
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.of_scenario import book_of, cell_tier
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
@@ -51,7 +53,8 @@ UNDER_WAY_S = 3600.0
 class CellHour:
     """s: one world of a scenario, after its changes. tiers: of one model. share: of their work that the cell has.
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
-    the start [s]. name: of the cell, what its people are drawn by."""
+    the start [s]. name: of the cell, what its people are drawn by. hours: for how many it goes on. quanta: of tiers in
+    a fair queue; none: alike."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
@@ -66,25 +69,65 @@ class CellHour:
     seed: int
     world: int
     ticks: tuple[Tick, ...] = ()
+    hours: int = 1
+    quanta: tuple[int, ...] = ()
+
+    @property
+    def opens_ms(self) -> int:
+        """When the cell opens, from 1970. [ms]"""
+        return 1000 * (self.start_s + self.hour * HOUR_S - self.warm_s)
+
+    @property
+    def most_tokens(self) -> int:
+        """Context that a request may have, input and output."""
+        return (self.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
+
+
+@dataclass(frozen=True)
+class Guests:
+    """People who come from elsewhere while a cell runs, as its tiers number them.
+
+    scripts: what they ask, instants by the cell's clock, subscribers from 1. states: their windows, a row each.
+    """
+
+    scripts: Scripts
+    states: Ints
 
 
 def look(c: CellHour) -> CellResult:
     """What happens in the hour."""
-    opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
     begins_ps = c.warm_s * PS_PER_S
-    most = (c.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
+    cell = opened(c)
+    cell.run(begins_ps)
+    warm = cell.result()
+    cell.run(begins_ps + c.hours * HOUR_S * PS_PER_S)
+    return cell.result() - warm
+
+
+def opened(c: CellHour, guests: Sequence[Guests] = ()) -> Cell:
+    """The cell with all who will ask it, before anything is asked."""
+    opens_ms = c.opens_ms
     book = book_of(c.tiers, c.rules)
     parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
     for number, tier in enumerate(c.tiers):
         people = _People(c, tier, number, opens_ms)
-        parts.append(_scripts(c, tier, number, people, opens_ms, most, before))
+        parts.append(_scripts(c, tier, number, people, opens_ms, c.most_tokens, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
         before += people.h.people
+    for g in guests:
+        agents = g.scripts.agents.copy()
+        agents[:, SUBSCRIBER] += np.where(agents[:, SUBSCRIBER] > 0, before - 1, 0)
+        parts.append(replace(g.scripts, agents=agents))
+        states.append(g.states)
+        before += len(g.states)
+    tiers = tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers)
+    if c.quanta:
+        tiers = tuple(replace(t, quantum=q) for t, q in zip(tiers, c.quanta, strict=True))
     cell = open_cell(
         (c.pool,),
         joined(parts),
         c.routing,
-        tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers),
+        tiers,
         book,
         opens_ms,
         c.seed,
@@ -93,10 +136,7 @@ def look(c: CellHour) -> CellResult:
     )
     flat = np.concatenate(states).reshape(-1)
     cell.windows.states[:] = flat[: len(cell.windows.states)]
-    cell.run(begins_ps)
-    warm = cell.result()
-    cell.run(begins_ps + HOUR_S * PS_PER_S)
-    return cell.result() - warm
+    return cell
 
 
 class _People:
@@ -107,12 +147,12 @@ class _People:
         many = max(round(tier.people.value * (1.0 if certain else c.share)), 1)
         zone = zone_of(c.s, tier)
         b = tier.behaviour
-        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + 1)
+        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + c.hours)
         # a credit that never comes back is used up from the first day on
         lasting = any(rule.refill == NEVER for rule in c.rules[number])
         first = 0 if lasting else max(c.hour - 24 * DAYS_BEFORE, 0)
         start_s = c.start_s + HOUR_S * first
-        self.h: Habits = habits(tier, many, start_s, c.hour + 1 - first, zone, swings[first:])
+        self.h: Habits = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
@@ -120,7 +160,7 @@ class _People:
         self.now: Standing = standing(
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
         )
-        until_ms = opens_ms + 1000 * (c.warm_s + HOUR_S)
+        until_ms = opens_ms + 1000 * (c.warm_s + c.hours * HOUR_S)
         self.wanted = _from_now(wanted, self.now, opens_ms, until_ms, self.drawn_by)
         if certain:
             self.wanted = _part(self.wanted, c, works_with_agents(b))

@@ -55,8 +55,7 @@ def looks(
     found = []
     for pool, have in enumerate(replicas):
         every = cells_of(have)
-        rank = sorted(range(len(every)), key=lambda c: uniform(seed, "which cells", pool, c))
-        chosen = sorted(rank[: min(cells, len(every))])
+        chosen = _some(pool, len(every), seed, cells)
         for group, cell in enumerate(chosen):
             first, count = every[cell]
             for number, part in enumerate(strata):
@@ -64,6 +63,23 @@ def looks(
                 weight = len(part) * len(every) / len(chosen)
                 found.append(Look(pool, cell, first, count, group, hour, weight))
     return found
+
+
+def one_hour(replicas: list[int], hour: int, seed: int, cells: int = CELLS) -> list[Look]:
+    """Some cells of every pool, all in the same hour; replicas: of each pool then."""
+    found = []
+    for pool, have in enumerate(replicas):
+        every = cells_of(have)
+        chosen = _some(pool, len(every), seed, cells)
+        for group, cell in enumerate(chosen):
+            found.append(Look(pool, cell, *every[cell], group, hour, len(every) / len(chosen)))
+    return found
+
+
+def _some(pool: int, have: int, seed: int, cells: int) -> list[int]:
+    """Cells of a pool, by chance, in rising order."""
+    rank = sorted(range(have), key=lambda c: uniform(seed, "which cells", pool, c))
+    return sorted(rank[: min(cells, have)])
 
 
 def every_look(replicas: list[int], hours: list[int]) -> list[Look]:
