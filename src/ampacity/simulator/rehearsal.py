@@ -1,0 +1,402 @@
+"""A reclaim or an outage, rehearsed request by request: a sample of cells that go, and of those that stay, minute by
+minute from an hour before to two hours after.
+
+At the event's instant whoever was served by the pools that go turns to the cells that stay, in proportion to what each
+carries: their contexts are in no memory there, what they have used of their windows comes along. Cells admit to a
+bounded fair queue, so what they cannot carry is refused (529), tier by tier. Nothing else fails meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from ampacity.base.streams import bits
+from ampacity.demand import draws
+from ampacity.demand.hourly import hourly
+from ampacity.demand.people import HOURS, zone_of
+from ampacity.policy.line import ROOM_MOST
+from ampacity.scenario.tier import Tier
+from ampacity.simulator.cell import Routing
+from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, opened
+from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.estimate import Estimate
+from ampacity.simulator.fleet import Fleet, Setting, cell_hour, fleet, mapped
+from ampacity.simulator.leaving import FATES, Left, leave, leaving_ticks, moved
+from ampacity.simulator.minutes import KINDS, MINUTE_PS, TTFT_BUCKETS, by_minute
+from ampacity.simulator.recovery import Recovery, recovery
+from ampacity.simulator.strata import CELLS, Look, one_hour
+from ampacity.supply.serving_point import serving_point
+
+Floats = NDArray[np.float64]
+OnKill = Literal["resume", "recompute", "lose"]
+
+BEFORE_H, AFTER_H = 1, 2
+EVENT_MIN = 60 * BEFORE_H
+MINUTES = 60 * (BEFORE_H + AFTER_H)
+QUEUE_S = 30.0
+"""A request waits for so long before it is refused: half of what clients' own timeouts leave for a first token is gone
+then, and asking again is better than waiting on. An assumption. [s]"""
+QUEUE_TIMES = 2
+"""Requests that may wait, over those that a cell's replicas take."""
+API_FIRST = 256
+"""What an API tier earns a round over the largest tier of subscribers: subscribers share what is left."""
+QUANTUM = 1 << 16
+
+
+@dataclass(frozen=True)
+class Going:
+    """What is taken away. kind: `reclaim` of a contract, or `outage` of a site. notice_s: between saying so and the
+    end, in which replicas finish what they have [s]. for_s: until capacity is back; infinite: for good [s]. on_kill:
+    what becomes of requests that replicas still have at the end; None: with notice they bring their tokens elsewhere
+    (`resume`), without they break off and clients ask again (`lose`). Raises ValueError with every mistake."""
+
+    kind: Literal["reclaim", "outage"]
+    subject: str
+    notice_s: float = 0.0
+    for_s: float = math.inf
+    on_kill: OnKill | None = None
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.kind not in ("reclaim", "outage"):
+            wrong.append(f"an event of kind {self.kind!r}: reclaim or outage")
+        if not 0 <= self.notice_s <= AFTER_H * HOUR_S:
+            wrong.append(f"a notice of {self.notice_s:g} s: from 0 to {AFTER_H * HOUR_S}, the two hours looked at")
+        if not self.for_s > self.notice_s:
+            wrong.append(f"capacity back after {self.for_s:g} s: later than the notice of {self.notice_s:g} s")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+    @property
+    def kills(self) -> OnKill:
+        """What becomes of requests that replicas still have at the end."""
+        return self.on_kill or ("resume" if self.notice_s else "lose")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What everybody met.
+
+    hour: at whose beginning it happens, from the scenario's start. gone, stay: pools. share_gone: of the work of each
+    model's people that the pools served which go [0 to 1]. load_before, load_after: what people want in that hour at
+    the mean over what the pools carry at the service level, closed form; infinite where nothing is left. counts:
+    [replicate, minute, tier, KINDS], ttft: [replicate, minute, tier, TTFT_BUCKETS], of the fleet. fates: [replicate,
+    tier, FATES]. cells: looked at, of those that go and stay. requests: looked at.
+    """
+
+    going: Going
+    hour: int
+    tiers: tuple[str, ...]
+    gone: tuple[str, ...]
+    stay: tuple[str, ...]
+    unserved: tuple[str, ...]
+    share_gone: dict[str, float]
+    load_before: float
+    load_after: float
+    counts: Floats
+    ttft: Floats
+    fates: Floats
+    cells: tuple[int, int]
+    requests: int
+
+    @cached_property
+    def all(self) -> Recovery:
+        """All tiers together."""
+        return recovery(self.counts.sum(axis=2), self.ttft.sum(axis=2), EVENT_MIN)
+
+    @cached_property
+    def by_tier(self) -> dict[str, Recovery]:
+        """Each tier."""
+        return {t: recovery(self.counts[:, :, i], self.ttft[:, :, i], EVENT_MIN) for i, t in enumerate(self.tiers)}
+
+    @property
+    def recovers(self) -> bool:
+        """Whether service is as before for good within the hours looked at, of every tier."""
+        return not self.unserved and self.all.recovered_min is not None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Tiers in the order in which they are throttled; those that never are are left out."""
+        at = {t: 0 if t in self.unserved else r.throttled_min for t, r in self.by_tier.items()}
+        worst = {t: math.inf if t in self.unserved else r.worst_refused for t, r in self.by_tier.items()}
+        throttled = [(m, -worst[t], t) for t, m in at.items() if m is not None]
+        return tuple(t for _, _, t in sorted(throttled))
+
+    def minutes_to_recover(self) -> tuple[int | None, int | None, int | None]:
+        """Of all together, and the least and most if any one replicate is left out; None: not by the end.
+
+        How far they lie apart tells how much the answer hangs on single cells; it is no interval.
+        """
+        if self.unserved:
+            return None, None, None
+        counts, ttft = self.counts.sum(axis=2), self.ttft.sum(axis=2)
+        without = [np.delete(np.arange(len(counts)), r) for r in range(len(counts) if len(counts) > 1 else 0)]
+        each = [recovery(counts[rest], ttft[rest], EVENT_MIN).recovered_min for rest in without]
+        known = [m for m in [*each, self.all.recovered_min] if m is not None]
+        never = None in [*each, self.all.recovered_min]
+        return self.all.recovered_min, min(known, default=None), None if never else max(known)
+
+    def fate(self, what: int, tier: str | None = None) -> Estimate:
+        """Requests, or tokens, of `leaving.FATES`, of one tier or of all."""
+        own = slice(None) if tier is None else [self.tiers.index(tier)]
+        return estimate(self.fates[:, own, what].sum(axis=1))
+
+    def total(self, kind: int, tier: str | None = None, since_min: int = EVENT_MIN) -> Estimate:
+        """A kind of `minutes.KINDS` from a minute on, by default that of the event."""
+        own = slice(None) if tier is None else [self.tiers.index(tier)]
+        return estimate(self.counts[:, since_min:, own, kind].sum(axis=(1, 2)))
+
+
+def estimate(each: Floats) -> Estimate:
+    """The mean of replicates with its 90 % interval; NaN where one replicate is all."""
+    value, many = float(each.mean()), len(each)
+    if many < 2:
+        return Estimate(value, math.nan, math.nan)
+    either_way = float(np.std(each, ddof=1) / np.sqrt(many) * stdtrit(many - 1, 0.95))
+    return Estimate(value, max(value - either_way, 0.0), value + either_way)
+
+
+def rehearse(
+    setting: Setting, going: Going, at: int | None = None, cells: int = CELLS, processes: int | None = None
+) -> Rehearsal:
+    """Take pools away at the beginning of an hour, by default the busiest, and look at what everybody meets.
+
+    at: hours from the scenario's start, from 1 to two before its fourth week ends. cells: of each pool. Raises
+    ValueError for what is not there, serves nothing at that hour, or an hour that cannot be looked at.
+    """
+    f = fleet(replace(setting, causes=None))
+    hour = _hour(f, at)
+    gone = _gone(f, going, hour)
+    then = [int(p.replicas[hour - BEFORE_H]) for p in f.pools]
+    wanted = one_hour(then, hour - BEFORE_H, setting.seed, cells)
+    leave_looks = [w for w in wanted if w.pool in gone and then[w.pool]]
+    stay_looks = [w for w in wanted if w.pool not in gone and then[w.pool]]
+    left = list(mapped(f, _leaves, [(w, going) for w in leave_looks], processes))
+    items = [(w, going, g) for w, g in zip(stay_looks, _whereto(f, going, stay_looks, leave_looks, left), strict=True)]
+    met = list(mapped(f, _stays, items, processes))
+    names = tuple(t.name for t in f.setting.s.tiers)
+    counts = np.zeros((cells, MINUTES, len(names), KINDS))
+    ttft = np.zeros((cells, MINUTES, len(names), TTFT_BUCKETS))
+    fates = np.zeros((cells, len(names), FATES))
+    seen = 0.0
+    known = {p: sum(w.pool == p for w in wanted) for p in range(len(f.pools))}
+    both = [(w, c, h) for w, (_, c, h) in zip(leave_looks, left, strict=True)]
+    for w, c, h in both + [(w, c, h) for w, (c, h) in zip(stay_looks, met, strict=True)]:
+        own = [names.index(t.name) for t in f.tiers[w.pool]]
+        for replicate, weight in _weights(w, known[w.pool], cells):
+            counts[replicate, : len(c), own] += weight * c.swapaxes(0, 1)
+            ttft[replicate, : len(h), own] += weight * h.swapaxes(0, 1)
+        seen += float(c[:, :, 1].sum())
+    for w, (one, _, _) in zip(leave_looks, left, strict=True):
+        own = [names.index(t.name) for t in f.tiers[w.pool]]
+        for replicate, weight in _weights(w, known[w.pool], cells):
+            fates[replicate, own] += weight * one.fates
+    staying = {t.name for p in {w.pool for w in stay_looks} for t in f.tiers[p]}
+    taken = {t.name for p in gone for t in f.tiers[p]}
+    pool_names = [p.pool.name for p in f.pools]
+    return Rehearsal(
+        going,
+        hour,
+        names,
+        tuple(pool_names[p] for p in sorted(gone)),
+        tuple(pool_names[p] for p in sorted({w.pool for w in stay_looks})),
+        tuple(n for n in names if n in taken - staying),
+        _share_gone(f, gone, hour - BEFORE_H),
+        _load(f, hour, set()),
+        _load(f, hour, gone),
+        counts,
+        ttft,
+        fates,
+        (len(leave_looks), len(stay_looks)),
+        round(seen),
+    )
+
+
+def _weights(w: Look, known: int, cells: int) -> list[tuple[int, float]]:
+    """What a cell counts for in each replicate of the fleet; a pool of few cells is whole in all of them."""
+    if known < cells:
+        return [(r, w.weight) for r in range(cells)]
+    return [(w.group % cells, w.weight * known)]
+
+
+def _hour(f: Fleet, at: int | None) -> int:
+    most = min(len(f.load), HOURS) - AFTER_H
+    if at is None:
+        return BEFORE_H + int(np.argmax(f.load[BEFORE_H : most + 1]))
+    if not BEFORE_H <= at <= most:
+        raise ValueError(f"hour {at}: from {BEFORE_H} to {most}, so that an hour before and two after can be seen")
+    return at
+
+
+def _gone(f: Fleet, going: Going, hour: int) -> set[int]:
+    """The pools that are taken away, by position."""
+    subject = [p.pool.contract.name if going.kind == "reclaim" else p.pool.site.name for p in f.pools]
+    found = {i for i, name in enumerate(subject) if name == going.subject}
+    what = "contract" if going.kind == "reclaim" else "site"
+    if not found:
+        known = ", ".join(dict.fromkeys(subject))
+        raise ValueError(f'no {what} "{going.subject}" serves; there are {known}')
+    if not any(f.pools[i].replicas[hour - BEFORE_H] >= 1 for i in found):
+        there = [int(np.argmax(f.pools[i].replicas >= 1)) for i in found]
+        raise ValueError(
+            f'the {what} "{going.subject}" serves nothing in hour {hour}; its first replicas are there in hour '
+            f"{min(there)}"
+        )
+    return found
+
+
+def _model(f: Fleet, pool: int) -> str:
+    replica = f.pools[pool].replica
+    assert replica is not None
+    return replica.model.name
+
+
+def _share_gone(f: Fleet, gone: set[int], hour: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for pool in range(len(f.pools)):
+        own = float(f.share[pool, hour]) if pool in gone else 0.0
+        found[_model(f, pool)] = found.get(_model(f, pool), 0.0) + own
+    return found
+
+
+def _load(f: Fleet, hour: int, gone: set[int]) -> float:
+    """What the people of a model want over what its pools carry without those that are gone; of the fullest model."""
+    s = f.setting.s
+    worst = 0.0
+    for model in {_model(f, p) for p in range(len(f.pools))}:
+        own = [p for p in range(len(f.pools)) if _model(f, p) == model]
+        rest = sum(float(f.share[p, hour]) for p in own if p not in gone)
+        if rest <= 0:
+            return math.inf
+        for p in own:
+            pool = f.pools[p]
+            there = float(pool.replicas[hour])
+            if p in gone or there < 1 or pool.replica is None:
+                continue
+            needed = 0.0
+            for t in f.tiers[p]:
+                point = serving_point(s, t.behaviour, pool)
+                d = hourly(t, f.start_s + hour * HOUR_S, 1, zone_of(s, t))
+                active = d.people * float(d.active_share[0])
+                needed += active * (point.seconds_per_active_s if point else 0.0)
+            worst = max(worst, needed * float(f.share[p, hour]) / rest / (there * pool.replica.accelerators))
+    return worst
+
+
+def _ready(f: Fleet, one: Look) -> CellHour:
+    """A cell for the three hours, with a bounded fair queue before replicas that take what their service level allows.
+
+    The room of a replica is the batch of its operating point for the tier of most people.
+    """
+    c = cell_hour(f, one)
+    assert c is not None
+    lead = max(c.tiers, key=lambda t: t.people.value)
+    point = serving_point(f.setting.s, lead.behaviour, f.pools[one.pool])
+    room = point.batch if point else 1
+    routing = Routing(
+        f.setting.routing.rule,
+        room=room,
+        queue="fair",
+        queue_most=min(QUEUE_TIMES * room * c.pool.replicas, ROOM_MOST),
+        queue_s=QUEUE_S,
+    )
+    return replace(c, hours=BEFORE_H + AFTER_H, routing=routing, quanta=quanta(c.tiers), ticks=())
+
+
+def quanta(tiers: Sequence[Tier]) -> tuple[int, ...]:
+    """What each tier earns a round in a fair queue [token]: subscribers alike by head and weight, API tiers first."""
+    heads = [t.people.value * t.weight if t.kind == "subscribers" else 0.0 for t in tiers]
+    most = max(heads, default=0.0) or 1.0
+    return tuple(
+        QUANTUM * API_FIRST if t.kind == "api" else max(round(QUANTUM * own / most), 1)
+        for t, own in zip(tiers, heads, strict=True)
+    )
+
+
+def _leaves(f: Fleet, item: tuple[Look, Going]) -> tuple[Left, Floats, Floats]:
+    """A cell that goes: what it leaves, and its hour before, minute by minute."""
+    one, going = item
+    c = _ready(f, one)
+    at_ps = (c.warm_s + BEFORE_H * HOUR_S) * PS_PER_S
+    notice_ps = round(going.notice_s * PS_PER_S)
+    ticks = leaving_ticks(c.pool.replicas, at_ps, notice_ps)
+    cell = opened(replace(c, ticks=ticks, routing=replace(c.routing, on_kill=going.kills)))
+    cell.run(c.warm_s * PS_PER_S)
+    counts, ttft = by_minute(cell, at_ps // MINUTE_PS - c.warm_s // 60)
+    return leave(cell, c.name, at_ps, notice_ps), counts, ttft
+
+
+def _stays(f: Fleet, item: tuple[Look, Going, list[Guests]]) -> tuple[Floats, Floats]:
+    """A cell that stays, with those who come to it: all minutes."""
+    one, _, guests = item
+    c = _ready(f, one)
+    cell = opened(c, guests)
+    cell.run(c.warm_s * PS_PER_S)
+    return by_minute(cell, MINUTES)
+
+
+def _whereto(
+    f: Fleet,
+    going: Going,
+    stay_looks: list[Look],
+    leave_looks: list[Look],
+    left: list[tuple[Left, Floats, Floats]],
+) -> list[list[Guests]]:
+    """Who comes to each cell that stays: of each that goes, people by chance, as many as its part of what stays.
+
+    The parts lie side by side on a line and each person at a point of it, so where all cells are looked at everybody
+    goes to one of them; where few stand for many, to none or, as one of many alike, to several.
+    """
+    weights = _parts(f, stay_looks, leave_looks)
+    found: list[list[Guests]] = [[] for _ in stay_looks]
+    for k, (one, _, _) in enumerate(left):
+        who = np.arange(int(one.person.max(initial=0)) + 1, dtype=np.int64)
+        point = draws.uniform(bits(f.setting.seed, "where to", one.name) >> 1, "person", who)
+        edge = np.cumsum([0.0, *weights[:, k]])
+        passed = np.floor(edge[:, None] - point[None, :]).astype(np.int64) + 1
+        for i, w in enumerate(stay_looks):
+            copies = passed[i + 1] - passed[i]
+            copies[0] = 0
+            c = _ready(f, w)
+            opens_ps = (c.warm_s + BEFORE_H * HOUR_S) * PS_PER_S
+            back_ps = opens_ps + round(min(going.for_s, 2 * AFTER_H * HOUR_S) * PS_PER_S)
+            for n in range(int(copies.max(initial=0))):
+                if (part := moved(one, copies > n, c.most_tokens, back_ps)) is not None:
+                    found[i].append(part)
+    return found
+
+
+def _parts(f: Fleet, stay_looks: list[Look], leave_looks: list[Look]) -> Floats:
+    """How many of the people of each cell that goes come to each that stays, [stays, goes].
+
+    A cell that stays gets its share of the work of each pool that goes; the pool's sampled cells stand for all.
+    """
+
+    def share(w: Look) -> float:
+        return float(f.share[w.pool, w.hour]) * w.replicas / max(int(f.pools[w.pool].replicas[w.hour]), 1)
+
+    found = np.zeros((len(stay_looks), len(leave_looks)))
+    staying: dict[str, float] = {}
+    for p in {w.pool for w in stay_looks}:
+        hour = stay_looks[0].hour
+        staying[_model(f, p)] = staying.get(_model(f, p), 0.0) + float(f.share[p, hour])
+    sampled: dict[int, float] = {}
+    for w in leave_looks:
+        sampled[w.pool] = sampled.get(w.pool, 0.0) + share(w)
+    for k, g in enumerate(leave_looks):
+        for i, w in enumerate(stay_looks):
+            rest = staying[_model(f, w.pool)]
+            if _model(f, w.pool) == _model(f, g.pool) and rest > 0 and sampled[g.pool] > 0:
+                found[i, k] = share(w) / rest * float(f.share[g.pool, g.hour]) / sampled[g.pool]
+    return found
+
+
+Progress = Callable[[int, int], None]
