@@ -45,18 +45,42 @@ def simulate(
     span: Annotated[
         str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")
     ] = "60 s",
+    event: Annotated[
+        str | None,
+        typer.Option("--event", metavar="KIND:NAME", help="Rehearse: reclaim:CONTRACT or outage:SITE."),
+    ] = None,
+    notice: Annotated[
+        str | None, typer.Option("--notice", help="Of --event: said so long before; the contract's if left out.")
+    ] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="Of --event: for so long; for good if left out.")] = None,
+    at: Annotated[
+        int | None,
+        typer.Option("--at", metavar="HOUR", help="Of --event: hour from the start; the busiest if left out."),
+    ] = None,
 ) -> None:
     """Let every request happen: what people, or a trace, meet on the replicas."""
     from ampacity.cli.options import load_scenario
     from ampacity.cli.screen import headline, shows, tell
 
     _agree(trace, hours, model, speed, perfetto, replica)
+    if event is None and (notice is not None or lasting is not None or at is not None):
+        raise typer.BadParameter("only with --event", param_hint="--notice, --for, --at")
+    if event is not None and (trace or hours or requests or perfetto):
+        raise typer.BadParameter(
+            "an event is rehearsed without them", param_hint="--trace, --hours, --requests, --perfetto"
+        )
     span_ps = _span_ps(span)
     s = load_scenario(scenario, sets, as_of)
+    if event is not None:
+        from ampacity.cli.rehearse import rehearse
+
+        _announce(shows(json, quiet=quiet))
+        rehearse(s, event, notice, lasting, at, seed, json, quiet=quiet)
+        return
     show = shows(json, quiet=quiet)
     if show:
         typer.echo(f"{headline(s)} · seed {seed}\n")
-        _announce()
+        _announce(show)
     r = _simulated(s, seed, hours, trace, model, speed)
     from ampacity.reporting.simulate_view import simulate_view
 
@@ -116,11 +140,11 @@ def _span_ps(text: str) -> int:
     return round(seconds * 1e6) * 1_000_000
 
 
-def _announce() -> None:
+def _announce(show: bool) -> None:
     from ampacity.base.compiled import is_compiled
     from ampacity.simulator.cell_loop import run_cell
 
-    if not is_compiled(run_cell):
+    if show and not is_compiled(run_cell):
         typer.echo("  compiling the engine, once for this version: about half a minute", err=True)
 
 

@@ -17,7 +17,7 @@ from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Cell
 from ampacity.simulator.cell_hour import Guests
 from ampacity.simulator.cell_result import CellResult
-from ampacity.simulator.rows import DONE, NEXT, REQUEST_FIELDS, Ints
+from ampacity.simulator.rows import ARRIVAL_PS, DONE, NEXT, REQUEST_FIELDS, Ints
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.ticks import Tick
 from ampacity.simulator.wakes import COUNT, PAIRS_AT
@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 IN_FLIGHT, FINISHED, HANDED_OVER, BROKEN_OFF, GIVEN_UP, WASTED_TOKENS, WAITING, FATES = range(8)
 """Of each tier: requests on replicas at the instant; of them answered in time, handed to other replicas, or broken off;
-requests never asked again; output that was lost; and requests that waited in the queue and are asked elsewhere."""
+of those, never asked again; output that was lost; and requests that waited in the queue and are asked elsewhere."""
 NEVER_PS = 1 << 60
 """Added to every pause once nobody is to ask here any more, so that whoever is answered tells when they would."""
 
@@ -63,6 +63,7 @@ def leave(cell: Cell, name: str, at_ps: int, notice_ps: int) -> Left:
     steps = np.asarray(people.steps).reshape(-1, at.ASK_FIELDS).copy()
     cell.run(at_ps)
     before = cell.result()
+    flying, rows = _in_flight(cell), _agents(cell).copy()
     cell.run(at_ps + 1)
     then = cell.result()
     begin_ps, fresh = _asking(cell)
@@ -74,19 +75,20 @@ def leave(cell: Cell, name: str, at_ps: int, notice_ps: int) -> Left:
         later_ps, _ = _asking(cell)
         later_ps = np.where(later_ps >= NEVER_PS, later_ps - NEVER_PS, later_ps)
         begin_ps = np.where(begin_ps < 0, later_ps, begin_ps)
-        if cell.desk.cell[at.ON_KILL] != at.LOSE:
-            _hand_over(cell, flying, rows, steps, begin_ps, at_ps + notice_ps)
-    end = cell.result()
-    agents = _agents(cell).copy()
+    on_kill = int(cell.desk.cell[at.ON_KILL])
+    fates = _fates(before, then, cell.result(), on_kill)
+    if on_kill == at.LOSE:
+        fates[:, GIVEN_UP] = _given_up(cell, flying, rows)
+    else:
+        _hand_over(cell, flying, rows, steps, begin_ps, at_ps + notice_ps)
     states = np.asarray(cell.windows.states).reshape(-1, STATE_FIELDS).copy()
-    fates = _fates(before, then, end, int(cell.desk.cell[at.ON_KILL]))
-    return Left(name, fates, agents, steps, begin_ps, fresh, person, states)
+    return Left(name, fates, _agents(cell).copy(), steps, begin_ps, fresh, person, states)
 
 
 def _fates(before: CellResult, then: CellResult, end: CellResult, on_kill_is: int) -> Ints:
     """before: until the instant; then: with it; end: when the last replica has stopped.
 
-    What is handed over is refused here, so only what came before that, or is broken off, is given up or wasted here.
+    What is resumed elsewhere is refused here, but nothing of it is wasted.
     """
     b, t, e = (r.counts for r in (before, then, end))
     found = np.zeros((len(b), FATES), np.int64)
@@ -96,9 +98,15 @@ def _fates(before: CellResult, then: CellResult, end: CellResult, on_kill_is: in
     found[:, FINISHED] = (e - b)[:, at.ANSWERED]
     found[:, HANDED_OVER] = (e - b)[:, [at.RESUMED, at.RECOMPUTED]].sum(axis=1)
     found[:, BROKEN_OFF] = (e - b)[:, at.BROKEN_OFF]
-    found[:, GIVEN_UP] = ((e if on_kill_is == at.LOSE else t) - b)[:, [at.LEFT, at.SWITCHED_AWAY]].sum(axis=1)
     found[:, WASTED_TOKENS] = (e - b)[:, at.TOKENS_WASTED] if on_kill_is != at.RESUME else 0
     return found
+
+
+def _given_up(cell: Cell, flying: Ints, rows: Ints) -> Ints:
+    """How many of each tier's requests in flight no client and no person asks again: their agents were cut short."""
+    agents = np.asarray(cell.desk.notes).reshape(-1, at.NOTE_FIELDS)[flying, at.BY_AGENT]
+    cut = agents[_agents(cell)[agents, at.LAST] < rows[agents, at.LAST]]
+    return np.bincount(rows[cut, at.TIER], minlength=len(cell.tiers))
 
 
 def _agents(cell: Cell) -> Ints:
@@ -126,14 +134,13 @@ def _ask_no_more(cell: Cell) -> None:
 
 
 def _in_flight(cell: Cell) -> Ints:
-    """Places of the requests that no answer has ended; rows that are free have none of an agent in flight."""
-    row, free = int(cell.desk.cell[at.FREE_ROW]), []
+    """Places of the requests that replicas have: those that are neither free nor in the queue."""
+    row, free = int(cell.desk.cell[at.FREE_ROW]), [0]
     requests = np.asarray(cell.engines.requests).reshape(-1, REQUEST_FIELDS)
     while row > 0:
         free.append(row)
         row = int(requests[row, NEXT])
-    taken = np.ones(len(requests), np.bool_)
-    taken[0] = False
+    taken = requests[:, ARRIVAL_PS] > 0
     taken[free] = False
     return np.flatnonzero(taken)
 

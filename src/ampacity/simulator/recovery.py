@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ampacity.simulator.minutes import ANSWERED, ASKED, OVERLOADED, SENT, ttft_s
 
 Floats = NDArray[np.float64]
+Pair = tuple[Floats, Floats]
 Mask = NDArray[np.bool_]
 
 JUDGED_MIN = 5
@@ -21,9 +22,31 @@ THROTTLED_SHARE = 0.01
 THROTTLED_TTFT_S = 30.0
 """First tokens of which one in a hundred takes longer are throttling too. [s]"""
 AS_BEFORE = 2.0
-"""Service is as before while refusals and slow first tokens are at most so many times what they were."""
+"""Service is as before while refusals and slow first tokens are at most so many times what they were, or would be."""
 QUIET_MIN = 10
 """For at least so long, to the end of what is looked at, else it is not for good."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """counts: [replicate, minute, KINDS]. ttft: [replicate, minute, TTFT_BUCKETS]. Of a tier, or of all."""
+
+    counts: Floats
+    ttft: Floats
+
+    @property
+    def mean(self) -> Pair:
+        """Of all replicates."""
+        return self.counts.mean(axis=0), self.ttft.mean(axis=0)
+
+    @property
+    def each(self) -> list[Pair]:
+        """Each replicate."""
+        return list(zip(self.counts, self.ttft, strict=True))
+
+    def leaving_out(self, replicate: int) -> Met:
+        """All replicates but one."""
+        return Met(np.delete(self.counts, replicate, axis=0), np.delete(self.ttft, replicate, axis=0))
 
 
 @dataclass(frozen=True)
@@ -44,15 +67,16 @@ class Recovery:
     worst_ttft_p99_s: float
 
 
-def recovery(counts: Floats, ttft: Floats, event_min: int) -> Recovery:
+def recovery(met: Met, without: Met, event_min: int) -> Recovery:
     """Judge what a tier, or all, met.
 
-    counts: [replicate, minute, KINDS]. ttft: [replicate, minute, TTFT_BUCKETS]. event_min: which minute is the first
-    from the event on. A few long sessions make the slowest in a hundred of one replicate jump, so minutes are worse
-    only if they are in the mean and in most of the replicates.
+    without: what the cells that stay would have met had nothing happened; demand that swings up by itself is no fault
+    of the event, so at every minute the larger of it and of what was before is what service is held against. event_min:
+    which minute is the first from the event on. A few long sessions make the slowest in a hundred of one replicate
+    jump, so minutes are worse only if they are in the mean and in most of the replicates.
     """
-    mean = _Course(counts.mean(axis=0), ttft.mean(axis=0), event_min)
-    each = [_Course(c, h, event_min) for c, h in zip(counts, ttft, strict=True)]
+    mean = _Course(met.mean, without.mean, event_min)
+    each = [_Course(m, w, event_min) for m, w in zip(met.each, without.each, strict=True)]
     slow = (mean.p99_s > THROTTLED_TTFT_S) & _most([c.p99_s > THROTTLED_TTFT_S for c in each])
     throttled = np.flatnonzero((mean.own[: len(slow)] > THROTTLED_SHARE) | slow)
     worse = np.flatnonzero(mean.worse & _most([c.worse for c in each]))
@@ -70,15 +94,24 @@ def recovery(counts: Floats, ttft: Floats, event_min: int) -> Recovery:
 class _Course:
     """Refusals and slow first tokens of one replicate or of their mean, from the event on, and before."""
 
-    def __init__(self, counts: Floats, ttft: Floats, event_min: int) -> None:
+    def __init__(self, met: Pair, without: Pair, event_min: int) -> None:
+        counts, ttft = met
         self.refused_before = refused(counts[:event_min].sum(axis=0))
         self.p99_before_s = ttft_s(ttft[:event_min].sum(axis=0), 0.99)
-        spans = [slice(m, m + JUDGED_MIN) for m in range(event_min, len(counts) - JUDGED_MIN + 1)]
-        shares = np.array([refused(counts[span].sum(axis=0)) for span in spans])
-        self.p99_s = np.array([_p99_s(counts[span].sum(axis=0), ttft[span].sum(axis=0)) for span in spans])
+        shares, self.p99_s = _judged(met, event_min)
+        usual, usual_s = _judged(without, event_min)
         self.own = np.array([refused(row) for row in counts[event_min:]])
-        slow_s = AS_BEFORE * self.p99_before_s if self.p99_before_s == self.p99_before_s else THROTTLED_TTFT_S
-        self.worse = (shares > max(AS_BEFORE * self.refused_before, THROTTLED_SHARE)) | (self.p99_s > slow_s)
+        usual = np.maximum(usual, self.refused_before)
+        usual_s = np.fmax(usual_s, self.p99_before_s)
+        self.worse = (shares > np.maximum(AS_BEFORE * usual, THROTTLED_SHARE)) | (self.p99_s > AS_BEFORE * usual_s)
+
+
+def _judged(met: Pair, event_min: int) -> Pair:
+    """Refused share and slowest in a hundred of every minute from the event on, each with those that follow it."""
+    counts, ttft = met
+    spans = [slice(m, m + JUDGED_MIN) for m in range(event_min, len(counts) - JUDGED_MIN + 1)]
+    shares = np.array([refused(counts[span].sum(axis=0)) for span in spans])
+    return shares, np.array([_p99_s(counts[span].sum(axis=0), ttft[span].sum(axis=0)) for span in spans])
 
 
 def _most(each: list[Mask]) -> Mask:

@@ -9,14 +9,11 @@ bounded fair queue, so what they cannot carry is refused (529), tier by tier. No
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from ampacity.base.streams import bits
 from ampacity.demand import draws
@@ -27,20 +24,16 @@ from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, opened
 from ampacity.simulator.engine import PS_PER_S
-from ampacity.simulator.estimate import Estimate
 from ampacity.simulator.fleet import Fleet, Setting, cell_hour, fleet, mapped
 from ampacity.simulator.leaving import FATES, Left, leave, leaving_ticks, moved
-from ampacity.simulator.minutes import KINDS, MINUTE_PS, TTFT_BUCKETS, by_minute
-from ampacity.simulator.recovery import Recovery, recovery
+from ampacity.simulator.minutes import ANSWERED, KINDS, MINUTE_PS, TTFT_BUCKETS, by_minute
+from ampacity.simulator.rehearsed import AFTER_H, BEFORE_H, MINUTES, Going, Rehearsal
 from ampacity.simulator.strata import CELLS, Look, one_hour
 from ampacity.supply.serving_point import serving_point
 
 Floats = NDArray[np.float64]
-OnKill = Literal["resume", "recompute", "lose"]
+Pair = tuple[Floats, Floats]
 
-BEFORE_H, AFTER_H = 1, 2
-EVENT_MIN = 60 * BEFORE_H
-MINUTES = 60 * (BEFORE_H + AFTER_H)
 QUEUE_S = 30.0
 """A request waits for so long before it is refused: half of what clients' own timeouts leave for a first token is gone
 then, and asking again is better than waiting on. An assumption. [s]"""
@@ -49,119 +42,6 @@ QUEUE_TIMES = 2
 API_FIRST = 256
 """What an API tier earns a round over the largest tier of subscribers: subscribers share what is left."""
 QUANTUM = 1 << 16
-
-
-@dataclass(frozen=True)
-class Going:
-    """What is taken away. kind: `reclaim` of a contract, or `outage` of a site. notice_s: between saying so and the
-    end, in which replicas finish what they have [s]. for_s: until capacity is back; infinite: for good [s]. on_kill:
-    what becomes of requests that replicas still have at the end; None: with notice they bring their tokens elsewhere
-    (`resume`), without they break off and clients ask again (`lose`). Raises ValueError with every mistake."""
-
-    kind: Literal["reclaim", "outage"]
-    subject: str
-    notice_s: float = 0.0
-    for_s: float = math.inf
-    on_kill: OnKill | None = None
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if self.kind not in ("reclaim", "outage"):
-            wrong.append(f"an event of kind {self.kind!r}: reclaim or outage")
-        if not 0 <= self.notice_s <= AFTER_H * HOUR_S:
-            wrong.append(f"a notice of {self.notice_s:g} s: from 0 to {AFTER_H * HOUR_S}, the two hours looked at")
-        if not self.for_s > self.notice_s:
-            wrong.append(f"capacity back after {self.for_s:g} s: later than the notice of {self.notice_s:g} s")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-
-    @property
-    def kills(self) -> OnKill:
-        """What becomes of requests that replicas still have at the end."""
-        return self.on_kill or ("resume" if self.notice_s else "lose")
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """What everybody met.
-
-    hour: at whose beginning it happens, from the scenario's start. gone, stay: pools. share_gone: of the work of each
-    model's people that the pools served which go [0 to 1]. load_before, load_after: what people want in that hour at
-    the mean over what the pools carry at the service level, closed form; infinite where nothing is left. counts:
-    [replicate, minute, tier, KINDS], ttft: [replicate, minute, tier, TTFT_BUCKETS], of the fleet. fates: [replicate,
-    tier, FATES]. cells: looked at, of those that go and stay. requests: looked at.
-    """
-
-    going: Going
-    hour: int
-    tiers: tuple[str, ...]
-    gone: tuple[str, ...]
-    stay: tuple[str, ...]
-    unserved: tuple[str, ...]
-    share_gone: dict[str, float]
-    load_before: float
-    load_after: float
-    counts: Floats
-    ttft: Floats
-    fates: Floats
-    cells: tuple[int, int]
-    requests: int
-
-    @cached_property
-    def all(self) -> Recovery:
-        """All tiers together."""
-        return recovery(self.counts.sum(axis=2), self.ttft.sum(axis=2), EVENT_MIN)
-
-    @cached_property
-    def by_tier(self) -> dict[str, Recovery]:
-        """Each tier."""
-        return {t: recovery(self.counts[:, :, i], self.ttft[:, :, i], EVENT_MIN) for i, t in enumerate(self.tiers)}
-
-    @property
-    def recovers(self) -> bool:
-        """Whether service is as before for good within the hours looked at, of every tier."""
-        return not self.unserved and self.all.recovered_min is not None
-
-    @property
-    def order(self) -> tuple[str, ...]:
-        """Tiers in the order in which they are throttled; those that never are are left out."""
-        at = {t: 0 if t in self.unserved else r.throttled_min for t, r in self.by_tier.items()}
-        worst = {t: math.inf if t in self.unserved else r.worst_refused for t, r in self.by_tier.items()}
-        throttled = [(m, -worst[t], t) for t, m in at.items() if m is not None]
-        return tuple(t for _, _, t in sorted(throttled))
-
-    def minutes_to_recover(self) -> tuple[int | None, int | None, int | None]:
-        """Of all together, and the least and most if any one replicate is left out; None: not by the end.
-
-        How far they lie apart tells how much the answer hangs on single cells; it is no interval.
-        """
-        if self.unserved:
-            return None, None, None
-        counts, ttft = self.counts.sum(axis=2), self.ttft.sum(axis=2)
-        without = [np.delete(np.arange(len(counts)), r) for r in range(len(counts) if len(counts) > 1 else 0)]
-        each = [recovery(counts[rest], ttft[rest], EVENT_MIN).recovered_min for rest in without]
-        known = [m for m in [*each, self.all.recovered_min] if m is not None]
-        never = None in [*each, self.all.recovered_min]
-        return self.all.recovered_min, min(known, default=None), None if never else max(known)
-
-    def fate(self, what: int, tier: str | None = None) -> Estimate:
-        """Requests, or tokens, of `leaving.FATES`, of one tier or of all."""
-        own = slice(None) if tier is None else [self.tiers.index(tier)]
-        return estimate(self.fates[:, own, what].sum(axis=1))
-
-    def total(self, kind: int, tier: str | None = None, since_min: int = EVENT_MIN) -> Estimate:
-        """A kind of `minutes.KINDS` from a minute on, by default that of the event."""
-        own = slice(None) if tier is None else [self.tiers.index(tier)]
-        return estimate(self.counts[:, since_min:, own, kind].sum(axis=(1, 2)))
-
-
-def estimate(each: Floats) -> Estimate:
-    """The mean of replicates with its 90 % interval; NaN where one replicate is all."""
-    value, many = float(each.mean()), len(each)
-    if many < 2:
-        return Estimate(value, math.nan, math.nan)
-    either_way = float(np.std(each, ddof=1) / np.sqrt(many) * stdtrit(many - 1, 0.95))
-    return Estimate(value, max(value - either_way, 0.0), value + either_way)
 
 
 def rehearse(
@@ -182,26 +62,17 @@ def rehearse(
     left = list(mapped(f, _leaves, [(w, going) for w in leave_looks], processes))
     items = [(w, going, g) for w, g in zip(stay_looks, _whereto(f, going, stay_looks, leave_looks, left), strict=True)]
     met = list(mapped(f, _stays, items, processes))
-    names = tuple(t.name for t in f.setting.s.tiers)
-    counts = np.zeros((cells, MINUTES, len(names), KINDS))
-    ttft = np.zeros((cells, MINUTES, len(names), TTFT_BUCKETS))
-    fates = np.zeros((cells, len(names), FATES))
-    seen = 0.0
     known = {p: sum(w.pool == p for w in wanted) for p in range(len(f.pools))}
-    both = [(w, c, h) for w, (_, c, h) in zip(leave_looks, left, strict=True)]
-    for w, c, h in both + [(w, c, h) for w, (c, h) in zip(stay_looks, met, strict=True)]:
-        own = [names.index(t.name) for t in f.tiers[w.pool]]
-        for replicate, weight in _weights(w, known[w.pool], cells):
-            counts[replicate, : len(c), own] += weight * c.swapaxes(0, 1)
-            ttft[replicate, : len(h), own] += weight * h.swapaxes(0, 1)
-        seen += float(c[:, :, 1].sum())
-    for w, (one, _, _) in zip(leave_looks, left, strict=True):
-        own = [names.index(t.name) for t in f.tiers[w.pool]]
-        for replicate, weight in _weights(w, known[w.pool], cells):
-            fates[replicate, own] += weight * one.fates
+    sums = _Sums(f, cells, known)
+    for w, (one, counts, ttft) in zip(leave_looks, left, strict=True):
+        sums.add(w, (counts, ttft), sums.met)
+        sums.add_fates(w, one)
+    for w, (with_them, alone) in zip(stay_looks, met, strict=True):
+        sums.add(w, with_them, sums.met)
+        sums.add(w, alone, sums.without)
     staying = {t.name for p in {w.pool for w in stay_looks} for t in f.tiers[p]}
     taken = {t.name for p in gone for t in f.tiers[p]}
-    pool_names = [p.pool.name for p in f.pools]
+    pool_names, names = [p.pool.name for p in f.pools], sums.names
     return Rehearsal(
         going,
         hour,
@@ -212,12 +83,41 @@ def rehearse(
         _share_gone(f, gone, hour - BEFORE_H),
         _load(f, hour, set()),
         _load(f, hour, gone),
-        counts,
-        ttft,
-        fates,
+        *sums.met,
+        *sums.without,
+        sums.fates,
         (len(leave_looks), len(stay_looks)),
-        round(seen),
+        sums.requests,
     )
+
+
+class _Sums:
+    """What cells met, weighed and added up by replicate."""
+
+    def __init__(self, f: Fleet, cells: int, known: dict[int, int]) -> None:
+        self.f, self.cells, self.known = f, cells, known
+        self.names = tuple(t.name for t in f.setting.s.tiers)
+        rows = (cells, MINUTES, len(self.names))
+        self.met = np.zeros((*rows, KINDS)), np.zeros((*rows, TTFT_BUCKETS))
+        self.without = np.zeros((*rows, KINDS)), np.zeros((*rows, TTFT_BUCKETS))
+        self.fates = np.zeros((cells, len(self.names), FATES))
+        self.requests = 0
+
+    def add(self, w: Look, found: Pair, to: Pair) -> None:
+        """Add the first minutes of a cell."""
+        own = self._own(w)
+        for replicate, weight in _weights(w, self.known[w.pool], self.cells):
+            for part, whole in zip(found, to, strict=True):
+                whole[replicate, : len(part), own] += weight * part.swapaxes(0, 1)
+        self.requests += int(found[0][:, :, ANSWERED].sum())
+
+    def add_fates(self, w: Look, one: Left) -> None:
+        """Add what became of a cell's requests in flight."""
+        for replicate, weight in _weights(w, self.known[w.pool], self.cells):
+            self.fates[replicate, self._own(w)] += weight * one.fates
+
+    def _own(self, w: Look) -> list[int]:
+        return [self.names.index(t.name) for t in self.f.tiers[w.pool]]
 
 
 def _weights(w: Look, known: int, cells: int) -> list[tuple[int, float]]:
@@ -334,13 +234,16 @@ def _leaves(f: Fleet, item: tuple[Look, Going]) -> tuple[Left, Floats, Floats]:
     return leave(cell, c.name, at_ps, notice_ps), counts, ttft
 
 
-def _stays(f: Fleet, item: tuple[Look, Going, list[Guests]]) -> tuple[Floats, Floats]:
-    """A cell that stays, with those who come to it: all minutes."""
+def _stays(f: Fleet, item: tuple[Look, Going, list[Guests]]) -> tuple[Pair, Pair]:
+    """A cell that stays, all minutes: with those who come to it, and as it would have been."""
     one, _, guests = item
     c = _ready(f, one)
-    cell = opened(c, guests)
-    cell.run(c.warm_s * PS_PER_S)
-    return by_minute(cell, MINUTES)
+    found = []
+    for coming in (guests, []):
+        cell = opened(c, coming)
+        cell.run(c.warm_s * PS_PER_S)
+        found.append(by_minute(cell, MINUTES))
+    return found[0], found[1]
 
 
 def _whereto(
@@ -397,6 +300,3 @@ def _parts(f: Fleet, stay_looks: list[Look], leave_looks: list[Look]) -> Floats:
             if _model(f, w.pool) == _model(f, g.pool) and rest > 0 and sampled[g.pool] > 0:
                 found[i, k] = share(w) / rest * float(f.share[g.pool, g.hour]) / sampled[g.pool]
     return found
-
-
-Progress = Callable[[int, int], None]
