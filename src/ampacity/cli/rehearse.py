@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,12 +12,22 @@ if TYPE_CHECKING:
     from ampacity.scenario.scenario import Scenario
     from ampacity.simulator.rehearsed import Going
 
-WORDS = {"reclaim": ("contract", "contracts"), "outage": ("site", "sites")}
+WORDS = {"reclaim": "contract", "outage": "site"}
+"""What each kind of event takes away."""
 
 
 def rehearse(
-    s: Scenario, event: str, notice: str | None, lasting: str | None, at: int | None, seed: int, json: str | None, *, quiet: bool
-) -> None:  # fmt: skip
+    s: Scenario,
+    event: str,
+    notice: str | None,
+    lasting: str | None,
+    at: int | None,
+    cells: int,
+    seed: int,
+    json: str | None,
+    *,
+    quiet: bool,
+) -> None:
     """Rehearse an event at the stated values, after all changes of limits. Raises Mistakes for a name that is none."""
     from importlib.metadata import version
 
@@ -31,7 +41,7 @@ def rehearse(
     from ampacity.simulator.rehearsal import rehearse
     from ampacity.supply.delivery import hours_of
 
-    began = time.process_time()
+    began = _cpu_s()
     going = going_of(s, event, notice, lasting)
     if shows(json, quiet=quiet):
         typer.echo(f"{headline(s)} · seed {seed}\n")
@@ -40,12 +50,12 @@ def rehearse(
     for w in (w for load in answer(stated, guarantee=False, seed=seed).models for w in load.limits):
         found.setdefault(w.tier, {})[w.window] = w.tokens
     try:
-        r = rehearse(Setting(stated, found, seed), going, at)
+        r = rehearse(Setting(stated, found, seed), going, at, cells)
     except ValueError as err:
         if type(err) is not ValueError:
             raise
         raise typer.BadParameter(str(err), param_hint="--event, --at") from err
-    record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, time.process_time() - began)
+    record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, _cpu_s() - began)
     tell(rehearsal_view(r, hours_of(stated).start_s, record.as_dict(), s.name), json, quiet=quiet)
 
 
@@ -60,10 +70,8 @@ def going_of(s: Scenario, event: str, notice: str | None, lasting: str | None) -
         raise typer.BadParameter(message, param_hint="--event")
     known = [c.name for c in s.contracts] if kind == "reclaim" else [x.name for x in s.sites]
     if subject not in known:
-        word, _ = WORDS[kind]
-        raise Mistakes(
-            [Mistake(s.name, 0, f"--event {kind}", subject, f"no {word} of that name; {nearest(subject, known)}")]
-        )
+        message = f"no {WORDS[kind]} of that name; {nearest(subject, known)}"
+        raise Mistakes([Mistake(s.name, 0, f"--event {kind}", subject, message)])
     notice_s = _stated_notice_s(s, kind, subject) if notice is None else _seconds(notice, "--notice")
     for_s = math.inf if lasting is None else _seconds(lasting, "--for")
     try:
@@ -99,3 +107,8 @@ def _seconds(text: str, option: str) -> float:
 
 def _some_contract(s: Scenario) -> str:
     return s.contracts[0].name if s.contracts else "CONTRACT"
+
+
+def _cpu_s() -> float:
+    """CPU time of this process and of those that have worked for it."""
+    return sum(os.times()[:4])

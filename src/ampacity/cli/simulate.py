@@ -55,8 +55,9 @@ def simulate(
     lasting: Annotated[str | None, typer.Option("--for", help="Of --event: for so long; for good if left out.")] = None,
     at: Annotated[
         int | None,
-        typer.Option("--at", metavar="HOUR", help="Of --event: hour from the start; the busiest if left out."),
+        typer.Option("--at", metavar="HOUR", help="Of --event: from the start; the busiest if left out."),
     ] = None,
+    cells: Annotated[int, typer.Option("--cells", min=1, help="Of --event: cells looked at, of each pool.")] = 5,
 ) -> None:
     """Let every request happen: what people, or a trace, meet on the replicas."""
     from ampacity.cli.options import load_scenario
@@ -75,7 +76,7 @@ def simulate(
         from ampacity.cli.rehearse import rehearse
 
         _announce(shows(json, quiet=quiet))
-        rehearse(s, event, notice, lasting, at, seed, json, quiet=quiet)
+        rehearse(s, event, notice, lasting, at, cells, seed, json, quiet=quiet)
         return
     show = shows(json, quiet=quiet)
     if show:

@@ -23,7 +23,7 @@ from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
 from ampacity.inference.replica import KV_BLOCK_TOKENS
-from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
+from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS, Book
 from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
@@ -104,16 +104,31 @@ def look(c: CellHour) -> CellResult:
     return cell.result() - warm
 
 
-def opened(c: CellHour, guests: Sequence[Guests] = ()) -> Cell:
-    """The cell with all who will ask it, before anything is asked."""
-    opens_ms = c.opens_ms
-    book = book_of(c.tiers, c.rules)
+@dataclass(frozen=True)
+class Drawn:
+    """A cell's own people: what they ask, by tier, their windows as rows behind nobody's, the book of their limits."""
+
+    parts: tuple[Scripts, ...]
+    states: tuple[Ints, ...]
+    book: Book | None
+
+
+def drawn(c: CellHour) -> Drawn:
+    """The cell's own people, up to when it opens and from then on."""
     parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
     for number, tier in enumerate(c.tiers):
-        people = _People(c, tier, number, opens_ms)
-        parts.append(_scripts(c, tier, number, people, opens_ms, c.most_tokens, before))
+        people = _People(c, tier, number, c.opens_ms)
+        parts.append(_scripts(c, tier, number, people, c.opens_ms, c.most_tokens, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
         before += people.h.people
+    return Drawn(tuple(parts), tuple(states), book_of(c.tiers, c.rules))
+
+
+def opened(c: CellHour, own: Drawn | None = None, guests: Sequence[Guests] = ()) -> Cell:
+    """The cell with all who will ask it, before anything is asked. own: if its people have been drawn already."""
+    own = own or drawn(c)
+    parts, states = list(own.parts), list(own.states)
+    before = sum(len(rows) for rows in states)
     for g in guests:
         agents = g.scripts.agents.copy()
         agents[:, SUBSCRIBER] += np.where(agents[:, SUBSCRIBER] > 0, before - 1, 0)
@@ -128,8 +143,8 @@ def opened(c: CellHour, guests: Sequence[Guests] = ()) -> Cell:
         joined(parts),
         c.routing,
         tiers,
-        book,
-        opens_ms,
+        own.book,
+        c.opens_ms,
         c.seed,
         bits(c.seed, "cell", c.name) >> 8,
         ticks=c.ticks,

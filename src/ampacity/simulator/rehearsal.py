@@ -22,7 +22,7 @@ from ampacity.demand.people import HOURS, zone_of
 from ampacity.policy.line import ROOM_MOST
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, opened
+from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, drawn, opened
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.fleet import Fleet, Setting, cell_hour, fleet, mapped
 from ampacity.simulator.leaving import FATES, Left, leave, leaving_ticks, moved
@@ -238,9 +238,9 @@ def _stays(f: Fleet, item: tuple[Look, Going, list[Guests]]) -> tuple[Pair, Pair
     """A cell that stays, all minutes: with those who come to it, and as it would have been."""
     one, _, guests = item
     c = _ready(f, one)
-    found = []
+    own, found = drawn(c), []
     for coming in (guests, []):
-        cell = opened(c, coming)
+        cell = opened(c, own, coming)
         cell.run(c.warm_s * PS_PER_S)
         found.append(by_minute(cell, MINUTES))
     return found[0], found[1]
