@@ -56,18 +56,45 @@ def simulate(
     span: Annotated[
         str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")
     ] = "60 s",
+    event: Annotated[
+        str | None,
+        typer.Option("--event", metavar="KIND:NAME", help="Rehearse: reclaim:CONTRACT or outage:SITE."),
+    ] = None,
+    notice: Annotated[
+        str | None, typer.Option("--notice", help="Of --event: said so long before; the contract's if left out.")
+    ] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="Of --event: for so long; for good if left out.")] = None,
+    at: Annotated[
+        int | None,
+        typer.Option("--at", metavar="HOUR", help="Of --event: from the start; the busiest if left out."),
+    ] = None,
 ) -> None:
     """Let every request happen: what people, or a trace, meet on the replicas; of a large fleet, in a sample."""
     from ampacity.cli.options import load_scenario
     from ampacity.cli.screen import Progress, headline, shows, tell
 
     _agree(trace, hours, model, speed, perfetto, replica)
+    if event is None and (notice is not None or lasting is not None or at is not None):
+        raise typer.BadParameter("only with --event", param_hint="--notice, --for, --at")
+    if event is not None and (trace or hours or requests or perfetto):
+        raise typer.BadParameter(
+            "an event is rehearsed without them", param_hint="--trace, --hours, --requests, --perfetto"
+        )
     many = _cells(cells, trace)
     span_ps = _span_ps(span)
     s = load_scenario(scenario, sets, as_of)
+    show = shows(json, quiet=quiet)
+    if event is not None:
+        from ampacity.cli.rehearse import rehearse
+
+        if many == "all":
+            raise typer.BadParameter("a rehearsal looks at some cells of each pool", param_hint="--cells")
+        if show:
+            _announce()
+        rehearse(s, event, notice, lasting, at, many or 5, seed, json, quiet=quiet)
+        return
     if trace is None and (requests is not None or perfetto is not None):
         _every_request_is_kept(s, seed)
-    show = shows(json, quiet=quiet)
     if show:
         typer.echo(f"{headline(s)} · seed {seed}\n")
         _announce()

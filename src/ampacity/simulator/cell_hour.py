@@ -8,6 +8,7 @@ hold; only what happens within the hour is counted. One short window of it is go
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,13 +25,14 @@ from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.inference.step_time import StepTime
-from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
+from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS, Book
 from ampacity.policy.rows import NEVER, WindowRule
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Cell, Pool, Routing, open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_rows import SUBSCRIBER
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import bring_to_now
 from ampacity.simulator.of_scenario import book_of, cell_tier
@@ -64,7 +66,7 @@ class CellHour:
     """s: one world of a scenario, after its changes. tiers: of one model. share: of their work that the cell has.
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
     the start [s]. name: of the cell, what its people are drawn by. step: of its replicas; None: no window is looked at
-    iteration by iteration."""
+    iteration by iteration. hours: for how many it goes on. quanta: of tiers in a fair queue; none: alike."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
@@ -80,6 +82,29 @@ class CellHour:
     world: int
     ticks: tuple[Tick, ...] = ()
     step: StepTime | None = None
+    hours: int = 1
+    quanta: tuple[int, ...] = ()
+
+    @property
+    def opens_ms(self) -> int:
+        """When the cell opens, from 1970. [ms]"""
+        return 1000 * (self.start_s + self.hour * HOUR_S - self.warm_s)
+
+    @property
+    def most_tokens(self) -> int:
+        """Context that a request may have, input and output."""
+        return (self.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
+
+
+@dataclass(frozen=True)
+class Guests:
+    """People who come from elsewhere while a cell runs, as its tiers number them.
+
+    scripts: what they ask, instants by the cell's clock, subscribers from 1. states: their windows, a row each.
+    """
+
+    scripts: Scripts
+    states: Ints
 
 
 @dataclass(frozen=True)
@@ -106,9 +131,9 @@ def look(c: CellHour) -> CellResult:
 def closely(c: CellHour) -> Seen:
     """What happens in the hour, how much of it is good, and, if the step time is given, what a window of it shows."""
     began = time.process_time()
-    cell, scripts = _opened(c)
+    cell, scripts = opened(c, keep=True)
     begins_ps = c.warm_s * PS_PER_S
-    ends_ps = begins_ps + HOUR_S * PS_PER_S
+    ends_ps = begins_ps + c.hours * HOUR_S * PS_PER_S
     cell.run(begins_ps)
     bring_to_now(cell)
     warm = cell.result()
@@ -140,28 +165,56 @@ def good(s: Scenario, scripts: Scripts, found: CellResult, since_ps: int) -> Int
     return np.bincount(tier[soon & fast], minlength=len(found.tiers)).astype(np.int64)
 
 
-def _opened(c: CellHour) -> tuple[Cell, Scripts]:
-    """The cell as it opens, and what will be asked of it."""
-    opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
-    most = (c.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
-    book = book_of(c.tiers, c.rules)
+@dataclass(frozen=True)
+class Drawn:
+    """A cell's own people: what they ask, by tier, their windows as rows behind nobody's, the book of their limits."""
+
+    parts: tuple[Scripts, ...]
+    states: tuple[Ints, ...]
+    book: Book | None
+
+
+def drawn(c: CellHour) -> Drawn:
+    """The cell's own people, up to when it opens and from then on."""
     parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
     for number, tier in enumerate(c.tiers):
-        people = _People(c, tier, number, opens_ms)
-        parts.append(_scripts(c, tier, number, people, opens_ms, most, before))
+        people = _People(c, tier, number, c.opens_ms)
+        parts.append(_scripts(c, tier, number, people, c.opens_ms, c.most_tokens, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
         before += people.h.people
+    return Drawn(tuple(parts), tuple(states), book_of(c.tiers, c.rules))
+
+
+def opened(
+    c: CellHour, own: Drawn | None = None, guests: Sequence[Guests] = (), *, keep: bool = False
+) -> tuple[Cell, Scripts]:
+    """The cell before anything is asked, and what will be asked of it.
+
+    own: if its people have been drawn already. keep: what every request met.
+    """
+    own = own or drawn(c)
+    parts, states = list(own.parts), list(own.states)
+    before = sum(len(rows) for rows in states)
+    for g in guests:
+        agents = g.scripts.agents.copy()
+        agents[:, SUBSCRIBER] += np.where(agents[:, SUBSCRIBER] > 0, before - 1, 0)
+        parts.append(replace(g.scripts, agents=agents))
+        states.append(g.states)
+        before += len(g.states)
+    tiers = tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers)
+    if c.quanta:
+        tiers = tuple(replace(t, quantum=q) for t, q in zip(tiers, c.quanta, strict=True))
     scripts = joined(parts)
     cell = open_cell(
         (c.pool,),
         scripts,
         c.routing,
-        tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers),
-        book,
-        opens_ms,
+        tiers,
+        own.book,
+        c.opens_ms,
         c.seed,
         bits(c.seed, "cell", c.name) >> 8,
-        keep=True,
+        keep=keep,
         ticks=c.ticks,
     )
     flat = np.concatenate(states).reshape(-1)
@@ -177,12 +230,12 @@ class _People:
         many = max(round(tier.people.value * (1.0 if certain else c.share)), 1)
         zone = zone_of(c.s, tier)
         b = tier.behaviour
-        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + 1)
+        swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + c.hours)
         # a credit that never comes back is used up from the first day on
         lasting = any(rule.refill == NEVER for rule in c.rules[number])
         first = 0 if lasting else max(c.hour - 24 * DAYS_BEFORE, 0)
         start_s = c.start_s + HOUR_S * first
-        self.h: Habits = habits(tier, many, start_s, c.hour + 1 - first, zone, swings[first:])
+        self.h: Habits = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
@@ -190,7 +243,7 @@ class _People:
         self.now: Standing = standing(
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
         )
-        until_ms = opens_ms + 1000 * (c.warm_s + HOUR_S)
+        until_ms = opens_ms + 1000 * (c.warm_s + c.hours * HOUR_S)
         self.wanted = _from_now(wanted, self.now, opens_ms, until_ms, self.drawn_by)
         if certain:
             self.wanted = _part(self.wanted, c, works_with_agents(b))

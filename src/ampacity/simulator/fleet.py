@@ -8,10 +8,12 @@ any number of processes gives the same bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,8 @@ from ampacity.supply.delivery import hours_of
 from ampacity.supply.serving_point import serving_point
 
 Floats = NDArray[np.float64]
+Item = TypeVar("Item")
+Out = TypeVar("Out")
 
 WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
@@ -176,13 +180,18 @@ def gathered(
 
 def _results(f: Fleet, wanted: list[Look], processes: int | None) -> Iterator[Seen | None]:
     """What looks show, in their order."""
-    many = min(processes or os.cpu_count() or 1, len(wanted))
+    return mapped(f, seen_in, wanted, processes)
+
+
+def mapped(f: Fleet, work: Callable[[Fleet, Item], Out], items: Sequence[Item], processes: int | None) -> Iterator[Out]:
+    """`work(f, item)` of every item in their order, in as many processes (None: one a core). work: of a module."""
+    many = min(processes or os.cpu_count() or 1, len(items))
     if many <= 1:
-        yield from (seen_in(f, w) for w in wanted)
+        yield from (work(f, item) for item in items)
         return
     # processes begin afresh: a fork of one that holds threads may never end
     with ProcessPoolExecutor(many, get_context("spawn"), _begin, (f.setting,)) as workers:
-        yield from workers.map(_work, wanted, chunksize=4)
+        yield from workers.map(partial(_work, work), items, chunksize=max(min(4, len(items) // (2 * many)), 1))
 
 
 _FLEET: list[Fleet] = []
@@ -193,8 +202,8 @@ def _begin(setting: Setting) -> None:
     _FLEET.append(fleet(setting))
 
 
-def _work(one: Look) -> Seen | None:
-    return seen_in(_FLEET[0], one)
+def _work(work: Callable[[Fleet, Item], Out], item: Item) -> Out:
+    return work(_FLEET[0], item)
 
 
 def one_look(f: Fleet, one: Look) -> CellResult | None:
@@ -205,29 +214,32 @@ def one_look(f: Fleet, one: Look) -> CellResult | None:
 
 def seen_in(f: Fleet, one: Look) -> Seen | None:
     """The same, with how good it was and what it took of the replicas."""
+    c = cell_hour(f, one)
+    return None if c is None else closely(replace(c, step=f.pools[one.pool].step))
+
+
+def cell_hour(f: Fleet, one: Look) -> CellHour | None:
+    """One cell and its hour; None if its replicas are not there yet, or any more."""
     pool, setting = f.pools[one.pool], f.setting
     there = int(pool.replicas[one.hour])
     replicas = min(max(there - one.first, 0), one.replicas)
     if replicas == 0 or not f.tiers[one.pool]:
         return None
     warm_s = min(setting.warm_s, one.hour * 3600)
-    return closely(
-        CellHour(
-            s=setting.s,
-            tiers=f.tiers[one.pool],
-            rules=tuple(rules_of(setting.s, t, setting.found) for t in f.tiers[one.pool]),
-            pool=replace(pool_of(pool), replicas=replicas),
-            share=float(f.share[one.pool, one.hour]) * replicas / there,
-            start_s=f.start_s,
-            hour=one.hour,
-            warm_s=warm_s,
-            routing=setting.routing,
-            name=f"{pool.pool.name}#{one.cell}",
-            seed=setting.seed,
-            world=setting.world,
-            ticks=_ticks(f, one, replicas, warm_s),
-            step=pool.step,
-        )
+    return CellHour(
+        s=setting.s,
+        tiers=f.tiers[one.pool],
+        rules=tuple(rules_of(setting.s, t, setting.found) for t in f.tiers[one.pool]),
+        pool=replace(pool_of(pool), replicas=replicas),
+        share=float(f.share[one.pool, one.hour]) * replicas / there,
+        start_s=f.start_s,
+        hour=one.hour,
+        warm_s=warm_s,
+        routing=setting.routing,
+        name=f"{pool.pool.name}#{one.cell}",
+        seed=setting.seed,
+        world=setting.world,
+        ticks=_ticks(f, one, replicas, warm_s),
     )
 
 

@@ -63,8 +63,7 @@ def looks(
     found = []
     for pool, have in enumerate(replicas):
         every = cells_of(have)
-        rank = sorted(range(len(every)), key=lambda c: uniform(seed, "which cells", pool, c))
-        chosen = sorted(rank[: min(cells, len(every))])
+        chosen = _some(pool, len(every), seed, cells)
         times = -(-cells // len(chosen)) if chosen else 0
         for group in range(times * len(chosen)):
             cell = chosen[group % len(chosen)]
@@ -74,6 +73,23 @@ def looks(
                 weight = len(part) * len(every) / (times * len(chosen))
                 found.append(Look(pool, cell, first, count, group, int(part[int(drawn * len(part))]), weight))
     return found
+
+
+def one_hour(replicas: list[int], hour: int, seed: int, cells: int = CELLS) -> list[Look]:
+    """Some cells of every pool, all in the same hour; replicas: of each pool then."""
+    found = []
+    for pool, have in enumerate(replicas):
+        every = cells_of(have)
+        chosen = _some(pool, len(every), seed, cells)
+        for group, cell in enumerate(chosen):
+            found.append(Look(pool, cell, *every[cell], group, hour, len(every) / len(chosen)))
+    return found
+
+
+def _some(pool: int, have: int, seed: int, cells: int) -> list[int]:
+    """Cells of a pool, by chance, in rising order."""
+    rank = sorted(range(have), key=lambda c: uniform(seed, "which cells", pool, c))
+    return sorted(rank[: min(cells, have)])
 
 
 def every_look(replicas: list[int], hours: list[int]) -> list[Look]:
