@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ampacity.demand.capped import capped_mean, capped_second
 from ampacity.planner.active_load import Capacity, Sources, Takes, carried_share
 from measure import arguments, cpu_s, publish
 
@@ -14,9 +13,13 @@ PEOPLE, ACTIVE, TAKERS, CAP, SIGMA, SWING = 50, 0.17, 0.1, 11.0, 1.28, 0.35
 def closed_form(capacity: float) -> float:
     """Share of hours carried, by the equivalent binomial."""
     sources = Sources(np.array([float(PEOPLE)]), np.array([[ACTIVE]]), SWING)
-    mean = TAKERS * CAP + (1 - TAKERS) * capped_mean(CAP, SIGMA)
-    second = TAKERS * CAP**2 + (1 - TAKERS) * capped_second(CAP, SIGMA)
-    takes = Takes(np.array([float(mean)]), np.array([float(second)]))
+    # who wants X, log-normal with mean 1, draws it in CAP / X of the time where that is more than the cap
+    z = np.linspace(-8.0, 8.0, 801)
+    weight = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+    wants = np.exp(SIGMA * z - SIGMA**2 / 2)
+    mean = TAKERS * CAP + (1 - TAKERS) * float(weight @ np.minimum(wants, CAP))
+    second = TAKERS * CAP**2 + (1 - TAKERS) * float(weight @ (wants * np.minimum(wants, CAP)))
+    takes = Takes(np.array([mean]), np.array([second]))
     return carried_share(sources, takes, Capacity(np.array([capacity]), np.array([1e9]), 1.0, np.array([1.0])))
 
 

@@ -36,8 +36,9 @@ def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
                 found = share(w.result.count(at.HIT, tier) / w.result.count(at.INPUT_TOKENS, tier))
                 said.append(
                     f"Request by request this is slow: {ONE_IN[slow[0]]} of the first tokens of {tier} take more than "
-                    f"{_seconds(w, at.TTFT, slow[0], tier)}, and {found} of their input is found in memory. What was "
-                    "evicted is read anew; the limits of the plan suppose memory beside the accelerators that keeps it."
+                    f"{_seconds(w, at.TTFT, slow[0], tier)}, and {found} of their input is found in memory. The plan "
+                    "counts contexts at rest with a steady number of sessions at once; when more come together, memory "
+                    "drops contexts that are asked for again, and a replica that reads them anew carries far fewer."
                 )
     return said
 

@@ -240,19 +240,18 @@ def _service(load: ModelLoad) -> str:
     slow = "" if point.meets_tpot else ", slower than the service level even alone"
     return (
         f"{load.model}: TPOT {digits(1000 * point.step_s, 2)} ms at full load{slow}   "
-        f"room for {count(at_once)} active {load.tiers[0].name} at today's mean use{_kept(load, at_once)}"
+        f"room for {count(at_once)} active {load.tiers[0].name} at today's mean use{_kept(point)}"
     )
 
 
-def _kept(load: ModelLoad, at_once: float) -> str:
-    """How many of them find their context in memory, where that is fewer; plans take every context to be kept."""
-    context = load.tiers[0].behaviour.context_tokens.value
-    sizes = [(p.replica.sequences(context), float(p.replicas.max())) for p in load.pools if p.replica is not None]
-    kept = sum(each * many for each, many in sizes)
-    if kept >= at_once:
+def _kept(point: OperatingPoint) -> str:
+    """What memory does for so many at once; nothing for those who ask singly."""
+    if point.keep_s is None:
         return ""
-    contexts = "1 context" if kept == 1 else f"{count(kept)} contexts"
-    return f"; memory keeps {contexts} of {tokens(context)}, and a plan takes the others to be kept elsewhere"
+    minutes = point.keep_s / 60
+    kept = f"{digits(point.keep_s, 2)} s" if minutes < 2 else f"{digits(minutes, 2)} min" if minutes < 60 else "an hour"
+    found = share(point.found_share)
+    return f"; with so many at once memory keeps a context at rest {kept}, and {found} of input is found there"
 
 
 def _money(p: Plan) -> str:
