@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,11 @@ def schemes_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What `ampacity compare 2026-03-26 2026-05-06` answers, over 20 worlds."""
     folder = tmp_path_factory.mktemp("mission")
     return _run(folder, "compare", "2026-03-26", "2026-05-06", "--worlds", "20", "--people", "1500")
+
+
+@pytest.fixture(scope="session")
+def taken_back(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """What `ampacity simulate colossus-1 --event reclaim:colossus-1 --notice NOTICE` answers, a cell of each pool."""
+    folder = tmp_path_factory.mktemp("mission")
+    event = ("simulate", "colossus-1", "--as-of", "2026-05-06", "--event", "reclaim:colossus-1", "--cells", "1")
+    return lambda notice: _run(folder, *event, "--notice", notice)["rehearsal"]

@@ -11,7 +11,7 @@ from ampacity.reporting.words import count, digits, share, tokens
 from ampacity.simulator import leaving, minutes
 from ampacity.simulator.estimate import Estimate
 from ampacity.simulator.recovery import AS_BEFORE, THROTTLED_SHARE, THROTTLED_TTFT_S, Recovery
-from ampacity.simulator.rehearsed import AFTER_H, EVENT_MIN, Rehearsal
+from ampacity.simulator.rehearsed import AFTER_H, EVENT_MIN, Rehearsal, estimate
 
 SHOWN_MIN = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90)
 """Minutes of the table; the JSON has all."""
@@ -72,8 +72,6 @@ def in_flight(r: Rehearsal) -> dict[str, dict[str, float | None]]:
     broken, given_up = (r.fates[:, :, f].sum(axis=1) for f in (leaving.BROKEN_OFF, leaving.GIVEN_UP))
     handed = r.fates[:, :, leaving.HANDED_OVER].sum(axis=1)
     anew = broken - given_up + (handed if r.going.kills == "recompute" else 0.0)
-    from ampacity.simulator.rehearsed import estimate
-
     return {
         "at_the_event": _figure(r.fate(leaving.IN_FLIGHT)),
         "finished_in_time": _figure(r.fate(leaving.FINISHED)),
