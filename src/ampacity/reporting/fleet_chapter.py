@@ -17,7 +17,7 @@ FEWEST_STRATA = 3
 
 def fleet_chapter(r: FleetRun) -> Chapter:
     """Sentences, what is assumed, two figures, tables of refusals, pools and causes."""
-    said = [*fleet_sentences(r), *between_samples(r)]
+    said = [*fleet_sentences(r), *between_samples(r), *ASSUMED]
     bars = "" if r.whole else " Bar: 90 % of samples."
     ttft = Exhibit(
         "first-tokens",
@@ -39,7 +39,7 @@ def fleet_chapter(r: FleetRun) -> Chapter:
     if len(busy_by_load(r)[0]) >= FEWEST_STRATA:
         exhibits.append(_busy(r))
     filled = [t for t in tables if t.rows]
-    return Chapter("requests", "Request by request", said, exhibits, filled, notes=ASSUMED)
+    return Chapter("requests", "Request by request", said, exhibits, filled)
 
 
 def _busy(r: FleetRun) -> Exhibit:

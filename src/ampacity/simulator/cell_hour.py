@@ -233,7 +233,9 @@ class _People:
         swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + c.hours)
         # a credit that never comes back is used up from the first day on
         lasting = any(rule.refill == NEVER for rule in c.rules[number])
-        first = 0 if lasting else max(c.hour - 24 * DAYS_BEFORE, 0)
+        # without windows nothing that was asked yesterday matters
+        before = DAYS_BEFORE if c.rules[number] else 1
+        first = 0 if lasting else max(c.hour - 24 * before, 0)
         start_s = c.start_s + HOUR_S * first
         self.h: Habits = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
