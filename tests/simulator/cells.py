@@ -124,9 +124,10 @@ def drawn_changes(seed: int, queue: str = "fifo", **routing: Any) -> CellWorkloa
     ticks = []
     for _ in range(int(rng.integers(1, 14))):
         at_ps = int(rng.choice(ends)) if rng.random() < 0.5 else int(rng.integers(0, last + 1))
-        what = int(rng.choice([at.DRAIN, at.KILL, at.KILL, at.UP, at.UP, at.SLOW, at.CLOSE, at.OPEN]))
-        where = DOOR if what in (at.CLOSE, at.OPEN) else int(rng.integers(replicas))
-        ticks.append(Tick(at_ps, where, what, int(rng.choice([1024, 1500, 3000])) if what == at.SLOW else 0))
+        what = int(rng.choice([at.DRAIN, at.KILL, at.KILL, at.UP, at.UP, at.SLOW, at.CLOSE, at.OPEN, at.MISROUTE]))
+        where = DOOR if what in (at.CLOSE, at.OPEN, at.MISROUTE) else int(rng.integers(replicas))
+        values = {at.SLOW: [1024, 1500, 3000], at.MISROUTE: [0, 100, 600, 1024]}
+        ticks.append(Tick(at_ps, where, what, int(rng.choice(values.get(what, [0])))))
     if rng.random() < 0.2:
         ticks.append(Tick(0, 0, at.KILL))  # it is not there at first
     at_last = [Tick(last + MS, DOOR, at.OPEN), *(Tick(last + MS, i, at.UP) for i in range(replicas))]
@@ -242,7 +243,10 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
     r = w.routing
     terms = Terms(
         r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms,
-        ticks=tuple((*t[:3], _ticks_by(_times(tables[t.replica], t.value)) if t.value else None) for t in w.ticks),
+        ticks=tuple(
+            (*t[:3], _ticks_by(_times(tables[t.replica], t.value)) if t.what == at.SLOW else t.value) for t in w.ticks
+        ),
+        pool_of=tuple(i for i, (_, n) in enumerate(w.pools) for _ in range(n)),
         fair=([t.quantum for t in w.tiers], r.ageing) if r.queue == "fair" else None,
         queue_most=r.queue_most,
         queue_ps=round(r.queue_s * PS_PER_S) if r.queue_s else 0,

@@ -32,7 +32,7 @@ from ampacity.policy.routing import (
 )
 from ampacity.policy.rows import IN_FLIGHT
 from ampacity.policy.stores import FOREVER
-from ampacity.simulator.cell_rows import CLOSE, KILL, OPEN, SLOW, UP
+from ampacity.simulator.cell_rows import CLOSE, KILL, MISROUTE, OPEN, SLOW, UP
 
 MS = 10**9
 
@@ -51,6 +51,7 @@ class NaiveCell:
         self.queue = Line(terms)
         self.serving = [True] * len(replicas)
         self.shut = False
+        self.astray = 0
         self.ticks = list(terms.ticks)
         self.counts: Counter[tuple[str, int]] = Counter()  # by what and tier
         self.first_asked: set[tuple[int, int]] = set()
@@ -93,6 +94,8 @@ class NaiveCell:
     def tick(self, now: int, i: int, what: int, ticks: Any) -> None:
         if what in (CLOSE, OPEN):
             self.shut = what == CLOSE
+        elif what == MISROUTE:
+            self.astray = ticks
         elif what == SLOW:
             self.replicas[i].ticks = ticks
         else:
@@ -187,6 +190,7 @@ class NaiveCell:
         i = self.choose(agent, now)
         if i == NOBODY:
             return False
+        i = self.misled(agent, i, now)
         _, asked, _, held = self.owner[request]
         self.owner[request] = (agent, asked, i, held)
         if self.replicas[i].rules.prefix_cache:
@@ -229,6 +233,19 @@ class NaiveCell:
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
         return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)
+
+    def misled(self, agent: Agent, right: int, now: int) -> int:
+        """The replica, or some other by chance of the pool after its own."""
+        draw = mixed(mixed(mixed(self.terms.seed + agent.number)) + now)
+        if draw % 1024 >= self.astray:
+            return right
+        pools = sorted(set(self.terms.pool_of))
+        after = pools[(pools.index(self.terms.pool_of[right]) + 1) % len(pools)]
+        there = [i for i, pool in enumerate(self.terms.pool_of) if pool == after]
+        lines = [n for i in there for n in self.lines[i * REPLICA_FIELDS : (i + 1) * REPLICA_FIELDS]]
+        k = at_random(lines, 0, len(there), 0, mixed(draw))
+        self.counts["astray", agent.tier] += k != NOBODY
+        return right if k == NOBODY else there[k]
 
     def answered(self, i: int, request: Request, now: int) -> None:
         agent, asked, _, held = self.owner.pop(request)

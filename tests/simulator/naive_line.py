@@ -48,7 +48,8 @@ class Terms:
     book: Any = None
     tiers: tuple[dict[str, int], ...] = ({},)
     epoch_ms: int = 1
-    ticks: tuple[tuple[int, int, int, Any], ...] = ()  # instant, replica, what, the function of a SLOW
+    ticks: tuple[tuple[int, int, int, Any], ...] = ()  # instant, replica, what, the function of a SLOW, a share
+    pool_of: tuple[int, ...] = ()  # of every replica
     fair: tuple[list[int], int] | None = None  # quanta and ageing
     queue_most: int | None = None
     queue_ps: int = 0

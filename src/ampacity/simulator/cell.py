@@ -343,7 +343,7 @@ def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:
 
 def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: int, keep: bool) -> Ints:
     replicas = sum(p.replicas for p in pools)
-    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + 2), np.int64)
+    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + at.COLUMNS), np.int64)
     row[at.REPLICAS] = replicas
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed
@@ -354,6 +354,8 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
     row[at.FAIR] = routing.queue == "fair"
     i = 0
     placed = at.CELL_FIELDS + replicas * REPLICA_FIELDS
+    columns = placed + replicas * at.PLACED_FIELDS
+    first = np.cumsum([0, *(p.replicas for p in pools)])
     for number, p in enumerate(pools):
         names = range(i, i + p.replicas)
         begin = at.CELL_FIELDS + i * REPLICA_FIELDS
@@ -361,6 +363,8 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
         for replica in names:
             row[placed + replica * at.PLACED_FIELDS + at.POOL] = number
             row[placed + replica * at.PLACED_FIELDS + at.SHARE] = WHOLE_SHARE
+            row[columns + 2 * replicas + replica] = first[(number + 1) % len(pools)]
+            row[columns + 3 * replicas + replica] = pools[(number + 1) % len(pools)].replicas
         i += p.replicas
     return row
 

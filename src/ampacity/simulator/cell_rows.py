@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
     NEXT_TICK,
     SERVING,  # replicas that get requests
     SHUT,  # whether the door is closed
+    ASTRAY,  # of 1,024 requests that are sent, those that go to the wrong place
     ON_KILL,
     IN_QUEUE,  # requests that wait
     QUEUE_MOST,  # how many may; below 0: any number
@@ -40,9 +41,11 @@ from typing import Any, NamedTuple
     LINE_PLACES,  # where in it the request of every entry stands
     LINE_PEOPLE,  # where in it people begin: one for all who are nobody, of every tier, then subscribers
     CELL_FIELDS,
-) = range(30)
-"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; last two
-columns: the load of every replica, and whether its backlog shrinks while nothing can be seen."""
+) = range(31)
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; then columns:
+the load of every replica, whether its backlog shrinks while nothing can be seen, and of the pool next to its own the
+first replica and how many there are."""
+COLUMNS = 4
 
 # of a replica, as placed
 POOL, SHARE, PLACED_FIELDS = range(3)
@@ -77,8 +80,8 @@ DUE_MS, BY_PERSON, CHARGED, TAB_FIELDS = range(4)
 
 # of a tick, in rising order of instants
 TICK_AT_PS, TICK_REPLICA, TICK_WHAT, TICK_VALUE, TICK_FIELDS = range(5)
-# what it does: a replica gets nothing new; stops at once; is there; takes longer; the door
-DRAIN, KILL, UP, SLOW, CLOSE, OPEN = range(6)
+# what it does: a replica gets nothing new; stops at once; is there; takes longer; the door; requests go astray
+DRAIN, KILL, UP, SLOW, CLOSE, OPEN, MISROUTE = range(7)
 
 # what becomes of a request that a replica hands back
 RESUME, RECOMPUTE, LOSE = range(3)
@@ -123,6 +126,7 @@ HERE_STEP = 7
     OUTPUT_TOKENS,
     TIMES_PREEMPTED,
     MOVES,  # requests that went elsewhere than the one before of their agent
+    MISROUTED,  # requests that were sent to the wrong place, each as often as it was
     SHUT_OUT,  # attempts refused for want of capacity (529): the door was closed; ...
     NO_CAPACITY,  # no replica got requests
     QUEUE_FULL,
@@ -134,7 +138,7 @@ HERE_STEP = 7
     DROPPED,  # requests that were sent and then refused or lost
     TOKENS_WASTED,  # that had come out, of requests that began anew or were dropped
     BY_WINDOW,  # refused attempts, by the place of the first window that refused
-) = range(27)
+) = range(28)
 WINDOWS_COUNTED = 8
 COUNT_FIELDS = BY_WINDOW + WINDOWS_COUNTED
 

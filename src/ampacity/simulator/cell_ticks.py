@@ -13,6 +13,7 @@ from ampacity.policy.routing import REPLICA_FIELDS, WHOLE_SHARE
 from ampacity.simulator.cell_queue import settle_charge
 from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
+    ASTRAY,
     BY_AGENT,
     CELL_FIELDS,
     CLOSE,
@@ -21,6 +22,7 @@ from ampacity.simulator.cell_rows import (
     HERE_STEP,
     IN_HAND,
     KILL,
+    MISROUTE,
     NEXT_TICK,
     NOTE_FIELDS,
     OPEN,
@@ -61,6 +63,9 @@ def carry_out_tick(e: Engines, desk: Desk, rare: Control, people: People, t: int
     cell, what, replica = desk.cell, rare.ticks[t + TICK_WHAT], rare.ticks[t + TICK_REPLICA]
     if what in (CLOSE, OPEN):
         cell[SHUT] = 1 if what == CLOSE else 0
+        return
+    if what == MISROUTE:
+        cell[ASTRAY] = rare.ticks[t + TICK_VALUE]
         return
     if what == UP:
         set_share(cell, replica, WHOLE_SHARE)

@@ -33,7 +33,7 @@ from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import TokensFound, rules_of
 from ampacity.simulator.strata import Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
-from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, OPEN, SLOW, UP, timeline
+from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, MISROUTE, OPEN, SLOW, UP, timeline
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 from ampacity.supply.serving_point import serving_point
@@ -43,7 +43,9 @@ Floats = NDArray[np.float64]
 WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
 SOONEST = Routing("soonest")
-_WORDS = {DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN}
+_WORDS = {
+    DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN, MISROUTE: at.MISROUTE
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -205,9 +207,8 @@ def _ticks(f: Fleet, one: Look, replicas: int, warm_s: int) -> tuple[Tick, ...]:
     for at_ps, replica, what, value in zip(
         line.at_ps.tolist(), line.replica.tolist(), line.what.tolist(), line.value.tolist(), strict=True
     ):
-        if what in _WORDS:
-            where = DOOR if replica < 0 else replica - first
-            found.append(Tick(at_ps - start_ps, where, _WORDS[what], max(value, SPEED) if what == SLOW else 0))
+        where = DOOR if replica < 0 else replica - first
+        found.append(Tick(at_ps - start_ps, where, _WORDS[what], max(value, SPEED) if what == SLOW else value))
     return tuple(found)
 
 
