@@ -54,6 +54,7 @@ class Terms:
     queue_most: int | None = None
     queue_ps: int = 0
     on_kill: str = "resume"
+    scaling: dict[str, int] | None = None  # pool, rules, instants in ps and ms
 
 
 class Line:

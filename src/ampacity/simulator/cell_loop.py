@@ -1,9 +1,9 @@
 """A cell from event to event: a few dozen replicas, their router and queue, and the agents who ask them.
 
-Order at one instant: iterations end, on replicas in their order; ticks (`cell_ticks.py`); whoever waits in the queue
-gets the room; requests come, agents in their order; iterations begin. So nothing that decides sees an iteration in
-flight, and a request that ties with an iteration's end meets the iteration that begins then. Whatever reads or writes a
-replica advances it first and gives it another key afterwards.
+Order at one instant: iterations end, on replicas in their order; ticks (`cell_ticks.py`); replicas come and go with the
+load (`cell_scaling.py`); whoever waits in the queue gets the room; requests come, agents in their order; iterations
+begin. So nothing that decides sees an iteration in flight, and a request that ties with an iteration's end meets the
+iteration that begins then. Whatever reads or writes a replica advances it first and gives it another key afterwards.
 """
 
 from __future__ import annotations
@@ -82,8 +82,10 @@ from ampacity.simulator.cell_rows import (
     People,
     Windows,
 )
+from ampacity.simulator.cell_scaling import carry_out_scaling, next_scaling_ps
 from ampacity.simulator.cell_ticks import carry_out_tick, next_tick_ps
 from ampacity.simulator.dispatch import NOT_SENT, SENT_ASTRAY, SENT_RIGHT, advance_one, pool_of, send
+from ampacity.simulator.engine import FOREVER_PS
 from ampacity.simulator.histograms import BUCKETS, count
 from ampacity.simulator.overload import TAKEN_IN, begins_again, note_dropped, refuse, turn_away
 from ampacity.simulator.replica import advance, collect, next_visible_ps
@@ -151,7 +153,7 @@ def run_cell(
 
 
 def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, rare: Control, now_ps: int) -> None:
-    """Between the iterations that end now and the agents who ask: ticks, then whoever waits.
+    """Between the iterations that end now and the agents who ask: ticks, replicas that come and go, then whoever waits.
 
     Who can be sent is; who has waited too long is refused, as are all if no replica gets requests any more.
     """
@@ -163,12 +165,15 @@ def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Fou
             advance_one(e, cell, replica, now_ps)
         carry_out_tick(e, desk, rare, people, t, now_ps)
         cell[NEXT_TICK] += 1
+    if next_scaling_ps(cell) == now_ps:
+        asks_on = min(next_ask_ps(cell, people), first_visible_ps(desk.tree)) < FOREVER_PS
+        carry_out_scaling(e, desk, rare, people, now_ps, asks_on or cell[IN_QUEUE] > 0)
     while cell[IN_QUEUE] > 0 and someone_takes(cell):
         place = take_next(e.requests, desk, rare)
         if send(e, desk, people, place, now_ps) == SENT_ASTRAY:
             note_astray(desk, people, found, place)
     refuse_overdue(e.requests, desk, rare, people, windows, found, now_ps)
-    cell[CONTROL_PS] = min(next_tick_ps(desk, rare), first_due_ps(desk, rare))
+    cell[CONTROL_PS] = min(next_tick_ps(desk, rare), first_due_ps(desk, rare), next_scaling_ps(cell))
 
 
 def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
