@@ -24,6 +24,7 @@ from ampacity.simulator.cell import LOADS, Cell, CellTier, Pool, Routing, open_c
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 from ampacity.simulator.route import BY_SOONEST
+from ampacity.simulator.scaling import Scaling
 from ampacity.simulator.scripts import Scripts, checked
 from ampacity.simulator.step_table import (
     EXPERT_READ,
@@ -56,6 +57,7 @@ class CellWorkload:
     book: Book | None
     epoch_ms: int
     ticks: tuple[Tick, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def sessions(self) -> Workload:
@@ -124,13 +126,43 @@ def drawn_changes(seed: int, queue: str = "fifo", **routing: Any) -> CellWorkloa
     ticks = []
     for _ in range(int(rng.integers(1, 14))):
         at_ps = int(rng.choice(ends)) if rng.random() < 0.5 else int(rng.integers(0, last + 1))
-        what = int(rng.choice([at.DRAIN, at.KILL, at.KILL, at.UP, at.UP, at.SLOW, at.CLOSE, at.OPEN]))
-        where = DOOR if what in (at.CLOSE, at.OPEN) else int(rng.integers(replicas))
-        ticks.append(Tick(at_ps, where, what, int(rng.choice([1024, 1500, 3000])) if what == at.SLOW else 0))
+        what = int(rng.choice([at.DRAIN, at.KILL, at.KILL, at.UP, at.UP, at.SLOW, at.CLOSE, at.OPEN, at.MISROUTE]))
+        where = DOOR if what in (at.CLOSE, at.OPEN, at.MISROUTE) else int(rng.integers(replicas))
+        values = {at.SLOW: [1024, 1500, 3000], at.MISROUTE: [0, 100, 600, 1024]}
+        ticks.append(Tick(at_ps, where, what, int(rng.choice(values.get(what, [0])))))
     if rng.random() < 0.2:
         ticks.append(Tick(0, 0, at.KILL))  # it is not there at first
     at_last = [Tick(last + MS, DOOR, at.OPEN), *(Tick(last + MS, i, at.UP) for i in range(replicas))]
     return replace(w, ticks=(*sorted(ticks), *at_last))
+
+
+def drawn_scaling(seed: int, queue: str = "fifo") -> CellWorkload:
+    """A cell of a seed in which all of that happens while the replicas of one pool come and go."""
+    rng = np.random.default_rng([seed, 9])
+    w = drawn_changes(seed, queue)
+    if rng.random() < 0.4:
+        w = replace(w, ticks=())
+    if rng.random() < 0.7:
+        w = replace(w, pools=((w.pools[0][0], w.pools[0][1] + int(rng.integers(0, 4))), *w.pools[1:]))
+    last_s = max(finish for _, _, finish, _ in by_cell(w)[1]) / PS_PER_S
+    pool = int(rng.integers(len(w.pools)))
+    count = w.pools[pool][1]
+    least = int(rng.integers(1, count + 1)) if rng.random() < 0.3 else 1
+    most = int(rng.integers(least, count + 1)) if rng.random() < 0.3 else None
+    by = "requests" if w.routing.room is not None or rng.random() < 0.5 else "tokens"
+    every_s = max(round(last_s / float(rng.integers(5, 60)), 3), 0.001)
+    scaling = Scaling(
+        target=int(rng.integers(1, 5)) if by == "requests" else int(rng.integers(10, 2000)),
+        by=by,
+        least=least,
+        most=most,
+        first=int(rng.integers(least, (most or count) + 1)) if rng.random() < 0.5 else None,
+        every_s=every_s,
+        start_s=max(round(every_s * float(rng.choice([0.3, 1, 2, 7])), 3), 0.001),
+        calm_s=round(every_s * float(rng.choice([0, 1, 3, 10])), 3),
+        pool=pool,
+    )
+    return replace(w, scaling=scaling)
 
 
 def _book(rng: np.random.Generator) -> Book:
@@ -196,7 +228,8 @@ def scripts_of(w: CellWorkload) -> Scripts:
 def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     """The cell before anything happens; plain: rows are lists, and the source runs as it stands."""
     pools = tuple(Pool(x.engine, x.table, n) for x, n in w.pools)
-    cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, keep=True, ticks=w.ticks)
+    more = {"keep": True, "ticks": w.ticks, "scaling": w.scaling}
+    cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, **more)  # type: ignore[arg-type]
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
         for name in ("engines", "desk", "people", "windows", "found", "rare"):
@@ -242,15 +275,36 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
     r = w.routing
     terms = Terms(
         r.rule, LOADS[r.by], r.percent, r.times, r.room, cell_seed, w.book, _plain_tiers(w), w.epoch_ms,
-        ticks=tuple((*t[:3], _ticks_by(_times(tables[t.replica], t.value)) if t.value else None) for t in w.ticks),
+        ticks=tuple(
+            (*t[:3], _ticks_by(_times(tables[t.replica], t.value)) if t.what == at.SLOW else t.value) for t in w.ticks
+        ),
+        pool_of=tuple(i for i, (_, n) in enumerate(w.pools) for _ in range(n)),
         fair=([t.quantum for t in w.tiers], r.ageing) if r.queue == "fair" else None,
         queue_most=r.queue_most,
         queue_ps=round(r.queue_s * PS_PER_S) if r.queue_s else 0,
         on_kill=r.on_kill,
+        scaling=_plain_scaling(w),
     )  # fmt: skip
     naive = NaiveCell(steppers, lines, heads, terms)
     naive.run()
     return naive, [m for a in agents for m in a.met]
+
+
+def _plain_scaling(w: CellWorkload) -> dict[str, int] | None:
+    s = w.scaling
+    if s is None:
+        return None
+    return {
+        "pool": s.pool,
+        "by": LOADS[s.by],
+        "target": s.target,
+        "least": s.least,
+        "most": w.pools[s.pool][1] if s.most is None else s.most,
+        "first": s.least if s.first is None else s.first,
+        "every_ms": round(s.every_s * 1000),
+        "start_ms": round(s.start_s * 1000),
+        "calm_ms": round(s.calm_s * 1000),
+    }
 
 
 def _ticks_by(flat: list[int]) -> Callable[[int, int, int, int], int]:
@@ -285,4 +339,14 @@ def _plain_tiers(w: CellWorkload) -> tuple[dict[str, int], ...]:
     return tuple(out)
 
 
-__all__ = ["BY_SOONEST", "MS", "CellWorkload", "by_cell", "by_naive_cell", "drawn_cell", "drawn_changes", "opened"]
+__all__ = [
+    "BY_SOONEST",
+    "MS",
+    "CellWorkload",
+    "by_cell",
+    "by_naive_cell",
+    "drawn_cell",
+    "drawn_changes",
+    "drawn_scaling",
+    "opened",
+]

@@ -10,6 +10,7 @@ from typing import Any
 
 from naive import BLOCK, Request
 from naive_line import Agent, Line, Terms
+from naive_scaler import Scaler
 from stepper import NEVER, Stepper
 
 from ampacity.policy import limits
@@ -32,7 +33,7 @@ from ampacity.policy.routing import (
 )
 from ampacity.policy.rows import IN_FLIGHT
 from ampacity.policy.stores import FOREVER
-from ampacity.simulator.cell_rows import CLOSE, KILL, OPEN, SLOW, UP
+from ampacity.simulator.cell_rows import CLOSE, KILL, MISROUTE, OPEN, SLOW, UP
 
 MS = 10**9
 
@@ -51,6 +52,8 @@ class NaiveCell:
         self.queue = Line(terms)
         self.serving = [True] * len(replicas)
         self.shut = False
+        self.astray = 0
+        self.scaler = Scaler(terms.scaling, terms.pool_of) if terms.scaling else None
         self.ticks = list(terms.ticks)
         self.counts: Counter[tuple[str, int]] = Counter()  # by what and tier
         self.first_asked: set[tuple[int, int]] = set()
@@ -62,10 +65,11 @@ class NaiveCell:
 
     def run(self, until_ps: int = NEVER) -> None:
         while True:
-            if not self.events and all(r.next_ps() == NEVER for r in self.replicas):
+            due = self.scaler.next_ps() if self.scaler else NEVER
+            if not self.work_left() and (not self.scaler or self.scaler.look_ps == NEVER):
                 return
             now = min([r.next_ps() for r in self.replicas] + [at for at, _, _ in self.events])
-            now = min(now, self.due_ps(), self.ticks[0][0] if self.ticks else NEVER)
+            now = min(now, self.due_ps(), due, self.ticks[0][0] if self.ticks else NEVER)
             if now >= until_ps:
                 return
             for i, r in enumerate(self.replicas):
@@ -74,6 +78,8 @@ class NaiveCell:
                         self.answered(i, request, now)
             while self.ticks and self.ticks[0][0] == now:
                 self.tick(*self.ticks.pop(0))
+            if self.scaler and due == now:
+                self.scale(self.scaler, now)
             self.look_after_queue(now)
             while any(at == now for at, _, _ in self.events):
                 event = min(e for e in ((at, n) for at, n, _ in self.events) if e[0] == now)
@@ -82,6 +88,22 @@ class NaiveCell:
                 self.ask(agent, now)
             for r in self.replicas:
                 r.begin(now)
+
+    def work_left(self) -> bool:
+        return bool(self.events) or len(self.queue) > 0 or any(r.left for r in self.replicas)
+
+    def scale(self, scaler: Scaler, now: int) -> None:
+        by_requests = self.terms.scaling["by"] == R_REQUESTS  # type: ignore[index]
+        load = {i: len(r.left) if by_requests else sum(r.left.values()) for i, r in enumerate(self.replicas)}
+        for i in scaler.empty_ones(now, {i for i, r in enumerate(self.replicas) if not r.left}):
+            assert not self.replicas[i].kill(now)
+            for agent in self.everybody:
+                agent.visits.pop(i, None)
+        out = {i for i, serves in enumerate(self.serving) if not serves}
+        scaler.go_on(now, self.now_ms(now), load, len(self.queue) if by_requests else 0, out, self.work_left())
+
+    def takes(self, i: int) -> bool:
+        return self.serving[i] and (self.scaler is None or self.scaler.stage.get(i, "in service") == "in service")
 
     def now_ms(self, now: int) -> int:
         return self.terms.epoch_ms + now // MS
@@ -93,6 +115,8 @@ class NaiveCell:
     def tick(self, now: int, i: int, what: int, ticks: Any) -> None:
         if what in (CLOSE, OPEN):
             self.shut = what == CLOSE
+        elif what == MISROUTE:
+            self.astray = ticks
         elif what == SLOW:
             self.replicas[i].ticks = ticks
         else:
@@ -108,7 +132,7 @@ class NaiveCell:
             agent.visits.pop(i, None)
 
     def look_after_queue(self, now: int) -> None:
-        alive = any(self.serving)
+        alive = any(self.takes(i) for i in range(len(self.replicas)))
         while len(self.queue) and any(self.has_room(i) for i in range(len(self.replicas))):
             assert self.send(*self.queue.take(), now)
         while overdue := self.queue.take_overdue(self.now_ms(now) if alive else FOREVER):
@@ -154,7 +178,7 @@ class NaiveCell:
         if not len(self.queue) and self.send(agent, request, now):
             self.queue.passed(agent, request, self.now_ms(now))
             return ""
-        if not any(self.serving):
+        if not any(self.takes(i) for i in range(len(self.replicas))):
             return "capacity"
         due = self.terms.epoch_ms + -(-(now + self.terms.queue_ps) // MS) if self.terms.queue_ps else FOREVER
         refused = self.queue.add(agent, request, self.now_ms(now), due)
@@ -181,12 +205,13 @@ class NaiveCell:
             self.react(agent, tier, now_ms + 8000, now_ms, now, buying=False)
 
     def has_room(self, i: int) -> bool:
-        return self.serving[i] and (self.terms.room is None or len(self.replicas[i].left) < self.terms.room)
+        return self.takes(i) and (self.terms.room is None or len(self.replicas[i].left) < self.terms.room)
 
     def send(self, agent: Agent, request: Request, now: int) -> bool:
         i = self.choose(agent, now)
         if i == NOBODY:
             return False
+        i = self.misled(agent, i, now)
         _, asked, _, held = self.owner[request]
         self.owner[request] = (agent, asked, i, held)
         if self.replicas[i].rules.prefix_cache:
@@ -229,6 +254,19 @@ class NaiveCell:
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
         return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)
+
+    def misled(self, agent: Agent, right: int, now: int) -> int:
+        """The replica, or some other by chance of the pool after its own."""
+        draw = mixed(mixed(mixed(self.terms.seed + agent.number)) + now)
+        if draw % 1024 >= self.astray:
+            return right
+        pools = sorted(set(self.terms.pool_of))
+        after = pools[(pools.index(self.terms.pool_of[right]) + 1) % len(pools)]
+        there = [i for i, pool in enumerate(self.terms.pool_of) if pool == after]
+        lines = [n for i in there for n in self.lines[i * REPLICA_FIELDS : (i + 1) * REPLICA_FIELDS]]
+        k = at_random(lines, 0, len(there), 0, mixed(draw))
+        self.counts["astray", agent.tier] += k != NOBODY
+        return right if k == NOBODY else there[k]
 
     def answered(self, i: int, request: Request, now: int) -> None:
         agent, asked, _, held = self.owner.pop(request)

@@ -48,11 +48,13 @@ class Terms:
     book: Any = None
     tiers: tuple[dict[str, int], ...] = ({},)
     epoch_ms: int = 1
-    ticks: tuple[tuple[int, int, int, Any], ...] = ()  # instant, replica, what, the function of a SLOW
+    ticks: tuple[tuple[int, int, int, Any], ...] = ()  # instant, replica, what, the function of a SLOW, a share
+    pool_of: tuple[int, ...] = ()  # of every replica
     fair: tuple[list[int], int] | None = None  # quanta and ageing
     queue_most: int | None = None
     queue_ps: int = 0
     on_kill: str = "resume"
+    scaling: dict[str, int] | None = None  # pool, rules, instants in ps and ms
 
 
 class Line:

@@ -196,12 +196,13 @@ def test_the_least_load_in_the_column_is_the_policy_s_choice() -> None:
     chosen = set()
     for _ in range(3000):
         count = int(rng.integers(1, 12))
-        row = np.zeros(at.CELL_FIELDS + count * (REPLICA_FIELDS + at.PLACED_FIELDS + 2), np.int64)
+        row = np.zeros(at.CELL_FIELDS + count * (REPLICA_FIELDS + at.PLACED_FIELDS + at.COLUMNS), np.int64)
         row[at.REPLICAS] = count
         rows = np.array(replica_rows(range(count), 5)).reshape(count, REPLICA_FIELDS)
         rows[:, R_BACKLOG] = rng.integers(0, 4, count)
         rows[:, R_SHARE] = rng.choice([0, WHOLE_SHARE], count)
-        row[-2 * count : -count] = np.where(rows[:, R_SHARE] > 0, rows[:, R_BACKLOG], TAKES_NOTHING)
+        loads = len(row) - at.COLUMNS * count
+        row[loads : loads + count] = np.where(rows[:, R_SHARE] > 0, rows[:, R_BACKLOG], TAKES_NOTHING)
         start = int(rng.integers(0, 30))
         choice = least_loaded(row, start)
         assert choice == least(rows.reshape(-1).tolist(), 0, count, R_BACKLOG, 0, start)

@@ -38,6 +38,7 @@ COUNTED = {
     "broken": at.BROKEN_OFF,
     "dropped": at.DROPPED,
     "wasted": at.TOKENS_WASTED,
+    "astray": at.MISROUTED,
 }
 REACTIONS = {
     "retry": at.RETRIES_MADE,
@@ -184,6 +185,42 @@ def test_a_slow_replica_takes_longer_from_its_next_iteration_on() -> None:
     assert finish_ps == (30 + 4 * 30 + 3 * 10) * MS  # tokens at 10, 20, 30; 60, 90, 120, 150; 160, 170, 180
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [(0, 0, 0), (102, 320, 480), (1024, 4000, 4000)])
+def test_a_share_of_the_requests_goes_to_the_other_pool(share: int, least: int, most: int) -> None:
+    """Of 4,000 requests 398 are a tenth; four standard deviations are 76."""
+    scripts = scripts_of_trace(np.arange(4000) * PS_PER_S, 10, 2)
+    astray = [Tick(0, DOOR, at.MISROUTE, share)]
+    cell = open_cell(one_pool(2) + one_pool(3), scripts, Routing("round-robin"), ticks=astray, keep=True)
+    cell.run()
+    found = cell.result()
+    assert least <= found.count(at.MISROUTED) <= most
+    assert sum((row[3] < 2) != (i % 5 < 2) for i, row in enumerate(met_of(found))) == found.count(at.MISROUTED)
+
+
+def test_who_would_go_astray_to_where_nobody_takes_requests_goes_where_they_should() -> None:
+    gone = [Tick(0, DOOR, at.MISROUTE, 1024), Tick(0, 0, at.DRAIN), Tick(0, 1, at.KILL)]
+    cell = open_cell(
+        one_pool(2) + one_pool(2), scripts_of_trace(steady(10, 9), 10, 2), Routing(), ticks=gone, keep=True
+    )
+    cell.run()
+    assert {row[3] for row in met_of(cell.result())} == {2, 3}
+    assert cell.result().count(at.MISROUTED) == 0
+
+
+def test_in_one_pool_a_misrouted_session_leaves_home_by_chance_and_the_last_place_is_its_home() -> None:
+    agents = np.zeros((2, at.AGENT_FIELDS), np.int64)
+    agents[1, [at.LAST, at.CONTEXT]] = 60, 1
+    steps = np.array([[PS_PER_S // 2, 320 + 10 * i, (320 + 10 * (i - 1)) * (i > 0), 16] for i in range(60)])
+    scripts = Scripts(np.array([[0, 1]]), agents, steps, 1)
+    once = [Tick(20 * PS_PER_S, DOOR, at.MISROUTE, 1024), Tick(24 * PS_PER_S, DOOR, at.MISROUTE, 0)]
+    found = ran(scripts, Routing("soonest"), once, 8)
+    homes = [row[3] for row in met_of(found)]
+    astray = [i for i, row in enumerate(met_of(found)) if 20 * PS_PER_S <= row[0] < 24 * PS_PER_S]
+    assert found.count(at.MISROUTED) == len(astray) > 4
+    assert len({homes[i] for i in astray}) > 2
+    assert len(set(homes[: astray[0]])) == len(set(homes[astray[-1] :])) == 1
+
+
 def steady(rate_per_s: int, seconds: int) -> np.ndarray:
     return np.arange(0, seconds * PS_PER_S, PS_PER_S // rate_per_s)
 
@@ -289,7 +326,11 @@ def test_every_mistake_in_ticks_and_queues_is_named_at_once() -> None:
         Tick(5, 0, at.SLOW, 1000),
         Tick(6, 0, 99),
         Tick(FOREVER_PS, 1, at.UP, 2),
+        Tick(FOREVER_PS - 1, DOOR, at.MISROUTE, 1025),
     ]
     expected = r"tick 0, KILL, is of 3: a replica from 0 to 1.*tick 1, CLOSE, is of 0: the door.*tick 1 is at 4 ps"
-    with pytest.raises(ValueError, match=expected + r".*1000 / 1024.*tick 3 does 99.*only SLOW.*tick 4 is at"):
+    with pytest.raises(
+        ValueError,
+        match=expected + r".*1000 / 1024.*tick 3 does 99.*only SLOW and MISROUTE.*tick 4 is at.*misroutes 1025",
+    ):
         open_cell(one_pool(2), scripts_of_trace([0], 1, 1), Routing(), ticks=wrong)

@@ -30,7 +30,7 @@ from ampacity.policy.routing import (
 from ampacity.policy.rows import SCALE
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
-from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_result import CellResult, Scaled
 from ampacity.simulator.cell_rows import Control, Desk, Engines, Found, People, Windows
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, block_count
 from ampacity.simulator.histograms import BUCKETS
@@ -54,6 +54,7 @@ from ampacity.simulator.rows import (
     fresh_requests,
     fresh_sessions,
 )
+from ampacity.simulator.scaling import Scaling, scaled
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import TICK_BITS, StepTable, iteration_ticks
 from ampacity.simulator.ticks import Tick, slower, tick_rows
@@ -252,7 +253,17 @@ class Cell:
             events=int(self.desk.cell[at.EVENTS]),
             loaded_tokens=(int(rows[:, HIT_BELOW].sum()), int(rows[:, HIT_FURTHER].sum())),
             busy_ps=int((np.minimum(rows[:, NOW_PS], self.now_ps) - rows[:, RESTED_PS]).sum()),
+            scaled=self._scaled(),
         )
+
+    def _scaled(self) -> Scaled:
+        row = self.desk.cell
+        s = int(row[at.SCALED])
+        if s == 0:
+            return Scaled()
+        since = self.now_ps - int(row[s + at.S_LOOKED_PS]) if row[s + at.S_LOOK_PS] < FOREVER_PS else 0
+        starts, back, drains = (int(row[s + what]) for what in (at.S_STARTS, at.S_TAKEN_BACK, at.S_DRAINS))
+        return Scaled(starts, back, drains, int(row[s + at.S_HERE_PS]) + int(row[s + at.S_HERE]) * since)
 
 
 @cache
@@ -272,12 +283,13 @@ def open_cell(
     number: int = 0,
     keep: bool = False,
     ticks: Sequence[Tick] = (),
+    scaling: Scaling | None = None,
 ) -> Cell:
     """A cell before anything has happened.
 
     epoch_ms: its instant 0 by the clock of limits, >= 1. number: of the cell among all of a seed. keep: what every step
-    met. ticks: what changes meanwhile, in rising order of instants. Raises ValueError that lists what can never be
-    served, and every mistake in the ticks.
+    met. ticks: what changes meanwhile, in rising order of instants. scaling: of one pool, whose replicas come and go
+    with the load. Raises ValueError that lists what can never be served, and every mistake in ticks and scaling.
     """
     _check(pools, scripts, tiers)
     tick_list, slowed = tick_rows(ticks, [i for i, p in enumerate(pools) for _ in range(p.replicas)])
@@ -300,6 +312,7 @@ def open_cell(
     cell = _cell_row(pools, routing, epoch_ms, bits(seed, "cell", number) >> 4, keep)
     if len(tick_list):
         cell[at.CONTROL_PS] = tick_list[at.TICK_AT_PS]
+    cell = scaled(cell, scaling, [p.replicas for p in pools], routing.room)
     notes = np.zeros((ROWS_AT_FIRST * replicas + 1) * at.NOTE_FIELDS, np.int64)
     most = int(scripts.agents[:, at.SUBSCRIBER].max(initial=0))
     states = np.zeros((most + 1) * STATE_FIELDS, np.int64)
@@ -343,7 +356,7 @@ def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:
 
 def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: int, keep: bool) -> Ints:
     replicas = sum(p.replicas for p in pools)
-    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + 2), np.int64)
+    row = np.zeros(at.CELL_FIELDS + replicas * (REPLICA_FIELDS + at.PLACED_FIELDS + at.COLUMNS), np.int64)
     row[at.REPLICAS] = replicas
     row[at.ROUTE], row[at.ROUTE_BY], row[at.PERCENT] = RULES[routing.rule], LOADS[routing.by], routing.percent
     row[at.FREE_ROW], row[at.ROOM], row[at.EPOCH_MS], row[at.SEED] = 1, routing.room or 0, epoch_ms, seed
@@ -354,6 +367,8 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
     row[at.FAIR] = routing.queue == "fair"
     i = 0
     placed = at.CELL_FIELDS + replicas * REPLICA_FIELDS
+    columns = placed + replicas * at.PLACED_FIELDS
+    first = np.cumsum([0, *(p.replicas for p in pools)])
     for number, p in enumerate(pools):
         names = range(i, i + p.replicas)
         begin = at.CELL_FIELDS + i * REPLICA_FIELDS
@@ -361,6 +376,8 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
         for replica in names:
             row[placed + replica * at.PLACED_FIELDS + at.POOL] = number
             row[placed + replica * at.PLACED_FIELDS + at.SHARE] = WHOLE_SHARE
+            row[columns + 2 * replicas + replica] = first[(number + 1) % len(pools)]
+            row[columns + 3 * replicas + replica] = pools[(number + 1) % len(pools)].replicas
         i += p.replicas
     return row
 

@@ -1,9 +1,9 @@
 """A cell from event to event: a few dozen replicas, their router and queue, and the agents who ask them.
 
-Order at one instant: iterations end, on replicas in their order; ticks (`cell_ticks.py`); whoever waits in the queue
-gets the room; requests come, agents in their order; iterations begin. So nothing that decides sees an iteration in
-flight, and a request that ties with an iteration's end meets the iteration that begins then. Whatever reads or writes a
-replica advances it first and gives it another key afterwards.
+Order at one instant: iterations end, on replicas in their order; ticks (`cell_ticks.py`); replicas come and go with the
+load (`cell_scaling.py`); whoever waits in the queue gets the room; requests come, agents in their order; iterations
+begin. So nothing that decides sees an iteration in flight, and a request that ties with an iteration's end meets the
+iteration that begins then. Whatever reads or writes a replica advances it first and gives it another key afterwards.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from ampacity.simulator.cell_rows import (
     MET_HITS,
     MET_REPLICA,
     METRICS,
+    MISROUTED,
     MOVES,
     NEXT_TICK,
     NOTE_FIELDS,
@@ -81,8 +82,10 @@ from ampacity.simulator.cell_rows import (
     People,
     Windows,
 )
+from ampacity.simulator.cell_scaling import carry_out_scaling, next_scaling_ps
 from ampacity.simulator.cell_ticks import carry_out_tick, next_tick_ps
-from ampacity.simulator.dispatch import advance_one, pool_of, send
+from ampacity.simulator.dispatch import NOT_SENT, SENT_ASTRAY, SENT_RIGHT, advance_one, pool_of, send
+from ampacity.simulator.engine import FOREVER_PS
 from ampacity.simulator.histograms import BUCKETS, count
 from ampacity.simulator.overload import TAKEN_IN, begins_again, note_dropped, refuse, turn_away
 from ampacity.simulator.replica import advance, collect, next_visible_ps
@@ -142,15 +145,15 @@ def run_cell(
             agent = next_asker(cell, people, asked_ps)
             place = ask(e.requests, desk, people, windows, found, agent, asked_ps)
             if place > 0:
-                sent = cell[IN_QUEUE] == 0 and send(e, desk, people, place, asked_ps)
-                if sent and cell[FAIR] == 0 and people.agents[agent * AGENT_FIELDS + IN_HAND] >= 0:
+                sent = send(e, desk, people, place, asked_ps) if cell[IN_QUEUE] == 0 else NOT_SENT
+                if sent == SENT_RIGHT and cell[FAIR] == 0 and people.agents[agent * AGENT_FIELDS + IN_HAND] >= 0:
                     note_sent(people, found, agent, asked_ps)
                 else:
                     come_in(e.requests, desk, people, windows, found, rare, agent, place, sent, asked_ps)
 
 
 def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, rare: Control, now_ps: int) -> None:
-    """Between the iterations that end now and the agents who ask: ticks, then whoever waits.
+    """Between the iterations that end now and the agents who ask: ticks, replicas that come and go, then whoever waits.
 
     Who can be sent is; who has waited too long is refused, as are all if no replica gets requests any more.
     """
@@ -162,10 +165,15 @@ def control(e: Engines, desk: Desk, people: People, windows: Windows, found: Fou
             advance_one(e, cell, replica, now_ps)
         carry_out_tick(e, desk, rare, people, t, now_ps)
         cell[NEXT_TICK] += 1
+    if next_scaling_ps(cell) == now_ps:
+        asks_on = min(next_ask_ps(cell, people), first_visible_ps(desk.tree)) < FOREVER_PS
+        carry_out_scaling(e, desk, rare, people, now_ps, asks_on or cell[IN_QUEUE] > 0)
     while cell[IN_QUEUE] > 0 and someone_takes(cell):
-        send(e, desk, people, take_next(e.requests, desk, rare), now_ps)
+        place = take_next(e.requests, desk, rare)
+        if send(e, desk, people, place, now_ps) == SENT_ASTRAY:
+            note_astray(desk, people, found, place)
     refuse_overdue(e.requests, desk, rare, people, windows, found, now_ps)
-    cell[CONTROL_PS] = min(next_tick_ps(desk, rare), first_due_ps(desk, rare))
+    cell[CONTROL_PS] = min(next_tick_ps(desk, rare), first_due_ps(desk, rare), next_scaling_ps(cell))
 
 
 def hand_out(e: Engines, desk: Desk, people: People, windows: Windows, found: Found, replica: int, now_ps: int) -> None:
@@ -231,6 +239,12 @@ def note_sent(people: People, found: Found, agent: int, now_ps: int) -> None:
         people.agents[a + WAITS_PS] = 0
 
 
+def note_astray(desk: Desk, people: People, found: Found, place: int) -> None:
+    """Count a request that was sent to the wrong place."""
+    agent = desk.notes[place * NOTE_FIELDS + BY_AGENT]
+    found.counts[people.agents[agent * AGENT_FIELDS + TIER] * COUNT_FIELDS + MISROUTED] += 1
+
+
 def come_in(
     requests: Any,
     desk: Desk,
@@ -240,7 +254,7 @@ def come_in(
     rare: Control,
     agent: int,
     place: int,
-    sent: bool,
+    sent: int,
     now_ps: int,
 ) -> None:
     """What follows where `note_sent` is not all: a request is charged, it waits, or it is refused."""
@@ -249,7 +263,9 @@ def come_in(
     if again:
         people.agents[a + IN_HAND] = 0
     reason = TAKEN_IN
-    if not sent:
+    if sent == SENT_ASTRAY:
+        note_astray(desk, people, found, place)
+    if sent == NOT_SENT:
         reason = wait_in_line(requests, desk, rare, people, windows, found, place, now_ps)
     elif desk.cell[FAIR] > 0:
         pass_by(requests, desk, rare, people, place, now_ps)

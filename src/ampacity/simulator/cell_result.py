@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.histograms import quantile_s
 from ampacity.simulator.rows import Ints
+
+
+class Scaled(NamedTuple):
+    """How the replicas of a pool have come and gone: all 0 in a cell that does not scale.
+
+    starts: of replicas. taken_back: from draining. drains: with starts that were broken off. here_ps: time that
+    replicas were there (starting, serving or draining), all together; what they cost follows from it. [ps]
+    """
+
+    starts: int = 0
+    taken_back: int = 0
+    drains: int = 0
+    here_ps: int = 0
+
+
+NOT_SCALED = Scaled()
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class CellResult:
     events: int
     busy_ps: int
     loaded_tokens: tuple[int, int] = (0, 0)
+    scaled: Scaled = NOT_SCALED
 
     def count(self, what: int, tier: str | None = None) -> int:
         """A count of `cell_rows`, of one tier or of all."""
@@ -50,10 +68,11 @@ class CellResult:
 
     def __sub__(self, before: CellResult) -> CellResult:
         """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
-        kept = ("tiers", "met", "in_flight", "loaded_tokens")
+        kept = ("tiers", "met", "in_flight", "loaded_tokens", "scaled")
         since = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self) if f.name not in kept}
         near, far = (a - b for a, b in zip(self.loaded_tokens, before.loaded_tokens, strict=True))
-        return replace(self, met=None, loaded_tokens=(near, far), **since)
+        scaled = Scaled(*(a - b for a, b in zip(self.scaled, before.scaled, strict=True)))
+        return replace(self, met=None, loaded_tokens=(near, far), scaled=scaled, **since)
 
     @property
     def hit_share(self) -> float:

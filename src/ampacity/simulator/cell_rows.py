@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ampacity.policy.autoscaling import SCALING_FIELDS, WATCH_FIELDS
+
 # of a cell
 (
     REPLICAS,
@@ -32,6 +34,7 @@ from typing import Any, NamedTuple
     NEXT_TICK,
     SERVING,  # replicas that get requests
     SHUT,  # whether the door is closed
+    ASTRAY,  # of 1,024 requests that are sent, those that go to the wrong place
     ON_KILL,
     IN_QUEUE,  # requests that wait
     QUEUE_MOST,  # how many may; below 0: any number
@@ -39,10 +42,36 @@ from typing import Any, NamedTuple
     FAIR,  # whether tiers take turns and people of a tier share, in `Control.line`; else first come, first served
     LINE_PLACES,  # where in it the request of every entry stands
     LINE_PEOPLE,  # where in it people begin: one for all who are nobody, of every tier, then subscribers
+    SCALED,  # where in this row it says what scales; 0: nothing does
     CELL_FIELDS,
-) = range(30)
-"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; last two
-columns: the load of every replica, and whether its backlog shrinks while nothing can be seen."""
+) = range(32)
+"""Behind them: of every replica a row of `policy.routing`, then of every replica a row of PLACED_FIELDS; then columns:
+the load of every replica, whether its backlog shrinks while nothing can be seen, and of the pool next to its own the
+first replica and how many there are. If a pool scales, a row of SCALED_HEADER, then of each of its replicas one of
+SCALED_FIELDS."""
+COLUMNS = 4
+
+# of a pool that scales
+(
+    S_FIRST,  # its first replica
+    S_COUNT,  # how many there are in all
+    S_BY,  # what its load is told by: R_REQUESTS or R_BACKLOG
+    S_EVERY_PS,  # between looks
+    S_LOOK_PS,  # the next; FOREVER_PS: none
+    S_LOOKED_PS,  # the last
+    S_NEXT_PS,  # the next look, or when a replica has started
+    S_HERE,  # replicas that are there: starting, serving or draining
+    S_HERE_PS,  # time that replicas were there, all together, until the last look
+    S_STARTS,
+    S_TAKEN_BACK,  # from draining
+    S_DRAINS,  # and starts that were broken off
+    S_RULES,  # as `policy.autoscaling` has them; behind them what it keeps
+) = range(13)
+S_WATCH = S_RULES + SCALING_FIELDS
+SCALED_HEADER = S_WATCH + WATCH_FIELDS
+# of each of its replicas; out: by a tick
+STAGE, FROM_PS, IS_OUT, SCALED_FIELDS = range(4)
+ABSENT, STARTING, IN_SERVICE, LEAVING = range(4)
 
 # of a replica, as placed
 POOL, SHARE, PLACED_FIELDS = range(3)
@@ -77,8 +106,8 @@ DUE_MS, BY_PERSON, CHARGED, TAB_FIELDS = range(4)
 
 # of a tick, in rising order of instants
 TICK_AT_PS, TICK_REPLICA, TICK_WHAT, TICK_VALUE, TICK_FIELDS = range(5)
-# what it does: a replica gets nothing new; stops at once; is there; takes longer; the door
-DRAIN, KILL, UP, SLOW, CLOSE, OPEN = range(6)
+# what it does: a replica gets nothing new; stops at once; is there; takes longer; the door; requests go astray
+DRAIN, KILL, UP, SLOW, CLOSE, OPEN, MISROUTE = range(7)
 
 # what becomes of a request that a replica hands back
 RESUME, RECOMPUTE, LOSE = range(3)
@@ -123,6 +152,7 @@ HERE_STEP = 7
     OUTPUT_TOKENS,
     TIMES_PREEMPTED,
     MOVES,  # requests that went elsewhere than the one before of their agent
+    MISROUTED,  # requests that were sent to the wrong place, each as often as it was
     SHUT_OUT,  # attempts refused for want of capacity (529): the door was closed; ...
     NO_CAPACITY,  # no replica got requests
     QUEUE_FULL,
@@ -134,7 +164,7 @@ HERE_STEP = 7
     DROPPED,  # requests that were sent and then refused or lost
     TOKENS_WASTED,  # that had come out, of requests that began anew or were dropped
     BY_WINDOW,  # refused attempts, by the place of the first window that refused
-) = range(27)
+) = range(28)
 WINDOWS_COUNTED = 8
 COUNT_FIELDS = BY_WINDOW + WINDOWS_COUNTED
 

@@ -13,6 +13,7 @@ from ampacity.policy.routing import REPLICA_FIELDS, WHOLE_SHARE
 from ampacity.simulator.cell_queue import settle_charge
 from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
+    ASTRAY,
     BY_AGENT,
     CELL_FIELDS,
     CLOSE,
@@ -20,15 +21,24 @@ from ampacity.simulator.cell_rows import (
     FAIR,
     HERE_STEP,
     IN_HAND,
+    IN_SERVICE,
+    IS_OUT,
     KILL,
+    MISROUTE,
     NEXT_TICK,
     NOTE_FIELDS,
     OPEN,
     PLACED_FIELDS,
     POOL,
     REPLICAS,
+    S_COUNT,
+    S_FIRST,
+    SCALED,
+    SCALED_FIELDS,
+    SCALED_HEADER,
     SHUT,
     SLOW,
+    STAGE,
     TICK_AT_PS,
     TICK_FIELDS,
     TICK_REPLICA,
@@ -62,16 +72,31 @@ def carry_out_tick(e: Engines, desk: Desk, rare: Control, people: People, t: int
     if what in (CLOSE, OPEN):
         cell[SHUT] = 1 if what == CLOSE else 0
         return
+    if what == MISROUTE:
+        cell[ASTRAY] = rare.ticks[t + TICK_VALUE]
+        return
     if what == UP:
-        set_share(cell, replica, WHOLE_SHARE)
+        set_share(cell, replica, WHOLE_SHARE if note_out(cell, replica, 0) else 0)
     elif what == DRAIN:
+        note_out(cell, replica, 1)
         set_share(cell, replica, 0)
     elif what == KILL:
+        note_out(cell, replica, 1)
         set_share(cell, replica, 0)
         stop_replica(e, desk, rare, people, replica, now_ps)
     elif what == SLOW:
         change_table(e, cell, replica, rare.ticks[t + TICK_VALUE])
     rekey(e, desk, replica)
+
+
+def note_out(cell: Any, replica: int, out: int) -> bool:
+    """Note whether a replica is out by a tick; whether it may serve, as far as scaling goes."""
+    s = cell[SCALED]
+    if s == 0 or not cell[s + S_FIRST] <= replica < cell[s + S_FIRST] + cell[s + S_COUNT]:
+        return out == 0
+    at = s + SCALED_HEADER + (replica - cell[s + S_FIRST]) * SCALED_FIELDS
+    cell[at + IS_OUT] = out
+    return out == 0 and bool(cell[at + STAGE] == IN_SERVICE)
 
 
 def stop_replica(e: Engines, desk: Desk, rare: Control, people: People, replica: int, now_ps: int) -> None:

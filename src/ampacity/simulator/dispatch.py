@@ -9,6 +9,7 @@ from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
     ASK_FIELDS,
     ASK_REUSABLE,
+    ASTRAY,
     AT_REPLICA,
     BY_AGENT,
     CELL_FIELDS,
@@ -28,9 +29,11 @@ from ampacity.simulator.cell_rows import (
 )
 from ampacity.simulator.engine import PREFIX_CACHE
 from ampacity.simulator.replica import advance, next_visible_ps, push
-from ampacity.simulator.route import BY_SOONEST, choose, is_stale, note_load, reads_backlog
+from ampacity.simulator.route import BY_SOONEST, choose, is_stale, note_load, reads_backlog, wrong_place
 from ampacity.simulator.rows import ARRIVAL_PS, CACHEABLE, REQUEST_FIELDS, SESSION, SESSION_FIELDS
 from ampacity.simulator.visible import set_visible
+
+NOT_SENT, SENT_RIGHT, SENT_ASTRAY = range(3)
 
 
 def pool_of(cell: Any, replica: int) -> int:
@@ -52,8 +55,8 @@ def rekey(e: Engines, desk: Desk, replica: int) -> None:
     set_visible(desk.tree, replica, next_visible_ps(row, e.requests))
 
 
-def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> bool:
-    """Send a request to the replica that the router chooses; False if none has room."""
+def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> int:
+    """Send a request to the replica that the router chooses: SENT_RIGHT or SENT_ASTRAY; NOT_SENT if none has room."""
     cell = desk.cell
     n = place * NOTE_FIELDS
     agent = desk.notes[n + BY_AGENT]
@@ -68,7 +71,13 @@ def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> boo
                 rekey(e, desk, stale)
     replica = choose(cell, e.rules, e.sessions, people.agents, agent, people.steps, now_ps)
     if replica == NOBODY:
-        return False
+        return NOT_SENT
+    how = SENT_RIGHT
+    if cell[ASTRAY] > 0:
+        wrong = wrong_place(cell, replica, agent, now_ps)
+        if wrong != NOBODY:
+            how = SENT_ASTRAY
+            replica = wrong
     advance_one(e, cell, replica, now_ps)
     desk.notes[n + AT_REPLICA] = replica
     if people.agents[a + CONTEXT] > 0 and e.rules[pool_of(cell, replica)][PREFIX_CACHE] > 0:
@@ -76,7 +85,7 @@ def send(e: Engines, desk: Desk, people: People, place: int, now_ps: int) -> boo
     e.requests[place * REQUEST_FIELDS + ARRIVAL_PS] = now_ps
     cell[UNTAKEN] += push(e.rows[replica], e.rules[pool_of(cell, replica)], e.requests, place)
     rekey(e, desk, replica)
-    return True
+    return how
 
 
 def limit_to_visits(e: Engines, people: People, place: int, replica: int, step: int) -> None:

@@ -35,7 +35,7 @@ from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import TokensFound, rules_of
 from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
-from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, OPEN, SLOW, UP, timeline
+from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, MISROUTE, OPEN, SLOW, UP, timeline
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 from ampacity.supply.serving_point import serving_point
@@ -49,7 +49,9 @@ WARM_S = 900
 REPLICATES_MOST = 20
 """Of a sample with many cells: more would tell the interval hardly better."""
 SOONEST = Routing("soonest")
-_WORDS = {DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN}
+_WORDS = {
+    DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN, MISROUTE: at.MISROUTE
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -258,9 +260,8 @@ def _ticks(f: Fleet, one: Look, replicas: int, warm_s: int) -> tuple[Tick, ...]:
     for at_ps, replica, what, value in zip(
         line.at_ps.tolist(), line.replica.tolist(), line.what.tolist(), line.value.tolist(), strict=True
     ):
-        if what in _WORDS:
-            where = DOOR if replica < 0 else replica - first
-            found.append(Tick(at_ps - start_ps, where, _WORDS[what], max(value, SPEED) if what == SLOW else 0))
+        where = DOOR if replica < 0 else replica - first
+        found.append(Tick(at_ps - start_ps, where, _WORDS[what], max(value, SPEED) if what == SLOW else value))
     return tuple(found)
 
 

@@ -28,6 +28,7 @@ from ampacity.simulator.cell_rows import (
     ASK_FIELDS,
     ASK_INPUT,
     ASK_REUSABLE,
+    ASTRAY,
     CELL_FIELDS,
     CHUNKING,
     CONTEXT,
@@ -62,6 +63,7 @@ from ampacity.simulator.rows import (
 
 BY_CHANCE, BY_TURN, BY_TWO, BY_LEAST, BY_HOME, BY_SOONEST = range(6)
 TAKES_NOTHING = 1 << 62
+EVERYTHING = 1 << 10  # of what goes astray
 
 
 def note_load(cell: Any, row: Any, replica: int) -> None:
@@ -160,6 +162,23 @@ def choose_by_load(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
     if route == BY_TWO:
         return better_of_two(cell, CELL_FIELDS, count, cell[ROUTE_BY], 0, draw)
     return at_random(cell, CELL_FIELDS, count, 0, draw)
+
+
+def wrong_place(cell: Any, replica: int, agent: int, now_ps: int) -> int:
+    """Where a request goes that should go to a replica; NOBODY if there it goes.
+
+    Of those that the cell misroutes: by chance to one of the pool next to the right one, which is that itself where
+    there is no other. If no replica there takes requests it goes where it should.
+    """
+    draw = mixed(mixed(mixed(cell[SEED] + agent)) + now_ps)
+    if draw % EVERYTHING >= cell[ASTRAY]:
+        return NOBODY
+    count = cell[REPLICAS]
+    next_pool = CELL_FIELDS + count * (REPLICA_FIELDS + PLACED_FIELDS + 2) + replica
+    first = cell[next_pool]
+    i = at_random(cell, CELL_FIELDS + first * REPLICA_FIELDS, cell[next_pool + count], 0, mixed(draw))
+    wrong: int = NOBODY if i == NOBODY else first + i
+    return wrong
 
 
 def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:

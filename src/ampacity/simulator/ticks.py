@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ampacity.simulator.cell_rows import CLOSE, DRAIN, KILL, OPEN, SLOW, TICK_FIELDS, UP
+from ampacity.simulator.cell_rows import CLOSE, DRAIN, KILL, MISROUTE, OPEN, SLOW, TICK_FIELDS, UP
 from ampacity.simulator.engine import FOREVER_PS
 from ampacity.simulator.rows import Ints
 from ampacity.simulator.step_table import StepTable
@@ -16,7 +16,10 @@ from ampacity.simulator.step_table import StepTable
 DOOR = -1
 SPEED = 1 << 10
 SLOWEST = 16 * SPEED
-NAMES = {DRAIN: "DRAIN", KILL: "KILL", UP: "UP", SLOW: "SLOW", CLOSE: "CLOSE", OPEN: "OPEN"}
+EVERY_REQUEST = 1 << 10
+NAMES = {
+    DRAIN: "DRAIN", KILL: "KILL", UP: "UP", SLOW: "SLOW", CLOSE: "CLOSE", OPEN: "OPEN", MISROUTE: "MISROUTE"
+}  # fmt: skip
 
 
 class Tick(NamedTuple):
@@ -25,7 +28,7 @@ class Tick(NamedTuple):
     replica: its position in the cell, or DOOR. what: DRAIN (it gets no new request; what it has goes on), KILL (it
     stops at once and is empty; what it had is handed back), UP (it gets requests), SLOW (from its next iteration on
     each takes value / 1,024 times as long; 1,024 to 16 times that), CLOSE and OPEN (of the door: while it is closed
-    every arrival is refused).
+    every arrival is refused), MISROUTE (of the door: value / 1,024 of the requests go to the wrong place; 0: none).
     """
 
     at_ps: int
@@ -47,7 +50,7 @@ def tick_rows(ticks: Sequence[Tick], pool_of: Sequence[int]) -> tuple[Ints, list
     last_ps = 0
     for i, tick in enumerate(ticks):
         at_ps, where, what, value = tick
-        of_door = what in (CLOSE, OPEN)
+        of_door = what in (CLOSE, OPEN, MISROUTE)
         if what not in NAMES:
             wrong.append(f"tick {i} does {what}: one of {', '.join(f'{n} ({k})' for k, n in NAMES.items())}")
         elif of_door != (where == DOOR) or not (of_door or 0 <= where < len(pool_of)):
@@ -55,8 +58,10 @@ def tick_rows(ticks: Sequence[Tick], pool_of: Sequence[int]) -> tuple[Ints, list
             wrong.append(f"tick {i}, {NAMES[what]}, is of {where}: {expected}")
         elif what == SLOW and not SPEED <= value <= SLOWEST:
             wrong.append(f"tick {i} slows to {value} / {SPEED}: from {SPEED} to {SLOWEST}")
-        elif what != SLOW and value != 0:
-            wrong.append(f"tick {i}, {NAMES[what]}, has the value {value}: only SLOW has one")
+        elif what == MISROUTE and not 0 <= value <= EVERY_REQUEST:
+            wrong.append(f"tick {i} misroutes {value} / {EVERY_REQUEST}: from 0 to {EVERY_REQUEST}")
+        elif what not in (SLOW, MISROUTE) and value != 0:
+            wrong.append(f"tick {i}, {NAMES[what]}, has the value {value}: only SLOW and MISROUTE have one")
         elif what == SLOW:
             key = (pool_of[where], value)
             if value == SPEED:

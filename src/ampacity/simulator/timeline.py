@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 DRAIN, KILL, UP, SLOW, CLOSE, OPEN, MISROUTE = range(7)
 """What a row says: no new requests; stop at once; serve; iterations take `value` / WHOLE times as long; the door is
-closed; open; `value` / WHOLE of the requests go to a pool at random."""
+closed; open; `value` / WHOLE of the requests go to the wrong place."""
 DOOR = -1
 _DRAINING, _DOWN = 1, 2
 
