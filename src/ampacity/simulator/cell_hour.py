@@ -38,7 +38,7 @@ Ints = NDArray[np.int64]
 HOUR_S = 3600
 CERTAIN_PEOPLE = 2000
 """Tiers of fewer people are in every cell, each person with the cell's share of their work: a client whose traffic a
-fleet spreads is in no sample by chance."""
+fleet spreads is in no sample by chance. Of larger tiers every cell has people of its own."""
 STEPS_MOST = 512
 """Of one session, in an hour and what goes before it: few have more."""
 DAYS_BEFORE = 8
@@ -68,17 +68,23 @@ class CellHour:
     ticks: tuple[Tick, ...] = ()
 
 
+def is_certain(tier: Tier) -> bool:
+    """Whether the same people of a tier are in every cell."""
+    return tier.people.value < CERTAIN_PEOPLE
+
+
 def look(c: CellHour) -> CellResult:
     """What happens in the hour."""
     opens_ms = 1000 * (c.start_s + c.hour * HOUR_S - c.warm_s)
     begins_ps = c.warm_s * PS_PER_S
     most = (c.pool.engine.kv_blocks - 1) * KV_BLOCK_TOKENS
     book = book_of(c.tiers, c.rules)
-    parts, states, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], 1
+    parts, states, wanted, before = [], [np.zeros((1, STATE_FIELDS), np.int64)], [], 1
     for number, tier in enumerate(c.tiers):
         people = _People(c, tier, number, opens_ms)
         parts.append(_scripts(c, tier, number, people, opens_ms, most, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
+        wanted.append(people.wanted_tokens)
         before += people.h.people
     cell = open_cell(
         (c.pool,),
@@ -96,14 +102,14 @@ def look(c: CellHour) -> CellResult:
     cell.run(begins_ps)
     warm = cell.result()
     cell.run(begins_ps + HOUR_S * PS_PER_S)
-    return cell.result() - warm
+    return replace(cell.result() - warm, wanted=tuple(wanted))
 
 
 class _People:
     """The people of a tier in a cell, and how they stand when it opens."""
 
     def __init__(self, c: CellHour, tier: Tier, number: int, opens_ms: int) -> None:
-        certain = tier.people.value < CERTAIN_PEOPLE
+        certain = is_certain(tier)
         many = max(round(tier.people.value * (1.0 if certain else c.share)), 1)
         zone = zone_of(c.s, tier)
         b = tier.behaviour
@@ -112,7 +118,8 @@ class _People:
         lasting = any(rule.refill == NEVER for rule in c.rules[number])
         first = 0 if lasting else max(c.hour - 24 * DAYS_BEFORE, 0)
         start_s = c.start_s + HOUR_S * first
-        self.h: Habits = habits(tier, many, start_s, c.hour + 1 - first, zone, swings[first:])
+        h = habits(tier, many, start_s, c.hour + 1 - first, zone, swings[first:])
+        self.h: Habits = h if certain else replace(h, by_draw=True)
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
@@ -121,9 +128,18 @@ class _People:
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
         )
         until_ms = opens_ms + 1000 * (c.warm_s + HOUR_S)
+        work_ms = _work_ms(wanted, until_ms - 1000 * HOUR_S, until_ms) * (c.share if certain else 1.0)
+        self.wanted_tokens = work_ms / 1000.0 * b.output_per_s.value
+        """Output that they would have in the hour if no limit had ever stopped them."""
         self.wanted = _from_now(wanted, self.now, opens_ms, until_ms, self.drawn_by)
         if certain:
             self.wanted = _part(self.wanted, c, works_with_agents(b))
+
+
+def _work_ms(w: Stretches, begin_ms: int, end_ms: int) -> float:
+    """Work that is wanted between two instants. [ms at the mean pace]"""
+    within = np.minimum(w.begin_ms + w.active_ms, end_ms) - np.maximum(w.begin_ms, begin_ms)
+    return float(np.dot(np.maximum(within, 0), w.pace))
 
 
 def _from_now(wanted: Stretches, now: Standing, opens_ms: int, until_ms: int, seed: int) -> Stretches:

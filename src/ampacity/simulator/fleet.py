@@ -2,13 +2,13 @@
 
 The people of a cell live through their weeks up to its hour at session granularity, so windows are as full as they
 would be; what fails is drawn for the fleet, so cells that share a feed fail together. No two looks know of each other:
-any number of processes gives the same bytes.
+any number of processes or machines gives the same bytes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -16,22 +16,23 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.demand.hourly import hourly
-from ampacity.demand.people import HOURS, zone_of
+from ampacity.base.streams import bits
+from ampacity.demand.people import HOURS, people_seed, zone_of
+from ampacity.demand.stretches import active_expected, habits, swings_of
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.cell_hour import CellHour, look
+from ampacity.simulator.cell_hour import CellHour, is_certain, look
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
-from ampacity.simulator.estimate import Sample
+from ampacity.simulator.estimate import Known, Sample
 from ampacity.simulator.failure_causes import Causes, stated_causes
 from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import TokensFound, rules_of
-from ampacity.simulator.strata import Look, every_look, looks
+from ampacity.simulator.strata import CELL_REPLICAS, Look, cells_of, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
 from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, OPEN, SLOW, UP, timeline
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -43,13 +44,16 @@ Floats = NDArray[np.float64]
 WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
 SOONEST = Routing("soonest")
+KNOWN_FROM_CELLS = 20
+"""Pools of so many cells want, all together, what is expected of them; of fewer, chance says too much."""
 _WORDS = {DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN}
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all looks share. s: one world, after its changes. found: tokens of open windows. causes: of what fails;
-    None: nothing does. warm_s: sent before an hour counts [s]. routing: inside cells."""
+    None: nothing does. warm_s: sent before an hour counts [s]. routing: inside cells. cell_replicas: most of a cell.
+    shocks: another number is another draw of what fails, for the same people."""
 
     s: Scenario
     found: TokensFound
@@ -58,19 +62,27 @@ class Setting:
     causes: Causes | None = None
     warm_s: int = WARM_S
     routing: Routing = SOONEST
+    cell_replicas: int = CELL_REPLICAS
+    shocks: int = 0
+
+
+Engine = Callable[[Setting, Sequence[Look]], Iterator[CellResult | None]]
+"""Results of looks in their order, wherever they are worked out."""
 
 
 @dataclass(frozen=True)
 class Fleet:
     """A setting laid out. pools: those that serve, [pool]. tiers: of each. share: of its model's work that a pool is
-    given in each hour, [pool, hour]. load: wanted in each hour over what is carried. start_s: when hours begin,
-    from 1970 [s]."""
+    given in each hour, [pool, hour]. wanted: output tokens that people are expected to have in each hour before any
+    limit, the shared swing in them, [tier of the scenario, hour]. load: those of all tiers over the sessions that are
+    carried: what hours are sorted by. start_s: when hours begin, from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
     numbers: tuple[int, ...]
     tiers: tuple[tuple[Tier, ...], ...]
     share: Floats
+    wanted: Floats
     load: Floats
     layout: Layout
     start_s: int
@@ -97,12 +109,18 @@ def fleet(setting: Setting) -> Fleet:
     for i, name in enumerate(names):
         whole = np.sum([carries[k] for k, other in enumerate(names) if other == name], axis=0)
         share[i] = np.divide(carries[i], whole, out=np.zeros_like(whole), where=whole > 0)
-    wanted = np.zeros(hours.count)
-    for t in s.tiers:
-        d = hourly(t, hours.start_s, hours.count, zone_of(s, t))
-        wanted += d.people * d.active_share * t.behaviour.output_per_s.value
-    load = np.divide(wanted, carries.sum(axis=0), out=np.zeros_like(wanted), where=carries.sum(axis=0) > 0)
-    return Fleet(setting, pools, tuple(serving), tiers, share, load, layout_of(supply), hours.start_s)
+    wanted = np.stack([_wanted(setting, t, hours.start_s, hours.count) for t in s.tiers])
+    carried = carries.sum(axis=0)
+    load = np.divide(wanted.sum(axis=0), carried, out=np.zeros(hours.count), where=carried > 0)
+    return Fleet(setting, pools, tuple(serving), tiers, share, wanted, load, layout_of(supply), hours.start_s)
+
+
+def _wanted(setting: Setting, tier: Tier, start_s: int, hours: int) -> Floats:
+    """Output tokens that a tier is expected to have in each hour before any limit."""
+    b = tier.behaviour
+    swings = swings_of(people_seed(setting.seed, setting.world), b.common_swing.value, hours)
+    h = habits(tier, 1, start_s, hours, zone_of(setting.s, tier), swings)
+    return active_expected(h) * tier.people.value * b.output_per_s.value * 3600.0
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -113,26 +131,58 @@ def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
     return p.replicas * p.replica.accelerators / point.seconds_per_active_s if point else np.zeros_like(p.replicas)
 
 
-def sampled(f: Fleet, *, processes: int | None = None, progress: Callable[[int, int], None] | None = None) -> Sample:
-    """The fleet's first four weeks, from a stratified sample of hours and cells."""
+Progress = Callable[[int, int], None]
+
+
+def sampled(
+    f: Fleet, *, processes: int | None = None, progress: Progress | None = None, engine: Engine | None = None
+) -> Sample:
+    """The fleet's first four weeks, from a stratified sample of hours and cells.
+
+    engine: who works looks out; by default so many processes of this machine, None: one a core.
+    """
     hours = min(len(f.load), HOURS)
-    return gathered(f, looks(f.load[:hours], f.replicas, f.setting.seed), processes, progress)
+    wanted = looks(f.load[:hours], f.replicas, f.setting.seed, most=f.setting.cell_replicas)
+    return gathered(f, wanted, processes, progress, engine, known(f, range(hours)))
 
 
 def whole(
-    f: Fleet, hours: list[int], *, processes: int | None = None, progress: Callable[[int, int], None] | None = None
+    f: Fleet,
+    hours: list[int],
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Sample:
     """All cells of a fleet in these hours."""
-    return gathered(f, every_look(f.replicas, hours), processes, progress)
+    return gathered(f, every_look(f.replicas, hours, f.setting.cell_replicas), processes, progress, engine)
+
+
+def known(f: Fleet, hours: Sequence[int]) -> Known:
+    """What people are expected to want of each pool of many cells in some hours; of tiers that are the same few people
+    in every cell, chance says too much."""
+    cells = tuple(len(cells_of(r, f.setting.cell_replicas)) for r in f.replicas)
+    wanted = np.zeros((len(f.pools), len(f.setting.s.tiers)))
+    for pool, many in enumerate(cells):
+        if many >= KNOWN_FROM_CELLS:
+            own = [f.setting.s.tiers.index(t) for t in f.tiers[pool] if not is_certain(t)]
+            wanted[pool, own] = f.wanted[np.ix_(own, list(hours))] @ f.share[pool, list(hours)]
+    return Known(wanted, cells)
 
 
 def gathered(
-    f: Fleet, wanted: list[Look], processes: int | None, progress: Callable[[int, int], None] | None
+    f: Fleet,
+    wanted: list[Look],
+    processes: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+    known: Known | None = None,
 ) -> Sample:
     """What these looks show, together."""
     names = tuple(t.name for t in f.setting.s.tiers)
-    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted)
-    for done, (one, result) in enumerate(zip(wanted, _results(f, wanted, processes), strict=True), 1):
+    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted, known)
+    found = engine(f.setting, wanted) if engine is not None else _results(f, wanted, processes)
+    for done, (one, result) in enumerate(zip(wanted, found, strict=True), 1):
         if result is not None:
             sample.add(one, result)
         if progress is not None:
@@ -199,7 +249,8 @@ def _ticks(f: Fleet, one: Look, replicas: int, warm_s: int) -> tuple[Tick, ...]:
     chosen = range(first, first + replicas)
     start_ps = (one.hour * 3600 - warm_s) * PS_PER_S
     end_ps = (one.hour + 1) * 3600 * PS_PER_S
-    out = failures(s.causes, f.layout, s.seed, start_ps, end_ps, chosen, f.start_s)
+    drawn_by = bits(s.seed, "shocks", s.shocks) if s.shocks else s.seed
+    out = failures(s.causes, f.layout, drawn_by, start_ps, end_ps, chosen, f.start_s)
     line = timeline(out, f.layout, start_ps, end_ps, chosen)
     found = []
     for at_ps, replica, what, value in zip(
