@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """--smoke: under a minute, ours only; --json FILE."""
+def arguments(description: str, more: Callable[[argparse.ArgumentParser], object] | None = None) -> argparse.Namespace:
+    """--smoke: under a minute, ours only; --json FILE. more: adds a script's own."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--smoke", action="store_true", help="a short run that shows that the script works")
     parser.add_argument("--json", type=Path, help="write the figures there too")
+    if more is not None:
+        more(parser)
     return parser.parse_args()
 
 

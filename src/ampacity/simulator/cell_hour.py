@@ -33,6 +33,7 @@ from ampacity.simulator.of_scenario import book_of, cell_tier
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.ticks import Tick
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 HOUR_S = 3600
@@ -43,8 +44,9 @@ STEPS_MOST = 512
 """Of one session, in an hour and what goes before it: few have more."""
 DAYS_BEFORE = 8
 """Days of sessions before an hour: the longest window that comes back, and a day."""
-UNDER_WAY_S = 3600.0
-"""Work that is under way when a cell opens has gone on for up to so long."""
+BEFORE_MS = 4 * 3_600_000
+"""What people have worked on so long before a cell opens is drawn too: sessions that have gone on for hours ask more
+than those that begin, and what long pauses delay is asked when its stretch is over."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def look(c: CellHour) -> CellResult:
         people = _People(c, tier, number, opens_ms)
         parts.append(_scripts(c, tier, number, people, opens_ms, most, before))
         states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
-        wanted.append(people.wanted_tokens)
+        wanted.append(people.wanted_s)
         before += people.h.people
     cell = open_cell(
         (c.pool,),
@@ -102,7 +104,7 @@ def look(c: CellHour) -> CellResult:
     cell.run(begins_ps)
     warm = cell.result()
     cell.run(begins_ps + HOUR_S * PS_PER_S)
-    return replace(cell.result() - warm, wanted=tuple(wanted))
+    return replace(cell.result() - warm, wanted_s=tuple(wanted))
 
 
 class _People:
@@ -128,39 +130,53 @@ class _People:
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
         )
         until_ms = opens_ms + 1000 * (c.warm_s + HOUR_S)
-        work_ms = _work_ms(wanted, until_ms - 1000 * HOUR_S, until_ms) * (c.share if certain else 1.0)
-        self.wanted_tokens = work_ms / 1000.0 * b.output_per_s.value
-        """Output that they would have in the hour if no limit had ever stopped them."""
-        self.wanted = _from_now(wanted, self.now, opens_ms, until_ms, self.drawn_by)
+        self.wanted_s = _active_s(wanted, until_ms - 1000 * HOUR_S, until_ms) * (c.share if certain else 1.0)
+        """How long their sessions would be active in the hour if no limit had ever stopped them, all together."""
+        self.wanted = _from_now(wanted, self.now, opens_ms, until_ms)
         if certain:
             self.wanted = _part(self.wanted, c, works_with_agents(b))
 
 
-def _work_ms(w: Stretches, begin_ms: int, end_ms: int) -> float:
-    """Work that is wanted between two instants. [ms at the mean pace]"""
-    within = np.minimum(w.begin_ms + w.active_ms, end_ms) - np.maximum(w.begin_ms, begin_ms)
-    return float(np.dot(np.maximum(within, 0), w.pace))
+def _active_s(w: Stretches, begin_ms: int, end_ms: int) -> float:
+    """Active time of all sessions that are wanted between two instants. [s]"""
+    within_ms = np.minimum(w.begin_ms + w.active_ms, end_ms) - np.maximum(w.begin_ms, begin_ms)
+    return float(np.maximum(within_ms, 0).sum()) / 1000.0
 
 
-def _from_now(wanted: Stretches, now: Standing, opens_ms: int, until_ms: int, seed: int) -> Stretches:
-    """Stretches that are under way, go on, or begin before an instant, in order of person and begin."""
+def _from_now(wanted: Stretches, now: Standing, opens_ms: int, until_ms: int) -> Stretches:
+    """Stretches that are over since a while, under way, go on, or begin before an instant, by person and begin."""
+    since_ms = opens_ms - BEFORE_MS
     person = np.repeat(np.arange(len(wanted.first) - 1), np.diff(wanted.first))
     new = np.flatnonzero((wanted.begin_ms >= opens_ms) & (wanted.begin_ms < until_ms))
     going = np.flatnonzero(now.goes_on_ms < until_ms)
     under_way = now.goes_on_ms[going] <= opens_ms
-    ago_s = draws.uniform(seed, "under way", now.person[going], now.stretch[going]) * UNDER_WAY_S
-    back_ms = np.where(under_way, np.rint(ago_s * 1000.0), 0.0).astype(np.int64)
-    begin = np.concatenate([np.maximum(now.goes_on_ms[going], opens_ms) - back_ms, wanted.begin_ms[new]])
-    active = np.concatenate([now.left_ms[going] + back_ms, wanted.active_ms[new]])
-    pace = np.concatenate([now.pace[going], wanted.pace[new]])
-    whose = np.concatenate([now.person[going], person[new]])
-    of = np.concatenate([now.stretch[going], new])
-    order = np.lexsort((of, begin, whose))
+    began_ms = np.clip(wanted.begin_ms[now.stretch[going]], since_ms, opens_ms)
+    back_ms = np.where(under_way, opens_ms - began_ms, 0)
+    ends_ms = wanted.begin_ms + wanted.active_ms
+    is_over = (ends_ms > since_ms) & (ends_ms <= opens_ms)
+    is_over[now.stretch] = False
+    over = np.flatnonzero(is_over)
+    late_ms = np.maximum(since_ms - wanted.begin_ms[over], 0)
+    begin = (wanted.begin_ms[over] + late_ms, np.maximum(now.goes_on_ms[going], opens_ms) - back_ms)
+    active = (wanted.active_ms[over] - late_ms, now.left_ms[going] + back_ms)
+    return _in_order(
+        wanted,
+        np.concatenate([over, now.stretch[going], new]),
+        np.concatenate([person[over], now.person[going], person[new]]),
+        np.concatenate([*begin, wanted.begin_ms[new]]),
+        np.concatenate([*active, wanted.active_ms[new]]),
+        np.concatenate([wanted.pace[over], now.pace[going], wanted.pace[new]]),
+    )
+
+
+def _in_order(wanted: Stretches, of: Ints, whose: Ints, begin_ms: Ints, active_ms: Ints, pace: Floats) -> Stretches:
+    """Some of the stretches, or parts of them, in order of person and begin."""
+    order = np.lexsort((of, begin_ms, whose))
     first = np.concatenate([[0], np.cumsum(np.bincount(whose, minlength=len(wanted.first) - 1))]).astype(np.int64)
     return Stretches(
         first,
-        begin[order],
-        np.maximum(active[order], 1),
+        begin_ms[order],
+        np.maximum(active_ms[order], 1),
         pace[order],
         wanted.reaction[of[order]],
         wanted.delay[of[order]],

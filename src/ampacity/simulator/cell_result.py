@@ -17,7 +17,7 @@ class CellResult:
     step its arrival, first and last token [ps], replica and found tokens, if they were kept; a row of zeros was not
     answered. stepped, jumped: iterations. busy_ps: time of all replicas in which one ran. prompt_tokens, hit_tokens:
     computed and found, preempted ones again. loaded_tokens: of those found, loaded from each of two KV tiers below HBM.
-    wanted: of an hour of a fleet's cell, by tier, output tokens that its people would have before any limit; else none.
+    wanted_s: of an hour of a fleet's cell, by tier, active time of the sessions that its people want, before any limit.
     """
 
     tiers: tuple[str, ...]
@@ -33,7 +33,7 @@ class CellResult:
     events: int
     busy_ps: int
     loaded_tokens: tuple[int, int] = (0, 0)
-    wanted: tuple[float, ...] = ()
+    wanted_s: tuple[float, ...] = ()
 
     def count(self, what: int, tier: str | None = None) -> int:
         """A count of `cell_rows`, of one tier or of all."""
@@ -52,7 +52,7 @@ class CellResult:
 
     def __sub__(self, before: CellResult) -> CellResult:
         """What has been met since `before`, a result of the same cell; what is in flight is told of now."""
-        kept = ("tiers", "met", "in_flight", "loaded_tokens", "wanted")
+        kept = ("tiers", "met", "in_flight", "loaded_tokens", "wanted_s")
         since = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self) if f.name not in kept}
         near, far = (a - b for a, b in zip(self.loaded_tokens, before.loaded_tokens, strict=True))
         return replace(self, met=None, loaded_tokens=(near, far), **since)

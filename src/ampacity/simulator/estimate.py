@@ -4,9 +4,9 @@ Every look counts by its weight. What is left unknown is told by leaving out one
 weighing the rest of its part so much more (the jackknife of stratified samples [1]_), for quantiles too; degrees of
 freedom are Satterthwaite's, intervals even on the scale of logarithms, as counts of what is rare are skewed.
 
-How much people want in all hours is known before anything is simulated. Where many cells stand behind a few, the looks
-of a tier in a pool count so much more or less that what their people want adds up to that (a ratio estimator [2]_).
-What the cells of the fleet themselves want differs by chance; that is added.
+How long people are active in all hours, before any limit, is known before anything is simulated. Where many cells stand
+behind a few, the looks of a tier in a pool count so much more or less that their people's active time adds up to that
+(a ratio estimator [2]_). What the cells of the fleet themselves want differs by chance; that is added.
 
 All this holds the sampling alone: what all cells share (a shared swing, a bad release) is the same in all of them.
 `apart` tells how much that moves, from samples of several seeds of what fails.
@@ -49,10 +49,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a fleet without looking. wanted: output tokens that people want in all hours, before any limit,
-    [pool, tier]; 0 where looks count by their weights alone. cells: of each pool."""
+    """What is known of a fleet without looking. wanted_s: active time of the sessions that people want in all hours,
+    before any limit, [pool, tier]; 0 where looks count by their weights alone. cells: of each pool."""
 
-    wanted: Floats
+    wanted_s: Floats
     cells: tuple[int, ...]
 
 
@@ -83,8 +83,9 @@ class Sample:
     """What looks have shown so far, by group: what they say of the whole fleet, weights in.
 
     groups: where each group of a part of a pool stands. counts: [group, tier, COUNT_FIELDS]. histograms:
-    [group, tier, METRICS, BUCKETS]. wanted: output tokens, [group, tier]. busy_ps, replica_ps: [group]. by_hour: the
-    hours looked at, and counts in them as they were, [hour, tier, COUNT_FIELDS]. requests: looked at, as they were.
+    [group, tier, METRICS, BUCKETS]. wanted_s: active time before any limit, [group, tier]. busy_ps, replica_ps:
+    [group]. by_hour: the hours looked at, and counts in them as they were, [hour, tier, COUNT_FIELDS]. requests: looked
+    at, as they were.
     """
 
     tiers: tuple[str, ...]
@@ -95,7 +96,7 @@ class Sample:
     counts: Floats
     by_hour: Floats
     histograms: Floats
-    wanted: Floats
+    wanted_s: Floats
     busy_ps: Floats
     replica_ps: Floats
     looks: int = 0
@@ -129,7 +130,7 @@ class Sample:
         group = self.groups[one.pool, one.part, one.group]
         self.counts[group, own] += one.weight * result.counts
         self.histograms[group, own] += one.weight * result.histograms
-        self.wanted[group, own] += one.weight * np.array(result.wanted or [0.0] * len(own))
+        self.wanted_s[group, own] += one.weight * np.array(result.wanted_s or [0.0] * len(own))
         self.busy_ps[group] += one.weight * result.busy_ps
         self.replica_ps[group] += one.weight * one.replicas * 3.6e15
         self.by_hour[self.hours[one.hour], own] += result.counts
@@ -246,7 +247,7 @@ def _weights(s: Sample, parts: dict[int, list[int]]) -> Floats:
 def _of_pool(s: Sample, pool: int, weights: Floats) -> tuple[Floats, Floats]:
     """Counts [tier, field] and histograms of a pool, its groups counting by these weights."""
     used = np.flatnonzero(weights)
-    factor = _known_over_found(s, pool, weights @ s.wanted)
+    factor = _known_over_found(s, pool, weights @ s.wanted_s)
     counts = np.tensordot(weights[used], s.counts[used], 1) * factor[:, None]
     return counts, np.tensordot(weights[used], s.histograms[used], 1) * factor[:, None, None]
 
@@ -255,7 +256,7 @@ def _known_over_found(s: Sample, pool: int, found: Floats) -> Floats:
     """What people want over what those looked at say that they want, by tier; 1 where either is 0."""
     if s.known is None:
         return np.ones(len(s.tiers))
-    known = s.known.wanted[pool]
+    known = s.known.wanted_s[pool]
     factor: Floats = np.divide(known, found, out=np.ones(len(known)), where=(known > 0) & (found > 0))
     return factor
 
@@ -267,11 +268,11 @@ def _wanders(s: Sample, pool: int, groups: list[int], tier: int) -> float:
     of the groups.
     """
     assert s.known is not None
-    known = float(s.known.wanted[pool, tier])
+    known = float(s.known.wanted_s[pool, tier])
     if known <= 0 or len(groups) < 2:
         return 0.0
     n, cells = len(groups), s.known.cells[pool]
-    return float(np.std(s.wanted[groups, tier], ddof=1) * n / np.sqrt(cells) / known)
+    return float(np.std(s.wanted_s[groups, tier], ddof=1) * n / np.sqrt(cells) / known)
 
 
 def apart(samples: Sequence[Sample], of: Figure) -> Apart:

@@ -73,16 +73,16 @@ Engine = Callable[[Setting, Sequence[Look]], Iterator[CellResult | None]]
 @dataclass(frozen=True)
 class Fleet:
     """A setting laid out. pools: those that serve, [pool]. tiers: of each. share: of its model's work that a pool is
-    given in each hour, [pool, hour]. wanted: output tokens that people are expected to have in each hour before any
-    limit, the shared swing in them, [tier of the scenario, hour]. load: those of all tiers over the sessions that are
-    carried: what hours are sorted by. start_s: when hours begin, from 1970 [s]."""
+    given in each hour, [pool, hour]. wanted_s: active time of all sessions that is expected in each hour before any
+    limit, the shared swing in it, [tier of the scenario, hour]. load: output of that over the sessions that are
+    carried, in no unit: what hours are sorted by. start_s: when hours begin, from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
     numbers: tuple[int, ...]
     tiers: tuple[tuple[Tier, ...], ...]
     share: Floats
-    wanted: Floats
+    wanted_s: Floats
     load: Floats
     layout: Layout
     start_s: int
@@ -109,18 +109,18 @@ def fleet(setting: Setting) -> Fleet:
     for i, name in enumerate(names):
         whole = np.sum([carries[k] for k, other in enumerate(names) if other == name], axis=0)
         share[i] = np.divide(carries[i], whole, out=np.zeros_like(whole), where=whole > 0)
-    wanted = np.stack([_wanted(setting, t, hours.start_s, hours.count) for t in s.tiers])
+    wanted_s = np.stack([_wanted_s(setting, t, hours.start_s, hours.count) for t in s.tiers])
+    output = np.array([t.behaviour.output_per_s.value for t in s.tiers]) @ wanted_s
     carried = carries.sum(axis=0)
-    load = np.divide(wanted.sum(axis=0), carried, out=np.zeros(hours.count), where=carried > 0)
-    return Fleet(setting, pools, tuple(serving), tiers, share, wanted, load, layout_of(supply), hours.start_s)
+    load = np.divide(output, carried, out=np.zeros(hours.count), where=carried > 0)
+    return Fleet(setting, pools, tuple(serving), tiers, share, wanted_s, load, layout_of(supply), hours.start_s)
 
 
-def _wanted(setting: Setting, tier: Tier, start_s: int, hours: int) -> Floats:
-    """Output tokens that a tier is expected to have in each hour before any limit."""
-    b = tier.behaviour
-    swings = swings_of(people_seed(setting.seed, setting.world), b.common_swing.value, hours)
+def _wanted_s(setting: Setting, tier: Tier, start_s: int, hours: int) -> Floats:
+    """Active time of a tier's sessions that is expected in each hour before any limit. [s]"""
+    swings = swings_of(people_seed(setting.seed, setting.world), tier.behaviour.common_swing.value, hours)
     h = habits(tier, 1, start_s, hours, zone_of(setting.s, tier), swings)
-    return active_expected(h) * tier.people.value * b.output_per_s.value * 3600.0
+    return active_expected(h) * tier.people.value * 3600.0
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -162,12 +162,12 @@ def known(f: Fleet, hours: Sequence[int]) -> Known:
     """What people are expected to want of each pool of many cells in some hours; of tiers that are the same few people
     in every cell, chance says too much."""
     cells = tuple(len(cells_of(r, f.setting.cell_replicas)) for r in f.replicas)
-    wanted = np.zeros((len(f.pools), len(f.setting.s.tiers)))
+    wanted_s = np.zeros((len(f.pools), len(f.setting.s.tiers)))
     for pool, many in enumerate(cells):
         if many >= KNOWN_FROM_CELLS:
             own = [f.setting.s.tiers.index(t) for t in f.tiers[pool] if not is_certain(t)]
-            wanted[pool, own] = f.wanted[np.ix_(own, list(hours))] @ f.share[pool, list(hours)]
-    return Known(wanted, cells)
+            wanted_s[pool, own] = f.wanted_s[np.ix_(own, list(hours))] @ f.share[pool, list(hours)]
+    return Known(wanted_s, cells)
 
 
 def gathered(

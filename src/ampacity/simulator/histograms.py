@@ -7,6 +7,7 @@ a bucket is at most 1/128 of its lower edge wide.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,14 @@ def count(histograms: Any, at: int, duration_ps: int) -> None:
     histograms[at + bucket_of(duration_ps)] += 1
 
 
+@cache
 def edges_s() -> NDArray[np.float64]:
     """Where each bucket begins, and where the last one ends; BUCKETS + 1 of them. [s]"""
     i = np.arange(BUCKETS + 1)
     octave = np.maximum((i >> PART_BITS) - 1, 0)
-    return np.where(i < PARTS, i, ((i & (PARTS - 1)) + PARTS) << octave) / 1e6
+    edges: NDArray[np.float64] = np.where(i < PARTS, i, ((i & (PARTS - 1)) + PARTS) << octave) / 1e6
+    edges.flags.writeable = False
+    return edges
 
 
 def quantile_s(counts: Ints, share: float) -> float:
