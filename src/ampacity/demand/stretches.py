@@ -35,7 +35,8 @@ class Habits:
     people: how many subscribers are drawn. active_share: of the time, mean over people [0 to 1]. stretch_ms: mean
     length of a stretch, exponential. sigma_between, sigma_within: log-normal spread of people's activity, and of the
     paces of one person's stretches. start_ms: the first instant. hour_weights: relative activity in each hour from it,
-    mean 1.
+    mean 1. by_draw: a person is not in the middle of their rank's part of all people but anywhere in it, by a draw of
+    their own: few people then want on the mean what many want, the most active few included.
     """
 
     people: int
@@ -45,6 +46,7 @@ class Habits:
     sigma_within: float
     start_ms: int
     hour_weights: Floats
+    by_draw: bool = False
 
     @property
     def end_ms(self) -> int:
@@ -102,7 +104,8 @@ def stretches(h: Habits, seed: int, name: str = "", begin: int = 0, end: int | N
     rank = np.arange(begin, h.people if end is None else end, dtype=np.int64)
     person = draws.bits(seed, "stretches", name, rank)
     hours_ms = np.sum(h.hour_weights) * HOUR_MS
-    mean = activity(rank, h.people, h.sigma_between) * h.active_share * hours_ms / h.stretch_ms
+    place = rank + draws.as_uniform(draws.then(person, "place")) - 0.5 if h.by_draw else rank
+    mean = activity(place, h.people, h.sigma_between) * h.active_share * hours_ms / h.stretch_ms
     count = poisson_at(draws.as_uniform(draws.then(person, "how many")), mean)
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     owner = np.repeat(np.arange(len(rank)), count)

@@ -43,13 +43,13 @@ from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scr
 from ampacity.simulator.ticks import Tick
 from ampacity.simulator.watch import watch
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 HOUR_S = 3600
 CERTAIN_PEOPLE = 2000
 """Tiers of fewer people are in every cell, each person with the cell's share of their work: a client whose traffic a
-fleet spreads is in no sample by chance."""
+fleet spreads is in no sample by chance. Of larger tiers every cell has people of its own."""
 STEPS_MOST = 512
 """Of one session, in an hour and what goes before it: few have more."""
 DAYS_BEFORE = 8
@@ -57,8 +57,9 @@ DAYS_BEFORE = 8
 GOOD_TTFT_S = 10
 """A first token that comes later is not good: people look away, and clients begin to give up."""
 WINDOW_PS = 1 * PS_PER_S
-UNDER_WAY_S = 3600.0
-"""Work that is under way when a cell opens has gone on for up to so long."""
+BEFORE_MS = 4 * 3_600_000
+"""What people have worked on so long before a cell opens is drawn too: sessions that have gone on for hours ask more
+than those that begin, and what long pauses delay is asked when its stretch is over."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,11 @@ class Seen:
     replicas: int
     answered: int
     cpu_s: float
+
+
+def is_certain(tier: Tier) -> bool:
+    """Whether the same people of a tier are in every cell."""
+    return tier.people.value < CERTAIN_PEOPLE
 
 
 def look(c: CellHour) -> CellResult:
@@ -226,7 +232,7 @@ class _People:
     """The people of a tier in a cell, and how they stand when it opens."""
 
     def __init__(self, c: CellHour, tier: Tier, number: int, opens_ms: int) -> None:
-        certain = tier.people.value < CERTAIN_PEOPLE
+        certain = is_certain(tier)
         many = max(round(tier.people.value * (1.0 if certain else c.share)), 1)
         zone = zone_of(c.s, tier)
         b = tier.behaviour
@@ -237,7 +243,8 @@ class _People:
         before = DAYS_BEFORE if c.rules[number] else 1
         first = 0 if lasting else max(c.hour - 24 * before, 0)
         start_s = c.start_s + HOUR_S * first
-        self.h: Habits = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
+        h = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
+        self.h: Habits = h if certain else replace(h, by_draw=True)
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
@@ -246,30 +253,45 @@ class _People:
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
         )
         until_ms = opens_ms + 1000 * (c.warm_s + c.hours * HOUR_S)
-        self.wanted = _from_now(wanted, self.now, opens_ms, until_ms, self.drawn_by)
+        self.wanted = _from_now(wanted, self.now, opens_ms, until_ms)
         if certain:
             self.wanted = _part(self.wanted, c, works_with_agents(b))
 
 
-def _from_now(wanted: Stretches, now: Standing, opens_ms: int, until_ms: int, seed: int) -> Stretches:
-    """Stretches that are under way, go on, or begin before an instant, in order of person and begin."""
+def _from_now(wanted: Stretches, now: Standing, opens_ms: int, until_ms: int) -> Stretches:
+    """Stretches that are over since a while, under way, go on, or begin before an instant, by person and begin."""
+    since_ms = opens_ms - BEFORE_MS
     person = np.repeat(np.arange(len(wanted.first) - 1), np.diff(wanted.first))
     new = np.flatnonzero((wanted.begin_ms >= opens_ms) & (wanted.begin_ms < until_ms))
     going = np.flatnonzero(now.goes_on_ms < until_ms)
     under_way = now.goes_on_ms[going] <= opens_ms
-    ago_s = draws.uniform(seed, "under way", now.person[going], now.stretch[going]) * UNDER_WAY_S
-    back_ms = np.where(under_way, np.rint(ago_s * 1000.0), 0.0).astype(np.int64)
-    begin = np.concatenate([np.maximum(now.goes_on_ms[going], opens_ms) - back_ms, wanted.begin_ms[new]])
-    active = np.concatenate([now.left_ms[going] + back_ms, wanted.active_ms[new]])
-    pace = np.concatenate([now.pace[going], wanted.pace[new]])
-    whose = np.concatenate([now.person[going], person[new]])
-    of = np.concatenate([now.stretch[going], new])
-    order = np.lexsort((of, begin, whose))
+    began_ms = np.clip(wanted.begin_ms[now.stretch[going]], since_ms, opens_ms)
+    back_ms = np.where(under_way, opens_ms - began_ms, 0)
+    ends_ms = wanted.begin_ms + wanted.active_ms
+    is_over = (ends_ms > since_ms) & (ends_ms <= opens_ms)
+    is_over[now.stretch] = False
+    over = np.flatnonzero(is_over)
+    late_ms = np.maximum(since_ms - wanted.begin_ms[over], 0)
+    begin = (wanted.begin_ms[over] + late_ms, np.maximum(now.goes_on_ms[going], opens_ms) - back_ms)
+    active = (wanted.active_ms[over] - late_ms, now.left_ms[going] + back_ms)
+    return _in_order(
+        wanted,
+        np.concatenate([over, now.stretch[going], new]),
+        np.concatenate([person[over], now.person[going], person[new]]),
+        np.concatenate([*begin, wanted.begin_ms[new]]),
+        np.concatenate([*active, wanted.active_ms[new]]),
+        np.concatenate([wanted.pace[over], now.pace[going], wanted.pace[new]]),
+    )
+
+
+def _in_order(wanted: Stretches, of: Ints, whose: Ints, begin_ms: Ints, active_ms: Ints, pace: Floats) -> Stretches:
+    """Some of the stretches, or parts of them, in order of person and begin."""
+    order = np.lexsort((of, begin_ms, whose))
     first = np.concatenate([[0], np.cumsum(np.bincount(whose, minlength=len(wanted.first) - 1))]).astype(np.int64)
     return Stretches(
         first,
-        begin[order],
-        np.maximum(active[order], 1),
+        begin_ms[order],
+        np.maximum(active_ms[order], 1),
         pace[order],
         wanted.reaction[of[order]],
         wanted.delay[of[order]],
