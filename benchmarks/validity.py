@@ -54,10 +54,6 @@ RUNS = {
     "32B on 2 RTX PRO 6000": ("rtxpro6000_qwen3-32b", "qwen3-32b", "rtx-pro-6000"),
     "8B on RTX 4090": ("rtx4090_llama-3.1-8b", "llama-3.1-8b", "rtx-4090"),
 }
-CHIPS = {  # of the vendor's data sheets; the catalog has no workstation cards
-    "rtx-4090": ("165.2 TFLOP/s", "24 GB", "1.008 TB/s", "32 GB/s"),
-    "rtx-pro-6000": ("503.8 TFLOP/s", "96 GB", "1.792 TB/s", "64 GB/s"),
-}
 KNOWN = 0.4
 Logged = tuple[LoggedRun, Replica, Engine]
 
@@ -65,11 +61,9 @@ Logged = tuple[LoggedRun, Replica, Engine]
 def logged(name: str) -> Logged:
     """A run, the replica and the rules of its engine."""
     folder, model, card = RUNS[name]
-    keys = ("bf16_dense", "hbm_size", "hbm_bandwidth", "scaleup_bandwidth")
-    chip = Accelerator.model_validate({"name": card, "vendor": "NVIDIA", **dict(zip(keys, CHIPS[card], strict=True))})
     server = read_logged_engine(DATA / "vllm_logs" / folder / "meta.json")
     layout = Layout(server.tensor, 1, 1, 1)
-    r = replica(catalog_model(model), chip, "bf16", "bf16", layout, stated_blocks=server.blocks)
+    r = replica(catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks)
     return read_logged_run(DATA / "vllm_logs" / folder / "requests.jsonl"), r, server.engine(r)
 
 
