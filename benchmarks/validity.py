@@ -23,14 +23,13 @@ from ampacity.demand.traces import mooncake
 from ampacity.demand.traces.reuse import Cache, blocks_held
 from ampacity.inference.coefficients import FIRST_UNITS_S, Coefficients, coefficients
 from ampacity.inference.fit import protocol
-from ampacity.inference.layout import Layout
+from ampacity.inference.layout_text import layout_from
 from ampacity.inference.own_fit import own_fit, shifted_costs
 from ampacity.inference.own_loads import costs, loads
 from ampacity.inference.published import Point, installed, points
 from ampacity.inference.replica import Replica, replica, usual_kv
 from ampacity.inference.results.measurement import USUAL_SHORTEST, Measurement
 from ampacity.inference.work import PATHS
-from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.simulator.benchmark_load import serve_load
 from ampacity.simulator.closed_loop import serve_closed_loop
@@ -40,11 +39,11 @@ from ampacity.simulator.logged_run import (
     Times,
     errors,
     median_errors,
-    read_logged_engine,
     read_logged_run,
     replayed,
 )
 from ampacity.simulator.logged_run_fit import RunFit, catalog_costs, fit_run, table_of, with_fit_of
+from ampacity.simulator.logged_server import read_logged_engine
 from ampacity.simulator.step_table import TICKS, StepTable
 from measure import arguments, publish
 
@@ -62,7 +61,7 @@ def logged(name: str) -> Logged:
     """A run, the replica and the rules of its engine."""
     folder, model, card = RUNS[name]
     server = read_logged_engine(DATA / "vllm_logs" / folder / "meta.json")
-    layout = Layout(server.tensor, 1, 1, 1)
+    layout = layout_from(server.layout, catalog_model(model))
     r = replica(catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks)
     return read_logged_run(DATA / "vllm_logs" / folder / "requests.jsonl"), r, server.engine(r)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampacity.inference.layout import Layout
+from ampacity.inference.layout_text import layout_from
 from ampacity.inference.replica import Replica, replica
 from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.simulator.engine import Engine
@@ -22,11 +22,11 @@ from ampacity.simulator.logged_run import (
     Times,
     errors,
     median_errors,
-    read_logged_engine,
     read_logged_run,
     replayed,
 )
 from ampacity.simulator.logged_run_fit import RunFit, catalog_costs, fit_run, table_of
+from ampacity.simulator.logged_server import read_logged_engine
 
 CITED = "LLMServingSim bench/examples, logs of vLLM 0.19.0: Llama 3.1 8B on RTX PRO 6000 and RTX 4090, Qwen3 32B on two"
 KNOWN = 0.4
@@ -63,8 +63,10 @@ def case(shared: Callable[[str], Path]) -> Callable[[str], Case]:
             model, card = RUNS[name]
             run = read_logged_run(shared(f"vllm_logs/{name}/requests.jsonl"))
             server = read_logged_engine(shared(f"vllm_logs/{name}/meta.json"))
-            layout = Layout(server.tensor, 1, 1, 1)
-            r = replica(catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks)
+            layout = layout_from(server.layout, catalog_model(model))
+            r = replica(
+                catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks
+            )
             e = server.engine(r)
             fits = [fit_run(run, r, e, KNOWN * run.end_s, beside) for beside in (True, False)]
             made[name] = Case(run, r, e, *fits)
