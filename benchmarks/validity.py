@@ -23,14 +23,13 @@ from ampacity.demand.traces import mooncake
 from ampacity.demand.traces.reuse import Cache, blocks_held
 from ampacity.inference.coefficients import FIRST_UNITS_S, Coefficients, coefficients
 from ampacity.inference.fit import protocol
-from ampacity.inference.layout import Layout
+from ampacity.inference.layout_text import layout_from
 from ampacity.inference.own_fit import own_fit, shifted_costs
 from ampacity.inference.own_loads import costs, loads
 from ampacity.inference.published import Point, installed, points
 from ampacity.inference.replica import Replica, replica, usual_kv
 from ampacity.inference.results.measurement import USUAL_SHORTEST, Measurement
 from ampacity.inference.work import PATHS
-from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.simulator.benchmark_load import serve_load
 from ampacity.simulator.closed_loop import serve_closed_loop
@@ -40,11 +39,11 @@ from ampacity.simulator.logged_run import (
     Times,
     errors,
     median_errors,
-    read_logged_engine,
     read_logged_run,
     replayed,
 )
 from ampacity.simulator.logged_run_fit import RunFit, catalog_costs, fit_run, table_of, with_fit_of
+from ampacity.simulator.logged_server import read_logged_engine
 from ampacity.simulator.step_table import TICKS, StepTable
 from measure import arguments, publish
 
@@ -54,10 +53,6 @@ RUNS = {
     "32B on 2 RTX PRO 6000": ("rtxpro6000_qwen3-32b", "qwen3-32b", "rtx-pro-6000"),
     "8B on RTX 4090": ("rtx4090_llama-3.1-8b", "llama-3.1-8b", "rtx-4090"),
 }
-CHIPS = {  # of the vendor's data sheets; the catalog has no workstation cards
-    "rtx-4090": ("165.2 TFLOP/s", "24 GB", "1.008 TB/s", "32 GB/s"),
-    "rtx-pro-6000": ("503.8 TFLOP/s", "96 GB", "1.792 TB/s", "64 GB/s"),
-}
 KNOWN = 0.4
 Logged = tuple[LoggedRun, Replica, Engine]
 
@@ -65,11 +60,9 @@ Logged = tuple[LoggedRun, Replica, Engine]
 def logged(name: str) -> Logged:
     """A run, the replica and the rules of its engine."""
     folder, model, card = RUNS[name]
-    keys = ("bf16_dense", "hbm_size", "hbm_bandwidth", "scaleup_bandwidth")
-    chip = Accelerator.model_validate({"name": card, "vendor": "NVIDIA", **dict(zip(keys, CHIPS[card], strict=True))})
     server = read_logged_engine(DATA / "vllm_logs" / folder / "meta.json")
-    layout = Layout(server.tensor, 1, 1, 1)
-    r = replica(catalog_model(model), chip, "bf16", "bf16", layout, stated_blocks=server.blocks)
+    layout = layout_from(server.layout, catalog_model(model))
+    r = replica(catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks)
     return read_logged_run(DATA / "vllm_logs" / folder / "requests.jsonl"), r, server.engine(r)
 
 

@@ -66,6 +66,16 @@ def test_many_replicas_at_once_take_what_each_takes_alone(on: On, model: Models)
             assert together.roofline(b, 3000 * b)[i][-1] == pytest.approx(steps[-1].roofline(b, 3000 * b)[i], rel=1e-12)
 
 
+def test_prompts_beside_reading_are_stacked_as_such_or_not_at_all(on: On) -> None:
+    steps = [on("llama-3.1-70b", "b200-sxm", n) for n in (1, 2)]
+    beside = [replace(s, coefficients=replace(s.coefficients, prompts_beside_reading=True)) for s in steps]
+    b = np.geomspace(1, 500, 6)
+    for own, found in zip(beside, stacked(beside).seconds(b, 3000 * b, 100 * b, 2e5 * b), strict=True):
+        assert found == pytest.approx(own.seconds(b, 3000 * b, 100 * b, 2e5 * b), rel=1e-12)
+    with pytest.raises(ValueError, match="in all of them or in none"):
+        stacked([steps[0], beside[1]])
+
+
 def test_models_are_not_stacked_together(on: On) -> None:
     with pytest.raises(ValueError, match="one model"):
         stacked([on("llama-3.1-8b", "h100-sxm", 1), on("llama-3.1-70b", "h100-sxm", 4)])

@@ -240,7 +240,7 @@ def test_a_calibration_from_other_coefficients_says_so(unit: Replica) -> None:
 
 def test_the_file_says_what_the_fit_found(unit: Replica) -> None:
     found = fitted(unit, measured(unit, TRUTHS["another kernel"], GRID[:8]))
-    text = as_yaml(found)
+    text = as_yaml(found.calibration, found.catalog, found.own)
     assert "model: llama-3.1-70b" in text and 'layout: "TP4"' in text
     i = ALL_PATHS.index("dense_memory")
     assert f"efficiency {1 / found.catalog[i]:.2f} becomes {1 / found.own[i]:.2f}" in text

@@ -89,6 +89,23 @@ def test_small_batches_wait_for_memory_and_long_prompts_for_arithmetic(on: On) -
     assert prompt["dense_compute"] > 10 * prompt["dense_memory"]
 
 
+@pytest.mark.parametrize("b", [1, 64, 2000])
+def test_prompts_beside_reading_take_their_products_on_top_of_what_decoding_takes(on: On, b: int) -> None:
+    """Decoding alone is as it was. No token of a prompt is free: Llama 3.1 70B at fp8 on four H100 multiplies
+    68,498,653,696 numbers for it, whether or not the batch waits for reading the weights."""
+    longer = on("llama-3.1-70b", "h100-sxm", Layout(4))
+    beside = replace(longer, coefficients=replace(longer.coefficients, prompts_beside_reading=True))
+    decoding_s = float(longer.seconds(b, 1000 * b))
+    assert float(beside.seconds(b, 1000 * b)) == decoding_s
+    cost = dict(zip(PATHS, longer.coefficients.cost, strict=True))
+    for p in (1, 300, 8192):
+        products_s = 2 * 68_498_653_696 * p / 4 / 1979e12 * cost["dense_compute"]
+        with_it, without = (paths(longer, b, 1000 * b, n, 0) for n in (p, 0))
+        others_s = sum((with_it[key] - without[key]) * cost[key] for key in ("link", "activation"))
+        assert float(beside.seconds(b, 1000 * b, p)) == pytest.approx(decoding_s + products_s + others_s, rel=1e-9)
+        assert float(longer.seconds(b, 1000 * b, p)) <= float(beside.seconds(b, 1000 * b, p))
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("b", [1, 7, 64, 900])
 def test_the_pieces_give_the_time_of_every_context_to_the_rounding_of_their_slope(on: On, name: str, b: int) -> None:

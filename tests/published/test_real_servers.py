@@ -1,7 +1,7 @@
 """Logs of real vLLM servers: what the first part of a run says of the rest, and what every mechanism is worth.
 
 Each run is 300 requests of ShareGPT at ten a second, far more than the server carries, so most first tokens wait for
-others to end. The chips' figures are those of their data sheets; the catalog has no workstation cards.
+others to end.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampacity.inference.layout import Layout
+from ampacity.inference.layout_text import layout_from
 from ampacity.inference.replica import Replica, replica
-from ampacity.scenario.accelerator import Accelerator
-from ampacity.scenario.catalog_nouns import catalog_model
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.simulator.engine import Engine
 from ampacity.simulator.logged_run import (
     LoggedRun,
     Times,
     errors,
     median_errors,
-    read_logged_engine,
     read_logged_run,
     replayed,
 )
 from ampacity.simulator.logged_run_fit import RunFit, catalog_costs, fit_run, table_of
+from ampacity.simulator.logged_server import read_logged_engine
 
 CITED = "LLMServingSim bench/examples, logs of vLLM 0.19.0: Llama 3.1 8B on RTX PRO 6000 and RTX 4090, Qwen3 32B on two"
 KNOWN = 0.4
 """Share of the run's time whose events the fit may know."""
 RUNS = {
-    "rtxpro6000_llama-3.1-8b": ("llama-3.1-8b", "503.8 TFLOP/s", "96 GB", "1.792 TB/s", "64 GB/s"),
-    "rtxpro6000_qwen3-32b": ("qwen3-32b", "503.8 TFLOP/s", "96 GB", "1.792 TB/s", "64 GB/s"),
-    "rtx4090_llama-3.1-8b": ("llama-3.1-8b", "165.2 TFLOP/s", "24 GB", "1.008 TB/s", "32 GB/s"),
+    "rtxpro6000_llama-3.1-8b": ("llama-3.1-8b", "rtx-pro-6000"),
+    "rtxpro6000_qwen3-32b": ("qwen3-32b", "rtx-pro-6000"),
+    "rtx4090_llama-3.1-8b": ("llama-3.1-8b", "rtx-4090"),
 }
 
 
@@ -61,13 +60,13 @@ def case(shared: Callable[[str], Path]) -> Callable[[str], Case]:
 
     def make(name: str) -> Case:
         if name not in made:
-            model, *figures = RUNS[name]
-            keys = ("bf16_dense", "hbm_size", "hbm_bandwidth", "scaleup_bandwidth")
-            given = {"name": name.split("_")[0], "vendor": "NVIDIA", **dict(zip(keys, figures, strict=True))}
+            model, card = RUNS[name]
             run = read_logged_run(shared(f"vllm_logs/{name}/requests.jsonl"))
             server = read_logged_engine(shared(f"vllm_logs/{name}/meta.json"))
-            chip, layout = Accelerator.model_validate(given), Layout(server.tensor, 1, 1, 1)
-            r = replica(catalog_model(model), chip, "bf16", "bf16", layout, stated_blocks=server.blocks)
+            layout = layout_from(server.layout, catalog_model(model))
+            r = replica(
+                catalog_model(model), catalog_accelerator(card), "bf16", "bf16", layout, stated_blocks=server.blocks
+            )
             e = server.engine(r)
             fits = [fit_run(run, r, e, KNOWN * run.end_s, beside) for beside in (True, False)]
             made[name] = Case(run, r, e, *fits)

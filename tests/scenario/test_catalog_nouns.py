@@ -22,8 +22,8 @@ PUBLISHED = {
 }
 
 
-def test_the_catalog_has_18_accelerators() -> None:
-    assert len(lookup.accelerator_names()) == len(set(lookup.accelerator_names())) == 18
+def test_the_catalog_has_20_accelerators() -> None:
+    assert len(lookup.accelerator_names()) == len(set(lookup.accelerator_names())) == 20
 
 
 @pytest.mark.parametrize("name", lookup.accelerator_names())

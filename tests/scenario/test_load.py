@@ -416,3 +416,12 @@ def test_memory_below_hbm_and_its_bandwidth_belong_together(over_laptop: Over) -
     (slow,) = told(over_laptop("placements: {code: {host_kv: 25 GB, host_kv_bandwidth: 1 kB/s}}"))
     assert "host_kv_bandwidth" in slow
     assert "less than" in slow
+
+
+def test_bounds_of_the_engine_are_stated_together_or_alone_and_agree(over_laptop: Over) -> None:
+    (p,) = load(over_laptop("placements: {code: {max_sequences: 128, token_budget: 2048}}")).placements
+    assert (p.max_sequences, p.token_budget) == (128, 2048)
+    (wrong,) = told(over_laptop("placements: {code: {max_sequences: 512, token_budget: 256}}"))
+    assert "max_sequences 512 above token_budget 256: an iteration has a token of every sequence" in wrong
+    (none,) = told(over_laptop("placements: {code: {max_sequences: 0}}"))
+    assert "max_sequences" in none

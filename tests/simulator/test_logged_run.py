@@ -16,8 +16,9 @@ from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.mistakes import Mistakes
 from ampacity.scenario.model import Model
 from ampacity.simulator.engine import PS_PER_S, Engine, vllm
-from ampacity.simulator.logged_run import errors, read_logged_engine, read_logged_run, replayed
+from ampacity.simulator.logged_run import errors, read_logged_run, replayed
 from ampacity.simulator.logged_run_fit import calibration_of, catalog_costs, fit_run, table_of
+from ampacity.simulator.logged_server import read_logged_engine
 from ampacity.simulator.open_loop import serve_open_loop
 
 CLOCK_S, WAIT_S = 1_777_142_838.25, 0.003
@@ -118,7 +119,7 @@ def test_the_file_beside_a_log_says_what_bounds_an_iteration(tmp_path: Path, one
     asked = {"tensor_parallel_size": 2, "max_num_batched_tokens": 2048, "max_num_seqs": 128}
     path.write_text(json.dumps({"model": "meta-llama/Llama-3.1-8B", "engine_kwargs": asked}))
     found = read_logged_engine(path)
-    assert (found.tensor, found.blocks) == (2, None)
+    assert (found.layout, found.blocks) == ("TP2", None)
     assert found.engine(one) == vllm(one.kv_blocks, 2048, 128)
     path.write_text(
         json.dumps({"model": "m", "engine_kwargs": {**asked, "max_num_seqs": None, "tensor_parallel_size": 0}})

@@ -37,9 +37,11 @@ def on(name: str, part: str, layout: Any, precision: str) -> StepTime:
     return step_time(replica(model, chip, precision, "fp8", layout))
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["longer", "beside"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_table_gives_the_step_time_to_two_millionths(kind: str) -> None:
+def test_a_table_gives_the_step_time_to_two_millionths(kind: str, beside: bool) -> None:
     step = on(*KINDS[kind])
+    step = replace(step, coefficients=replace(step.coefficients, prompts_beside_reading=beside))
     flat = step_table(step, 8192).flat().tolist()
     rng = np.random.default_rng(7)
     for _ in range(2000):

@@ -67,6 +67,25 @@ def test_single_requests_meet_what_the_replica_engine_gives_them_one_by_one() ->
     assert (found["finished_ps"].to_numpy() == alone.finish_ps).all()
 
 
+def test_whoever_gives_way_for_want_of_memory_finds_what_is_left_of_it() -> None:
+    """As each has a session of its own on the engine alone, whose sequences go as the scenario bounds them."""
+    given = singles(300, seed=4)
+    tight = supply(
+        "placements.code.kv_blocks=700", "placements.code.max_sequences=48", "placements.code.token_budget=900"
+    )
+    found = answered(replay(given, tight, MODEL))
+    pool = pool_of(tight[0])
+    assert (pool.engine.kv_blocks, pool.engine.max_seqs, pool.engine.token_budget) == (699, 48, 900)
+    at_ps = np.rint((given.frame["t_s"] - given.frame["t_s"].min()).to_numpy() * 1e6).astype(np.int64) * 1_000_000  # type: ignore[operator]
+    tokens = given.frame["input_tokens"], given.frame["output_tokens"]
+    alone, forgetful = (
+        serve_open_loop(pool.engine, pool.step, at_ps, *tokens, session=s) for s in (np.arange(1, 301), 0)
+    )
+    assert alone.preemptions > 10
+    assert (found["finished_ps"].to_numpy() == alone.finish_ps).all()
+    assert (found["finished_ps"].to_numpy() != forgetful.finish_ps).any()
+
+
 def test_twice_the_speed_halves_the_time_between_arrivals_and_nothing_of_the_requests() -> None:
     one, two = (replay(singles(100), supply(), MODEL, speed).cell.scripts for speed in (1.0, 2.0))
     assert np.abs(one.starts[:, 0] - 2 * two.starts[:, 0]).max() <= 2_000_000

@@ -9,6 +9,9 @@ import typer
 
 from ampacity.cli.options import Json, Quiet, Seed
 
+USUAL_OUT = "my-serving.yaml"
+USUAL_KNOWN = "40%"
+
 app = typer.Typer(help="Fit the program's assumptions to measurements.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -53,7 +56,10 @@ def demand(
 @app.command()
 def serving(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Results of a benchmark: JSON of a tool, or CSV.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Results of a benchmark: JSON of a tool, or CSV. Or the log of a run of vLLM."
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Which model was measured.")] = None,
     accelerator: Annotated[str | None, typer.Option("--accelerator", help="On which accelerator.")] = None,
@@ -68,6 +74,21 @@ def serving(
     kv_precision: Annotated[
         str | None, typer.Option("--kv-precision", help="Of the cache; bf16 beside bf16 weights, else fp8.")
     ] = None,
+    known: Annotated[
+        str | None, typer.Option("--known", help="Of a log: the share of the run that is fitted; 40% if left out.")
+    ] = None,
+    max_sequences: Annotated[
+        int | None, typer.Option("--max-sequences", min=1, help="Of a log without meta.json: vLLM's max_num_seqs.")
+    ] = None,
+    token_budget: Annotated[
+        int | None, typer.Option("--token-budget", min=1, help="The same: its max_num_batched_tokens.")
+    ] = None,
+    kv_blocks: Annotated[
+        int | None, typer.Option("--kv-blocks", min=1, help="The same: blocks of its cache, of 16 tokens.")
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="Of a log: which describes a model or an accelerator of your own.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; with --published the folder.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file to write if it is there.")] = False,
     published: Annotated[
@@ -79,7 +100,8 @@ def serving(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit the serving model to your own benchmark results, and say how good the fit is."""
+    """Fit the serving model to your own benchmark results or to the log of a run, and say how good the fit is."""
+    from ampacity.cli.calibrate_log import Said, known_share, logged, logs_among
     from ampacity.cli.calibrate_serving import USUAL_PRECISION, kernel_opinion, measured, refit
     from ampacity.cli.screen import shows, tell
 
@@ -91,8 +113,13 @@ def serving(
             view = refit(given, out or Path(), progress=shows(json, quiet=quiet))
         elif kernels:
             view = kernel_opinion(given, layout, engine, precision or USUAL_PRECISION, kv_precision)
+        elif logs_among(given):
+            bounds = (max_sequences, token_budget, kv_blocks)
+            said = Said(model, accelerator, layout, engine, precision, kv_precision, *bounds, scenario)
+            view = logged(given[0], said, known_share(known or USUAL_KNOWN), out or Path(USUAL_OUT), force=force)
         else:
-            path = out or Path("my-serving.yaml")
+            _only_of_logs(known, max_sequences, token_budget, kv_blocks, scenario)
+            path = out or Path(USUAL_OUT)
             view = measured(given, model, accelerator, layout, engine, precision, kv_precision, path, force=force)
     except ModuleNotFoundError as err:
         if err.name != "aiconfigurator_core":
@@ -100,3 +127,10 @@ def serving(
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from None
     tell(view, json, quiet=quiet)
+
+
+def _only_of_logs(*given: object) -> None:
+    """Options that say something of a log alone are usage errors beside results."""
+    if any(x is not None for x in given):
+        named = "--known, --max-sequences, --token-budget, --kv-blocks, --scenario"
+        raise typer.BadParameter("only with the log of a run, one JSON object a request", param_hint=named)

@@ -65,7 +65,7 @@ def measured(
         calibration = own_calibration(found, *unit, list(dict.fromkeys(p.name for p in paths)), today())
     except Mistakes as err:
         raise Mistakes([*err.mistakes, *(Mistake("options", 0, "assumed", "", text) for text in assumed)]) from err
-    write_whole(out, as_yaml(calibration))
+    write_whole(out, as_yaml(calibration.calibration, calibration.catalog, calibration.own))
     view = own_view(calibration, assumed)
     following = f"\n\n  written  {out}     use it: placements: {{main: {{calibration: {out.name}}}}}"
     following += f"\n           or: ampacity show serving {unit[0].model.name} {unit[0].chip} --calibration {out}"

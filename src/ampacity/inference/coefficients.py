@@ -37,7 +37,8 @@ class Coefficients:
 
     cost: of each of PATHS: one over the efficiency, or the cost of one count [s, in units of `ideal`].
     first: of each of FIRST [s]. label: how the accelerator was come by. version: of the engine. expected_error: of
-    TPOT as a share, where a calibration states it; None: that of the label.
+    TPOT as a share, where a calibration states it; None: that of the label. prompts_beside_reading: the dense products
+    of prompts come on top of reading the weights; else an iteration takes the longer of the two.
     """
 
     cost: tuple[float, ...]
@@ -45,6 +46,7 @@ class Coefficients:
     label: str
     version: str
     expected_error: float | None = None
+    prompts_beside_reading: bool = False
 
     @property
     def efficiencies(self) -> dict[str, float]:
@@ -118,6 +120,7 @@ def _calibrated(c: Coefficients, by: Calibration) -> Coefficients:
         first=tuple(x * math.exp(d) for x, d in zip(c.first, first, strict=True)),
         label=by.label + (", from coefficients that have changed since: calibrate again" if stale else ""),
         expected_error=by.expected_error,
+        prompts_beside_reading=by.prompts_beside_reading,
     )
 
 

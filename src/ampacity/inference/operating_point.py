@@ -83,7 +83,7 @@ def operating_point(
     between their requests; None: whatever is cached is found, wherever it lies.
     """
     r = step.replica
-    fits = min(r.sequences(mix.context_tokens), MAX_BATCH)
+    fits = min(r.sequences(mix.context_tokens), MAX_BATCH if r.stated_seqs is None else r.stated_seqs)
     if fits < 1:
         return None
     keep_s = None

@@ -79,9 +79,11 @@ def own_calibration(results: Results, r: Replica, kv_precision: str, sources: li
     )
 
 
-def as_yaml(c: OwnCalibration) -> str:
-    """The calibration as a file: what it is of, how good it is, and its shifts with what they come to."""
-    own = c.calibration
+def as_yaml(own: Calibration, catalog: Array, fitted: Array) -> str:
+    """The calibration as a file: what it is of, how good it is, and its shifts with what they come to.
+
+    catalog, fitted: costs of ALL_PATHS before and after the shifts.
+    """
 
     def listed(e: Errors) -> str:
         return "{" + ", ".join(f"{k}: {v:.4f}" for k, v in e if v is not None) + "}"
@@ -101,25 +103,32 @@ def as_yaml(c: OwnCalibration) -> str:
         f"precision: {own.precision}",
         f"kv_precision: {own.kv_precision}",
         f"layout: {_quoted(own.layout)}",
-        "# median errors as shares: with the catalog alone, with the shifts, of each load by a fit to the others",
+        "# median errors as shares: with the catalog alone, with the shifts, of what the fit did not see",
         f"tpot: {listed(own.tpot)}",
         f"ttft: {listed(own.ttft)}",
+        *_prompts(own),
         "# logarithms of what each path costs over what the catalog says; all and first add to those below them",
         "shifts:",
     ]
     for name, value in own.shifts:
         if value:
-            lines.append(f"  {name}: {value:.4f}{_comes_to(name, c)}")
+            lines.append(f"  {name}: {value:.4f}{_comes_to(name, catalog, fitted)}")
     if lines[-1] == "shifts:":
         lines[-1] = "shifts: {}"
     return "\n".join(lines) + "\n"
 
 
-def _comes_to(name: str, c: OwnCalibration) -> str:
+def _prompts(own: Calibration) -> list[str]:
+    if not own.prompts_beside_reading:
+        return []
+    return ["prompts_beside_reading: true    # their products come on top of reading the weights; silent: the longer"]
+
+
+def _comes_to(name: str, catalog: Array, fitted: Array) -> str:
     if name not in ALL_PATHS:
         return ""
     i = ALL_PATHS.index(name)
-    before, after = float(c.catalog[i]), float(c.own[i])
+    before, after = float(catalog[i]), float(fitted[i])
     if name in EFFICIENCIES:
         return f"    # efficiency {1 / before:.2f} becomes {1 / after:.2f}"
     return f"    # {before:.3g} becomes {after:.3g}"

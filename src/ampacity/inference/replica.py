@@ -30,7 +30,8 @@ class Replica:
     experts, of the output projection, and of the cache [B]. dense_flops_per_s, expert_flops_per_s: peak of one chip at
     the precision of those products; attention_flops_per_s: of attention, at the finest precision that the datasheet
     states. bytes_per_s, hbm_bytes: of one chip. link_bytes_per_s: between the chips that share a product;
-    exchange_bytes_per_s: between all of the replica. stated_blocks: KV blocks that the engine says it has, if it does.
+    exchange_bytes_per_s: between all of the replica. stated_blocks, stated_seqs: KV blocks that the engine says it has,
+    and sequences that it runs at once, if it does.
     """
 
     model: Model
@@ -50,6 +51,7 @@ class Replica:
     link_bytes_per_s: float
     exchange_bytes_per_s: float
     stated_blocks: int | None = None
+    stated_seqs: int | None = None
 
     @property
     def accelerators(self) -> int:
@@ -128,6 +130,7 @@ def replica(
     layout: Layout | int,
     engine: str = "vllm",
     stated_blocks: int | None = None,
+    stated_seqs: int | None = None,
 ) -> Replica:
     """A replica of `model` on chips in a layout, or on so many in the usual one.
 
@@ -161,6 +164,7 @@ def replica(
         link_bytes_per_s=_link(chip, layout.tensor),
         exchange_bytes_per_s=_link(chip, layout.accelerators),
         stated_blocks=stated_blocks,
+        stated_seqs=stated_seqs,
     )
 
 

@@ -34,20 +34,22 @@ def stacked(steps: Sequence[StepTime]) -> StepTime:
     """Step times as one whose `seconds` and `roofline` have a row for each of them.
 
     All are of one model; memory (`kv_tokens`, `weight_bytes`) has to be asked of each alone. Raises ValueError if there
-    is none, or if the models differ.
+    is none, or if the models differ, or what an iteration takes the longer of.
     """
     if not steps or any(step.replica.model is not steps[0].replica.model for step in steps):
         raise ValueError("step times are stacked for one or more replicas of one model")
+    c = steps[0].coefficients
+    if any(step.coefficients.prompts_beside_reading != c.prompts_beside_reading for step in steps):
+        raise ValueError("step times are stacked with prompts beside reading the weights in all of them or in none")
     replicas = [step.replica for step in steps]
     layouts = [r.layout for r in replicas]
     degrees = {name: column([getattr(x, name) for x in layouts]) for name in ("tensor", "data", "pipeline", "expert")}
     numbers = {name: column([getattr(r, name) for r in replicas]) for name in _OF_REPLICA}
     costs: Any = np.array([step.coefficients.cost for step in steps]).T[:, :, None]
     first: Any = np.array([step.coefficients.first for step in steps]).T[:, :, None]
-    c = steps[0].coefficients
     return StepTime(
         replace(replicas[0], layout=Layout(**degrees), **numbers),
-        Coefficients(costs, first, c.label, c.version),
+        Coefficients(costs, first, c.label, c.version, prompts_beside_reading=c.prompts_beside_reading),
         column([step.speed for step in steps]),
     )
 

@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike
 
 from ampacity.inference.coefficients import Coefficients, coefficients
 from ampacity.inference.replica import Replica
-from ampacity.inference.work import COMPUTE, MEMORY, PAIRS, Array, decode_attention_s, ideal
+from ampacity.inference.work import (
+    COMPUTE,
+    DENSE_COMPUTE,
+    MEMORY,
+    PAIRS,
+    Array,
+    decode_attention_s,
+    ideal,
+    prompt_products_s,
+)
 from ampacity.scenario.calibration import Calibration
 
 PS = 1e12
@@ -38,7 +47,12 @@ class StepTime:
 
     def seconds(self, b: ArrayLike, k: ArrayLike, p: ArrayLike = 0.0, a: ArrayLike = 0.0) -> Array:
         """Time of iterations; arguments as in `work.py`, broadcast. [s]"""
-        return summed(ideal(self.replica, b, k, p, a), self.coefficients) / self.speed
+        at = ideal(self.replica, b, k, p, a)
+        if not self.coefficients.prompts_beside_reading:
+            return summed(at, self.coefficients) / self.speed
+        beside = prompt_products_s(self.replica, p)
+        at[DENSE_COMPUTE] -= beside
+        return (summed(at, self.coefficients) + beside * self.coefficients.cost[DENSE_COMPUTE]) / self.speed
 
     def roofline(self, b: ArrayLike, k: ArrayLike, p: ArrayLike = 0.0, a: ArrayLike = 0.0) -> tuple[Array, Array]:
         """Least time that the same work takes on perfect chips: all arithmetic at peak, all bytes at bandwidth. [s]"""

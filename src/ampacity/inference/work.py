@@ -34,6 +34,7 @@ PATHS = EFFICIENCIES + OVERHEADS
 PAIRS = ((0, 1), (2, 3), (4, 5))
 """Kernel groups that take the longer of memory and compute: dense and expert products, decode attention."""
 MEMORY, COMPUTE = (0, 2, 4), (1, 3, 5, 6)
+DENSE_COMPUTE = PATHS.index("dense_compute")
 
 
 def ideal(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) -> Array:
@@ -60,6 +61,12 @@ def ideal(r: Replica, b: ArrayLike, k: ArrayLike, p: ArrayLike, a: ArrayLike) ->
             some * 1e-3,
         )
     )
+
+
+def prompt_products_s(r: Replica, p: ArrayLike) -> Array:
+    """What of the ideal time of dense products is that of `p` prompt tokens; the output head takes none of them. [s]"""
+    tokens = np.asarray(p, dtype=np.float64) / r.layout.pipeline
+    return np.asarray(_dense_s(r, np.zeros_like(tokens), tokens)[1])
 
 
 def kernels(m: Model) -> int:

@@ -66,7 +66,8 @@ class Calibration(Noun):
 
     model, accelerator, engine, precision, kv_precision, layout: of the measurements. version: of the engine in the
     catalog, from whose coefficients the shifts count; catalog: hash of those. points: measured loads that were fitted;
-    left_out: rows that could not be. sources: files. tpot, ttft: errors.
+    left_out: rows that could not be. sources: files. tpot, ttft: errors. prompts_beside_reading: an iteration takes the
+    dense products of its prompts on top of reading the weights; else the longer of the two, as in the catalog.
     """
 
     kind: Literal["serving"] = "serving"
@@ -84,6 +85,7 @@ class Calibration(Noun):
     layout: str = ""
     tpot: Errors = Errors()
     ttft: Errors = Errors()
+    prompts_beside_reading: bool = False
     shifts: Shifts
 
     def not_as_asked(self, **asked: str | None) -> Iterator[tuple[str, str, str]]:

@@ -33,6 +33,8 @@ class Placement(Noun):
     draft_tokens, acceptance: tokens guessed ahead in an iteration, and the chance that a guess is right where those
     before it were (speculative decoding) [0 to 1].
     kv_blocks: blocks of 16 tokens of context that the engine of a replica says it has; absent: what memory leaves.
+    max_sequences, token_budget: what the engine of a replica runs at once, sequences and tokens of an iteration;
+    absent: its defaults.
     host_kv, store_kv: memory beside each accelerator where context goes that HBM evicts: of its host; then of an SSD or
     a remote store [B]; absent: what is evicted is forgotten. host_kv_bandwidth, store_kv_bandwidth: at which each
     accelerator loads it back [B/s]; of a host HOST_KV_BYTES_PER_S where nothing is said, of a store to be stated.
@@ -49,6 +51,8 @@ class Placement(Noun):
     engine: Engine = "vllm"
     accelerators_per_replica: int | None = Field(None, ge=1, le=100_000)
     kv_blocks: int | None = Field(None, ge=1)
+    max_sequences: int | None = Field(None, ge=1, le=4096)
+    token_budget: int | None = Field(None, ge=1, le=1 << 17)
     host_kv: Bytes | None = None
     host_kv_bandwidth: Bandwidth | None = None
     store_kv: Bytes | None = None
@@ -63,13 +67,18 @@ class Placement(Noun):
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")
 
     @model_validator(mode="after")
-    def _memory_and_bandwidth(self) -> Self:
+    def _bounds_agree(self) -> Self:
         wrong = []
         for name in ("host_kv", "store_kv"):
             if getattr(self, name) is None and getattr(self, f"{name}_bandwidth") is not None:
                 wrong.append(f"{name}_bandwidth without {name}: state how much memory there is")
         if self.store_kv is not None and self.store_kv_bandwidth is None:
             wrong.append("store_kv without store_kv_bandwidth: stores differ too much for a default, state theirs")
+        if self.token_budget is not None and self.token_budget < (self.max_sequences or 1):
+            wrong.append(
+                f"max_sequences {self.max_sequences} above token_budget {self.token_budget}: an iteration has a token "
+                "of every sequence"
+            )
         if wrong:
             raise PydanticCustomError("mistake", "{message}", {"message": "; ".join(wrong)})
         return self

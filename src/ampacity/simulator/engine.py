@@ -35,6 +35,8 @@ TIER_BLOCKS = TIERS + 1
 """Of each tier, side by side: the blocks that it holds; behind them what loading one of them takes."""
 TIER_LOAD_PS = TIER_BLOCKS + KV_TIERS_MOST
 SEQS_MOST = 4096
+SEQS_USUAL = 1024
+"""Sequences that a replica runs at once by vLLM's default on chips of 70 GB and more."""
 LOAD_MOST_PS = 86_400 * PS_PER_S
 """What loading all blocks of a replica may take: a day, so that no sum of loads leaves 63 bits."""
 
@@ -69,7 +71,7 @@ class Engine:
 
     kv_blocks: int
     token_budget: int = 8192
-    max_seqs: int = 1024
+    max_seqs: int = SEQS_USUAL
     watermark: float = 0.0
     lag: int = 1
     mixed: bool = True
@@ -152,7 +154,9 @@ def _wrong_tiers(e: Engine) -> list[tuple[bool, str]]:
     return wrong
 
 
-def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
+def vllm(
+    kv_blocks: int, token_budget: int = 8192, max_seqs: int = SEQS_USUAL, tiers: tuple[KvTier, ...] = ()
+) -> Engine:
     """vLLM v1 as served from 0.20 on, on chips of 70 GB and more.
 
     Scheduling runs an iteration ahead (`async_scheduling`), the whole input must fit on admission
@@ -162,7 +166,9 @@ def vllm(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: 
     return Engine(max(kv_blocks - 1, 1), token_budget, max_seqs, tiers=tiers)
 
 
-def sglang(kv_blocks: int, token_budget: int = 8192, max_seqs: int = 1024, tiers: tuple[KvTier, ...] = ()) -> Engine:
+def sglang(
+    kv_blocks: int, token_budget: int = 8192, max_seqs: int = SEQS_USUAL, tiers: tuple[KvTier, ...] = ()
+) -> Engine:
     """SGLang 0.4 and 0.5 by default: prompts in iterations of their own, before decoding, in chunks; one ahead.
 
     Left out: the share of future output that its admission keeps free (`new_token_ratio`), and that it takes back the

@@ -7,7 +7,6 @@ on another clock; the shortest time between the two stands for no time at all.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ampacity.demand.traces.read import detect
 from ampacity.demand.traces.rows import Field, content, json_rows, take
-from ampacity.inference.replica import Replica
 from ampacity.inference.work import Array
 from ampacity.scenario.mistakes import Mistake, Mistakes
-from ampacity.simulator.engine import PS_PER_S, Engine, vllm
+from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.open_loop import Served, serve_open_loop
 from ampacity.simulator.rows import Ints
 from ampacity.simulator.step_table import StepTable
@@ -40,7 +39,6 @@ FIELDS = [
     Field("first_token_ts", "first_s", "number"),
     Field("last_token_ts", "last_s", "number"),
 ]
-SERVER_KEYS = ("tensor_parallel_size", "max_num_batched_tokens", "max_num_seqs")
 QUANTITIES = ("ttft", "tpot", "latency")
 STATISTICS = ("mean", "p50", "p99")
 
@@ -93,6 +91,14 @@ class LoggedRun:
         return t.last_s - self.arrival_s
 
 
+def is_logged_run(path: Path) -> bool:
+    """Whether a file is such a log, by what it holds."""
+    try:
+        return detect(path) == "vllm"
+    except (OSError, Mistakes):
+        return False
+
+
 def read_logged_run(path: Path) -> LoggedRun:
     """Read a log. A request that the log lost would still have loaded the server, so every row must be whole.
 
@@ -121,43 +127,6 @@ def read_logged_run(path: Path) -> LoggedRun:
     return LoggedRun(file, arrival - arrival[0], inputs, outputs, Times(first - start, last - start))
 
 
-@dataclass(frozen=True)
-class LoggedEngine:
-    """What the `meta.json` beside a log says of the server. blocks: of context, None where it does not say."""
-
-    model: str
-    tensor: int
-    token_budget: int
-    max_seqs: int
-    blocks: int | None
-
-    def engine(self, r: Replica) -> Engine:
-        """Its rules; the blocks of the replica where none are stated."""
-        return vllm(r.kv_blocks if self.blocks is None else self.blocks, self.token_budget, self.max_seqs)
-
-
-def read_logged_engine(path: Path) -> LoggedEngine:
-    """Read a `meta.json`. Raises OSError; Mistakes that names all that is missing or no number."""
-    try:
-        meta = json.loads(path.read_text())
-        asked = meta["engine_kwargs"]
-        numbers = [asked.get(key) for key in SERVER_KEYS]
-        model = str(meta["model"])
-        blocks = meta.get("kv_cache", {}).get("num_gpu_blocks")
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        why = "expected the JSON object that LLMServingSim writes, with model and engine_kwargs"
-        raise Mistakes([Mistake(str(path), 0, "meta", str(err)[:60], why)]) from err
-    wrong = [
-        Mistake(str(path), 0, f"engine_kwargs.{key}", str(n), "expected a whole number, at least 1")
-        for key, n in zip(SERVER_KEYS, numbers, strict=True)
-        if not isinstance(n, int) or n < 1
-    ]
-    if wrong:
-        raise Mistakes(wrong)
-    tensor, budget, seqs = numbers
-    return LoggedEngine(model, tensor, budget, seqs, blocks)
-
-
 def replayed(run: LoggedRun, engine: Engine, step: StepTable) -> tuple[Times, Served]:
     """The same requests at the same instants on one replica. No prompt shares anything with another's.
 
@@ -169,21 +138,32 @@ def replayed(run: LoggedRun, engine: Engine, step: StepTable) -> tuple[Times, Se
     return Times(s.first_ps / PS_PER_S, s.finish_ps / PS_PER_S), s
 
 
-def errors(run: LoggedRun, found: Times, after_s: float = 0.0) -> dict[str, float]:
-    """How far mean, median and p99 are off, as shares of the server's: "ttft mean" and so on.
+def later(run: LoggedRun, after_s: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The requests whose first token, and those whose last one, the server told only after an instant.
+
+    Raises ValueError if there are none.
+    """
+    first, last = run.met.first_s > after_s, run.met.last_s > after_s
+    if not (first.any() and last.any()):
+        raise ValueError(f"{run.file}: nothing came out after {after_s:g} s")
+    return first, last
+
+
+def statistics(run: LoggedRun, found: Times, after_s: float = 0.0) -> dict[str, float]:
+    """Mean, median and p99 of TTFT, TPOT and latency: "ttft mean" and so on. [s]
 
     after_s: what the server told only later counts: TTFT of first tokens after it, TPOT and latency of last ones.
     Raises ValueError if nothing came later.
     """
-    late = {"ttft": run.met.first_s > after_s, "tpot": run.met.last_s > after_s, "latency": run.met.last_s > after_s}
-    if not all(rows.any() for rows in late.values()):
-        raise ValueError(f"{run.file}: nothing came out after {after_s:g} s")
-    told: dict[str, float] = {}
-    for name, of in zip(QUANTITIES, (run.ttft_s, run.tpot_s, run.latency_s), strict=True):
-        ours, theirs = of(found)[late[name]], of(run.met)[late[name]]
-        for statistic in STATISTICS:
-            told[f"{name} {statistic}"] = _statistic(ours, statistic) / _statistic(theirs, statistic) - 1
-    return told
+    first, last = later(run, after_s)
+    parts = (run.ttft_s(found)[first], run.tpot_s(found)[last], run.latency_s(found)[last])
+    return {f"{name} {s}": _statistic(x, s) for name, x in zip(QUANTITIES, parts, strict=True) for s in STATISTICS}
+
+
+def errors(run: LoggedRun, found: Times, after_s: float = 0.0) -> dict[str, float]:
+    """How far the statistics are off, as shares of the server's. Raises ValueError if nothing came later."""
+    theirs = statistics(run, run.met, after_s)
+    return {key: ours / theirs[key] - 1 for key, ours in statistics(run, found, after_s).items()}
 
 
 def median_errors(run: LoggedRun, found: Times, after_s: float = 0.0) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +43,7 @@ FEWEST = 10
 class RunFit:
     """shifts: in the order of SHIFTS. catalog: costs of ALL_PATHS before them. known: requests that had their first
     token by the instant up to which the log was read, and those that had ended. runs: of the engine. beside: whether
-    the products of prompts come on top of reading the weights (`beside_reading`)."""
+    the products of prompts come on top of reading the weights. loss: what the search made small."""
 
     replica: Replica
     shifts: Array
@@ -50,6 +51,7 @@ class RunFit:
     known: tuple[int, int]
     runs: int
     beside: bool = False
+    loss: float = 0.0
 
     @property
     def costs(self) -> Array:
@@ -67,26 +69,14 @@ def catalog_costs(r: Replica) -> Array:
 
 
 def table_of(r: Replica, cost: Array, token_budget: int, beside: bool = False) -> StepTable:
-    """Iterations of a replica at given costs of ALL_PATHS; what a first token waits for elsewhere is not in them."""
-    own = Coefficients(tuple(cost[: len(PATHS)].tolist()), (0.0, 0.0, 0.0), "", "")
-    table = step_table(StepTime(r, own), token_budget)
-    return beside_reading(table) if beside else table
+    """Iterations of a replica at given costs of ALL_PATHS; what a first token waits for elsewhere is not in them.
 
-
-def beside_reading(table: StepTable) -> StepTable:
-    """The same iterations, but that the dense products of prompts come on top of reading the weights.
-
-    The catalog takes the longer of the two, as if prompts of a few hundred tokens were free beside decoding. In the
-    logs of vLLM 0.19 they are not: 305 tokens add 11 ms to an iteration of 13 ms, 391 add 17 ms to one of 21 ms.
-    Products of decoding sequences stay hidden behind the reading, however many there are.
+    beside: the dense products of prompts come on top of reading the weights. The catalog takes the longer of the two,
+    as if prompts of a few hundred tokens were free beside decoding. In the logs of vLLM 0.19 they are not: 305 tokens
+    add 11 ms to an iteration of 13 ms, 391 add 17 ms to one of 21 ms.
     """
-    return replace(
-        table,
-        dense_token=0,
-        dense_sequence=0,
-        per_token=table.per_token + table.dense_token,
-        per_sequence=table.per_sequence - table.dense_token,
-    )
+    own = Coefficients(tuple(cost[: len(PATHS)].tolist()), (0.0, 0.0, 0.0), "", "", prompts_beside_reading=beside)
+    return step_table(StepTime(r, own), token_budget)
 
 
 def fit_run(run: LoggedRun, r: Replica, engine: Engine, known_s: float | None = None, beside: bool = False) -> RunFit:
@@ -111,22 +101,31 @@ def fit_run(run: LoggedRun, r: Replica, engine: Engine, known_s: float | None = 
         each = _soft(np.log(run.tpot_s(found)[ended] / tpot_s))
         return WORTH_LOADS * (TTFT_WEIGHT * first + each) + float((pull * shifts**2).sum())
 
-    shifts, runs = _searched(loss, _free(r))
-    return RunFit(r, shifts, catalog, (int(begun.sum()), int(ended.sum())), runs, beside)
+    shifts, least, runs = _searched(loss, _free(r))
+    return RunFit(r, shifts, catalog, (int(begun.sum()), int(ended.sum())), runs, beside, least)
+
+
+def fit_better(run: LoggedRun, r: Replica, engine: Engine, known_s: float | None = None) -> RunFit:
+    """The fit, with prompts beside reading or in the longer of the two: what explains better what was known."""
+    return min((fit_run(run, r, engine, known_s, beside) for beside in (True, False)), key=lambda f: f.loss)
 
 
 def calibration_of(
     f: RunFit, run: LoggedRun, engine: Engine, known_s: float, kv_precision: str, on: date
 ) -> Calibration:
-    """The fit as a scenario names it, with its errors on what the server told after `known_s`."""
+    """The fit as a scenario names it, with its errors on what the server told after `known_s`.
+
+    Where nothing came later they are those of the fit itself, and nothing is said of what it did not see.
+    """
     r = f.replica
-    before = median_errors(run, replayed(run, engine, table_of(r, f.catalog, engine.token_budget))[0], known_s)
-    after = median_errors(run, replayed(run, engine, f.table(engine.token_budget))[0], known_s)
-    ttft, tpot = (Errors(before=b, left_out=a) for b, a in zip(before, after, strict=True))
+    later_s, name = (known_s, "left_out") if known_s < run.end_s else (0.0, "after")
+    before = median_errors(run, replayed(run, engine, table_of(r, f.catalog, engine.token_budget))[0], later_s)
+    after = median_errors(run, replayed(run, engine, f.table(engine.token_budget))[0], later_s)
+    ttft, tpot = (Errors.model_validate({"before": b, name: a}) for b, a in zip(before, after, strict=True))
     shifts = {n: round(float(x), 4) for n, x in zip(SHIFTS, f.shifts, strict=True) if abs(x) >= LEAST_SHIFT}
     return Calibration(
         date=on,
-        sources=(run.file,),
+        sources=(Path(run.file).name,),
         points=f.known[1],
         model=r.model.name,
         accelerator=r.chip,
@@ -138,6 +137,7 @@ def calibration_of(
         layout=str(r.layout),
         tpot=tpot,
         ttft=ttft,
+        prompts_beside_reading=f.beside,
         shifts=Shifts(**shifts),
     )
 
@@ -158,8 +158,8 @@ def _free(r: Replica) -> list[int]:
     return [0, *(SHIFTS.index(path) for path, seconds in zip(PATHS, spent, strict=True) if seconds > 0)]
 
 
-def _searched(loss: Callable[[Array], float], free: list[int]) -> tuple[Array, int]:
-    """The shifts of least loss that steps of one at a time reach, and how often the loss was asked for."""
+def _searched(loss: Callable[[Array], float], free: list[int]) -> tuple[Array, float, int]:
+    """The shifts of least loss that steps of one at a time reach, that loss, and how often it was asked for."""
     runs = 0
 
     def asked(shifts: Array) -> float:
@@ -186,4 +186,4 @@ def _searched(loss: Callable[[Array], float], free: list[int]) -> tuple[Array, i
                         break
             if least == before:
                 break
-    return best, runs
+    return best, least, runs

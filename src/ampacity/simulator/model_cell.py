@@ -17,7 +17,7 @@ from ampacity.policy.book import Book
 from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, Placement
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.dispatch import pool_of as pool_number
-from ampacity.simulator.engine import PS_PER_S, KvTier, sglang, vllm
+from ampacity.simulator.engine import PS_PER_S, SEQS_USUAL, KvTier, sglang, vllm
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
 from ampacity.simulator.scripts import Scripts
@@ -76,9 +76,10 @@ def pool_of(p: PoolCapacity) -> Pool:
     assert p.step is not None
     assert p.placement is not None
     r = p.step.replica
-    budget = token_budget(r.engine)
+    budget = p.placement.token_budget or max(token_budget(r.engine), r.stated_seqs or 1)
+    seqs = min(SEQS_USUAL, budget) if r.stated_seqs is None else r.stated_seqs
     # data parallel groups are one replica here, as in the step time: their blocks together
-    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget, tiers=kv_tiers(p.placement, r))
+    engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget, seqs, tiers=kv_tiers(p.placement, r))
     return Pool(engine, step_table(p.step, budget), replicas_in(p))
 
 

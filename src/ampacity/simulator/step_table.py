@@ -168,13 +168,15 @@ def step_table(step: StepTime, token_budget: int) -> StepTable:
         * TICKS
     )
     rows = int(np.searchsorted(reads, reads[-1] * (1 - SATURATED)))
+    # what prompts multiply is beside the reading of the weights, or in the longer of the two
+    beside_token = token[dense] if step.coefficients.prompts_beside_reading else 0.0
     table = StepTable(
         dense_read=round(token[dense_read]),
-        dense_token=round(token[dense]),
-        dense_sequence=round(sequence[dense] - token[dense]),
+        dense_token=round(token[dense] - beside_token),
+        dense_sequence=round(sequence[dense] - token[dense] + beside_token),
         expert_token=round(token[expert]),
-        per_token=round(one_token - rest),
-        per_sequence=round(sequence[beside].sum() - one_token),
+        per_token=round(one_token - rest + beside_token),
+        per_sequence=round(sequence[beside].sum() - one_token - beside_token),
         per_iteration=round(rest),
         prefill_a2=round(paths(0, 0, 0, 1e6)[6] / 2e6),
         expert_read=tuple(round(x) for x in reads[: rows + 1]),

@@ -6,7 +6,7 @@ What a request can find in memory is what the trace says a cache held of it, or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import CellTier, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
-from ampacity.simulator.model_cell import ModelCell, context_most
+from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in
 from ampacity.simulator.reused import Reused, in_sessions, reused
 from ampacity.simulator.rows import Ints
 from ampacity.simulator.scripts import Scripts, checked
@@ -26,6 +26,8 @@ from ampacity.supply.capacity import PoolCapacity
 
 Floats = NDArray[np.float64]
 LONGEST_S = FOREVER_PS // PS_PER_S // 2
+CONTEXTS_MOST = 1 << 22
+"""Contexts on all replicas that requests of no session may have: 64 bytes each, 256 MiB."""
 NO_ANSWER = "without an answer of at least one token"
 TOO_LONG = "of more context than a replica holds"
 FOLLOWED = "that follow one of more context than a replica holds"
@@ -71,7 +73,9 @@ def replay(trace: Trace, supply: tuple[PoolCapacity, ...], model: str, speed: fl
         notes += said
         scripts = _sessions(frame, begin_s / speed, found)
     else:
-        scripts = _singly(frame, speed, found)
+        session, said = _sessions_of_their_own(found.session, sum(replicas_in(p) for p in supply))
+        notes += said
+        scripts = _singly(frame, speed, replace(found, session=session))
     tiers = _tiers(frame)
     cell = ModelCell(
         model=model,
@@ -169,6 +173,15 @@ def _sessions(frame: pl.DataFrame, begin_s: Floats, found: Reused) -> Scripts:
     agents[1:, at.STEP], agents[1:, at.LAST] = begins, np.append(begins[1:], len(steps))
     agents[1:, at.CONTEXT] = np.arange(1, len(begins) + 1)
     return _scripts(frame, agents, steps, _ps(begin_s), found, len(begins))
+
+
+def _sessions_of_their_own(session: Ints, replicas: int) -> tuple[Ints, list[str]]:
+    """Sessions with one of its own for each request of none: one that gives way for want of memory and comes back finds
+    what nobody took of its blocks. Not where so many would fill this computer's memory, which is said."""
+    alone = session == 0
+    if (int(session.max(initial=0)) + int(alone.sum())) * replicas > CONTEXTS_MOST:
+        return session, ["a request that gives way for want of memory is computed anew, whatever is left of it"]
+    return np.where(alone, session.max(initial=0) + np.cumsum(alone), session), []
 
 
 def _singly(frame: pl.DataFrame, speed: float, found: Reused) -> Scripts:

@@ -143,7 +143,7 @@ def _step_time(s: Scenario, p: Placement, pool: Pool) -> StepTime:
         there = max(int(sum(d.quantity.value for d in pool.deliveries)), 1)
         while size > there and replica(model, chip, p.precision, p.kv_precision, size // 2).sequences(context) >= 1:
             size //= 2
-    unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine, p.kv_blocks)
+    unit = replica(model, chip, p.precision, p.kv_precision, size, p.engine, p.kv_blocks, p.max_sequences)
     own = p.calibration_on(chip.name)
     # a calibration of one's own replaces the chip's error by its own
     return step_time(unit, speed=chip.speed.value if own is None else 1.0, calibration=own)
