@@ -24,16 +24,16 @@ def _run(folder: Path, *args: str) -> Any:
 
 @pytest.fixture(scope="session")
 def announced(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What `ampacity run colossus-1 --as-of 2026-05-06` answers, over 40 worlds."""
+    """What `ampacity plan colossus-1 --as-of 2026-05-06` answers, over 40 worlds."""
     folder = tmp_path_factory.mktemp("mission")
-    return _run(folder, "run", "colossus-1", "--as-of", "2026-05-06", "--set", "worlds=40")
+    return _run(folder, "plan", "colossus-1", "--as-of", "2026-05-06", "--set", "worlds=40")
 
 
 @pytest.fixture(scope="session")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same as known on 20 November 2026."""
     folder = tmp_path_factory.mktemp("mission")
-    return _run(folder, "run", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
+    return _run(folder, "plan", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +56,11 @@ def taken_back(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]
     folder = tmp_path_factory.mktemp("mission")
     event = ("simulate", "colossus-1", "--as-of", "2026-05-06", "--event", "reclaim:colossus-1", "--cells", "1")
     return lambda notice: _run(folder, *event, "--notice", notice)["rehearsal"]
+
+
+@pytest.fixture(scope="session")
+def fleet_looked_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """What `ampacity simulate colossus-1` answers of its fleet, a cell of each pool, with keys changed."""
+    folder = tmp_path_factory.mktemp("mission")
+    command = ("simulate", "colossus-1", "--as-of", "2026-05-06", "--cells", "1")
+    return lambda *sets: _run(folder, *command, *(word for s in sets for word in ("--set", s)))["fleet"]
