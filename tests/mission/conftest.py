@@ -52,10 +52,10 @@ def schemes_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def taken_back(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """What `ampacity simulate colossus-1 --event reclaim:colossus-1 --notice NOTICE` answers, a cell of each pool."""
+    """What `ampacity simulate colossus-1 --event reclaim:colossus-1 --notice NOTICE` answers, in a quiet hour."""
     folder = tmp_path_factory.mktemp("mission")
-    event = ("simulate", "colossus-1", "--as-of", "2026-05-06", "--event", "reclaim:colossus-1", "--cells", "1")
-    return lambda notice: _run(folder, *event, "--notice", notice)["rehearsal"]
+    event = ("simulate", "colossus-1", "--as-of", "2026-05-06", "--event", "reclaim:colossus-1", "--at", "124")
+    return lambda notice: _run(folder, *event, "--cells", "1", "--notice", notice)["rehearsal"]
 
 
 @pytest.fixture(scope="session")
