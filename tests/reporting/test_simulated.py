@@ -10,7 +10,7 @@ import pytest
 import ampacity as amp
 from ampacity.planner.plan import plan
 from ampacity.reporting.simulate_view import simulate_data, simulate_view
-from ampacity.reporting.simulated import Simulated, TooLarge, simulate
+from ampacity.reporting.simulated import Simulated, simulate
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.supply.waterfall import STAGES
@@ -110,11 +110,6 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others() -> None:
         found["record"].pop("cpu_s")
     assert one == again
     assert day(seed=2).requests().height != day().requests().height
-
-
-def test_a_fleet_that_is_too_large_says_so() -> None:
-    with pytest.raises(TooLarge, match="replicas of a model, more than 128"):
-        simulate(load("colossus-1"))
 
 
 def test_the_screen_says_sentences_first_and_then_the_same_figures() -> None:

@@ -39,7 +39,7 @@ def test_a_line_says_how_many_asked_how_fast_and_what_was_in_memory(weeks: list[
 def test_slow_first_tokens_are_said_with_what_makes_them_slow(planned: Plan, weeks: list[Weeks]) -> None:
     roomy = planned.scenario.replace({"placements.code.kv_blocks": 3_000_000, "tiers.developers.people": 10})
     assert twin_sentences(twin(roomy, limits_found(planned), 1, hours=168)) == []
-    tight = planned.scenario.replace({"placements.code.kv_blocks": 70_000})
+    tight = planned.scenario.replace({"placements.code.kv_blocks": 16_000})
     said, *_ = twin_sentences(twin(tight, limits_found(planned), 1, hours=168))
     assert said.startswith("Request by request this is slow: a tenth of the first tokens of developers take more than ")
     assert "of their input is found in memory" in said
@@ -66,7 +66,7 @@ def test_the_page_has_a_chapter_after_the_limits(planned: Plan, weeks: list[Week
 
 
 def test_requests_that_are_left_out_are_told_on_the_screen_and_the_page(planned: Plan) -> None:
-    tiny = planned.scenario.replace({"placements.code.kv_blocks": 10_000})
+    tiny = planned.scenario.replace({"placements.code.kv_blocks": 5_000})
     found = twin(tiny, limits_found(planned), 1, hours=24)
     told = f"{found[0].left_out:,} of more context than a replica holds, or that would have followed one"
     assert twin_rows(found)[-1] == ("requests", f"left out: {told}")

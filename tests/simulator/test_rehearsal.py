@@ -96,7 +96,7 @@ def left(on_kill: str, notice_s: float, *sets: str) -> tuple[Any, int, int, int]
     notice_ps = round(notice_s * PS_PER_S)
     at_ps = (c.warm_s + 3600) * PS_PER_S
     ticks = leaving_ticks(c.pool.replicas, at_ps, notice_ps)
-    cell = opened(replace(c, ticks=ticks, routing=replace(c.routing, on_kill=on_kill)))
+    cell, _ = opened(replace(c, ticks=ticks, routing=replace(c.routing, on_kill=on_kill)))
     steps = len(cell.people.steps) // at.ASK_FIELDS
     found = leave(cell, c.name, at_ps, notice_ps)
     result = cell.result()
@@ -110,7 +110,8 @@ def test_every_request_is_answered_before_or_asked_elsewhere_and_none_twice(on_k
     guests = moved(found, np.arange(found.person.max() + 1) > 0, 1 << 20, 1 << 62)
     assert guests is not None
     assert answered > 1000
-    assert len(guests.scripts) + answered + (lost if on_kill == "lose" else 0) == steps
+    # lost: windows stop the busiest, and some of them leave
+    assert len(guests.scripts) + answered + lost == steps
 
 
 def test_people_who_part_ways_ask_together_what_they_would_have_asked_in_one_place() -> None:
@@ -190,7 +191,7 @@ def test_those_who_come_ask_as_much_as_they_would_have_asked_where_they_were() -
     asked, alone = (float(c.mean(axis=0)[EVENT_MIN:, :, ASKED].sum()) for c in (r.counts, r.counts_without))
     f = fleet(setting(*HALVES))
     c = _ready(f, Look(1, 0, 0, 16, 0, 11, 1.0))
-    cell = opened(c)
+    cell, _ = opened(c)
     cell.run((c.warm_s + 3600) * PS_PER_S)
     counts, _ = by_minute(cell, 120)
     assert asked - alone == approx(counts[:, :, ASKED].sum(), rel=0.05)
