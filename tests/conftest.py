@@ -113,6 +113,48 @@ def shared() -> Callable[[str], Path]:
     return find
 
 
+SMALL_FLEET = """
+scenario: small-fleet
+start: 2026-06-01
+horizon: 2 weeks
+worlds: 1
+service_level: {hours: 99 %, tpot: 50 ms}
+sites:
+  east: {time_zone: America/New_York, pue: 1.3, carbon: egrid-us, electricity: 60 USD/MWh}
+  west: {time_zone: America/Los_Angeles, pue: 1.2, carbon: egrid-us, electricity: 60 USD/MWh}
+contracts:
+  idle:    # no model fits: a pool without replicas, before those that serve
+    start: 2026-06-01
+    deliveries: [{site: east, accelerator: h200-sxm, quantity: 8}]
+    fee: {monthly: 10000 USD/month}
+  bought:
+    start: 2026-06-01
+    deliveries:
+      - {site: east, accelerator: h200-sxm, quantity: 64}
+      - {site: west, accelerator: h100-sxm, quantity: 48}
+      - site: west
+        accelerator: a100-sxm
+        quantity: 40
+        ramp: [{date: 2026-06-01, quantity: 20}, {date: 2026-06-02, quantity: 40}]
+    fee: {monthly: 200000 USD/month}
+placements:
+  small: {model: llama-3.1-8b, contract: bought, precision: bf16}
+limits:
+  team: {windows: {five-hour: {length: 5 h, tokens: 1 Mtoken}, weekly: {length: 7 d, tokens: 20 Mtoken}}}
+tiers:
+  developers: {people: 3000, model: llama-3.1-8b, limit: team, behaviour: {like: coding-agent}}
+  chat: {kind: api, people: 20000, model: llama-3.1-8b, behaviour: {like: chat}}
+"""
+
+
+@pytest.fixture(scope="session")
+def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario of three pools, 152 small replicas, 10 cells: too many to look at every request."""
+    path = tmp_path_factory.mktemp("scenario") / "small-fleet.yaml"
+    path.write_text(SMALL_FLEET, encoding="utf-8")
+    return path
+
+
 class Int63(int):
     """An integer that refuses to leave 63 bits, whatever is computed with it."""
 

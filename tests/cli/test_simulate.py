@@ -72,11 +72,11 @@ def test_requests_of_a_trace_that_do_not_fit_are_told(said: Said, tmp_path: Path
     assert "Left out: 21 of more context than a replica holds." in printed
 
 
-def test_a_fleet_that_is_too_large_is_told_in_one_sentence(said: Said) -> None:
-    code, _, err = said("simulate", "colossus-1", "--quiet")
+def test_a_fleet_that_is_too_large_for_a_trace_is_told_in_one_sentence(said: Said, tmp_path: Path) -> None:
+    code, _, err = said("simulate", "colossus-1", "--quiet", "--trace", str(chats(tmp_path / "chats.parquet")))
     assert code == 2
     assert "not every request can be looked at: " in err
-    assert "replicas of a model, more than 128" in err
+    assert "replicas of frontier-moe-hypothetical, more than 128" in err
     assert len(err.strip().splitlines()) == 1
 
 

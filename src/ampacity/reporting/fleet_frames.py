@@ -67,7 +67,8 @@ def refusals(r: FleetRun, by: str) -> pl.DataFrame:
 
 
 def waterfall(r: FleetRun) -> pl.DataFrame:
-    """One row a pool, as `Simulated.waterfall`; `busy_share` is of the replicas that supply expects to be up."""
+    """One row a pool, as `Simulated.waterfall`; `busy_share` is of the replicas that supply expects to be up. What is
+    useful is null where no window of the sample saw an iteration."""
     rows = []
     for number, booking in enumerate(r.measured.value.bookings):
         totals = booking.totals
@@ -75,11 +76,12 @@ def waterfall(r: FleetRun) -> pl.DataFrame:
         row |= {f"{stage}_accelerator_ms": totals[stage] for stage in STAGES}
         row["idle_accelerator_ms"] = totals["running"] - totals["busy"]
         row |= ends("busy_share", r.measured.of(lambda m, n=number: ratio(m.bookings[n], "busy", "running")))  # type: ignore[misc]
-        row |= ends("useful_share", r.measured.of(lambda m, n=number: ratio(m.bookings[n], "useful", "busy")))  # type: ignore[misc]
         found = pool_shares(r.sample, number, list(range(r.sample.replicates)))
+        useful = r.measured.of(lambda m, n=number: ratio(m.bookings[n], "useful", "busy"))  # type: ignore[misc]
+        row |= ends("useful_share", useful if found else None)
         row |= {"mfu": found.mfu if found else None, "mbu": found.mbu if found else None}
         whole = r.measured.of(lambda m, n=number: ratio(m.bookings[n], "useful", "contracted"))  # type: ignore[misc]
-        rows.append(row | ends("useful_over_contracted", whole))
+        rows.append(row | ends("useful_over_contracted", whole if found else None))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
