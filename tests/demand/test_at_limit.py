@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from ampacity.base.compiled import compiled
-from ampacity.demand.at_limit import Kinds, Met, Scheme, met, under_each, working_day
+from ampacity.demand.at_limit import Kinds, Met, Scheme, met, standing, under_each, working_day
 from ampacity.demand.population import activity
 from ampacity.demand.reactions import NOBODY_RETURNS, Reactions, deferring
 from ampacity.demand.stretches import Habits, Stretches, stretches
 from ampacity.planner.scheme_figures import tier_under
 from ampacity.planner.schemes import comparison
-from ampacity.policy.book import HELD_FIELDS, MARK, PLACE, STATE_FIELDS, compile_book
+from ampacity.policy.book import HELD_FIELDS, MARK, PLACE, STATE_FIELDS, STORE_FIELDS, USED, compile_book
 from ampacity.policy.limits import hold, reserve, settle
 from ampacity.policy.rows import (
     AT_FIRST_USE,
@@ -250,6 +250,61 @@ def test_stretches_begin_in_the_hours_in_which_people_work() -> None:
     drawn = stretches(Habits(**{**h.__dict__, "hour_weights": weights}), 3)
     late = ((drawn.begin_ms - START) // HOUR % 24 >= 12).mean()
     assert late == pytest.approx(0.75, abs=0.01)
+
+
+# how people stand in the middle
+
+
+def gone_on(h: Habits, drawn: Stretches, scheme: Scheme, r: Reactions, at_ms: int) -> Met:
+    """What people meet after an instant, of what is then under way or deferred and of what begins later, by hand."""
+    left = standing(h, drawn, AGENT, scheme, r, at_ms, parallel=1000)
+    owner = np.repeat(np.arange(len(drawn.first) - 1), np.diff(drawn.first))
+    later = drawn.begin_ms >= at_ms
+    stretch = np.concatenate([left.stretch, np.flatnonzero(later)])
+    person = np.concatenate([left.person, owner[later]])
+    begin = np.concatenate([np.maximum(left.goes_on_ms, at_ms), drawn.begin_ms[later]])
+    length = np.concatenate([left.left_ms, drawn.active_ms[later]])
+    pace = np.concatenate([left.pace, drawn.pace[later]])
+    order = np.lexsort((begin, person))
+    of = stretch[order]
+    rest = Stretches(
+        first=np.searchsorted(person[order], np.arange(len(drawn.first))).astype(np.int64),
+        begin_ms=begin[order],
+        active_ms=length[order],
+        pace=pace[order],
+        reaction=drawn.reaction[of],
+        delay=drawn.delay[of],
+        family=drawn.family[of],
+    )
+    return met(h, rest, AGENT, scheme, r, parallel=1000)
+
+
+@pytest.mark.parametrize("r", [NOBODY_RETURNS, deferring(1.0)], ids=["lost", "deferred"])
+@pytest.mark.parametrize("limited", [False, True])
+def test_weeks_stopped_in_the_middle_and_gone_on_by_hand_are_the_whole_weeks(r: Reactions, limited: bool) -> None:
+    """At the instant at which a weekly window returns nothing is used of it, so weeks can begin anew there."""
+    h, at_ms = habit(400), START + 2 * WEEK
+    drawn, scheme = stretches(h, 7), Scheme((weekly(12 * HOURLY),) if limited else ())
+    whole, rest = met(h, drawn, AGENT, scheme, r, parallel=1000), gone_on(h, drawn, scheme, r, at_ms)
+    assert rest.served_ms[: 2 * 168].sum() == 0
+    assert rest.served_ms[2 * 168 :] == pytest.approx(whole.served_ms[2 * 168 :], rel=1e-6, abs=1000)
+    assert rest.squares_ms[2 * 168 :] == pytest.approx(whole.squares_ms[2 * 168 :], rel=1e-6, abs=1000)
+    assert np.array_equal(rest.stopped[:, 2:], whole.stopped[:, 2:])
+    assert limited == bool(whole.stopped[:, 2:].any())
+
+
+def test_what_is_used_of_a_window_at_an_instant_is_the_work_since_it_opened() -> None:
+    h, at_ms = habit(300), START + WEEK - HOUR
+    drawn, scheme = stretches(h, 7), Scheme((weekly(12 * HOURLY),))
+    left = standing(h, drawn, AGENT, scheme, NOBODY_RETURNS, at_ms)
+    until = met(h, drawn, AGENT, scheme, NOBODY_RETURNS).served_ms[: 168 - 1].sum()
+    used = left.states[:, 0 * STORE_FIELDS + USED]
+    assert used.sum() == pytest.approx(until * AGENT.weighted(scheme.rules[0]), rel=1e-6)
+    assert used.max() <= 12 * HOURLY * SCALE * (1 + 1e-6)
+    # of whom something is under way works on at their stretch's own pace
+    assert np.array_equal(left.pace, drawn.pace[left.stretch])
+    assert np.all(drawn.begin_ms[left.stretch] < at_ms)
+    assert np.all(left.left_ms <= drawn.active_ms[left.stretch])
 
 
 # request by request

@@ -20,7 +20,7 @@ def stated() -> Scenario:
 
 def test_the_headcount_is_the_last_one_that_is_carried_when_each_is_planned_anew(stated: Scenario) -> None:
     (model,) = answer(stated).models
-    found = people_carried(stated, model, precision=1e-4)
+    found = people_carried(model, precision=1e-4)
     tried = np.arange(int(found * 0.9), int(found * 1.1) + 2)
     carried = [
         answer(stated.replace({"tiers.developers.people": int(n)}), guarantee=False).models[0].carried_share
@@ -32,11 +32,11 @@ def test_the_headcount_is_the_last_one_that_is_carried_when_each_is_planned_anew
 
 def test_more_compute_carries_more_people_and_none_carries_none(stated: Scenario) -> None:
     one, two = (
-        people_carried(s, answer(s).models[0])
+        people_carried(answer(s).models[0])
         for s in (stated, stated.replace({"contracts.server.deliveries.0.quantity": 16, "sites.here.power": None}))
     )
     (model,) = answer(stated).models
-    assert two > one > people_of(model) > people_carried(stated, model, lambda _: False) == 0.0
+    assert two > one > people_of(model) > people_carried(model, lambda _: False) == 0.0
 
 
 def test_without_a_change_of_limits_there_is_no_verdict(stated: Scenario) -> None:

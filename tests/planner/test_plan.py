@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ampacity.planner import plan as room
-from ampacity.planner.answer import answer
+from ampacity.planner.answer import carried
 from ampacity.planner.frames import save
 from ampacity.planner.plan import Plan, plan
 from ampacity.scenario.scenario import Scenario
@@ -46,27 +47,37 @@ def test_any_number_of_processes_gives_the_same_plan(ours: Ours, monkeypatch: py
     assert repr(content(plan(s, processes=2))) == repr(content(plan(s)))
 
 
-def test_another_seed_draws_other_worlds_and_leaves_the_stated_values(ours: Ours) -> None:
+def test_another_seed_draws_other_worlds_and_moves_the_stated_values_by_no_more_than_four_thousand_people_do(
+    ours: Ours,
+) -> None:
     few = ours({"worlds": 25})
     one, other = plan(few, seed=7), plan(few, seed=8)
     for a, b in zip(one.windows, other.windows, strict=True):
-        assert a.tokens.value == b.tokens.value
-        assert a.guaranteed == b.guaranteed
+        assert a.tokens.value == pytest.approx(b.tokens.value, rel=0.04)
+        assert a.guaranteed == pytest.approx(b.guaranteed, rel=0.04)
         assert (a.tokens.low, a.tokens.high) != (b.tokens.low, b.tokens.high)
+
+
+def limits_of_worlds(s: Scenario, seed: int) -> np.ndarray:
+    """Tokens of every window in 200 worlds of a seed, [world, window]."""
+    worlds = (carried(draw(s, seed, w), guarantee=False, seed=seed, world=w) for w in range(1, 201))
+    return np.array([[w.tokens for load in found.models for w in load.limits] for found in worlds])
 
 
 def test_a_ninety_percent_interval_contains_the_truth_in_85_to_95_of_a_hundred_worlds(
     ours: Ours, planned: Plan
 ) -> None:
-    s = ours()
-    inside = dict.fromkeys(((w.tier, w.window) for w in planned.windows), 0)
-    truths = 200
-    for world in range(1, truths + 1):
-        for load in answer(draw(s, 2, world), guarantee=False).models:  # seed 2: none of the plan's own worlds
-            for true in load.limits:
-                (w,) = [w for w in planned.windows if (w.tier, w.window) == (true.tier, true.window)]
-                inside[true.tier, true.window] += w.tokens.low <= true.tokens <= w.tokens.high
-    assert all(0.85 <= count / truths <= 0.95 for count in inside.values()), inside
+    """Both ways between two seeds, none of whose worlds or people are the other's: one interval alone may be narrow."""
+    one, other = (limits_of_worlds(ours(), seed) for seed in (1, 2))
+    ends, beside = (np.quantile(found, (0.05, 0.95), axis=0) for found in (one, other))
+    assert [w.tokens.low for w in planned.windows] == pytest.approx(ends[0])
+    assert [w.tokens.high for w in planned.windows] == pytest.approx(ends[1])
+    inside = [
+        ((ends[0] <= other) & (other <= ends[1])).mean(axis=0),
+        ((beside[0] <= one) & (one <= beside[1])).mean(axis=0),
+    ]
+    assert np.all(np.mean(inside, axis=0) >= 0.85), inside
+    assert np.all(np.mean(inside, axis=0) <= 0.95), inside
 
 
 def test_the_stated_values_lie_inside_the_interval(planned: Plan) -> None:

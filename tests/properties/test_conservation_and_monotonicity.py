@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ampacity.planner import use
 from ampacity.planner.active_load import PRECISION
 from ampacity.planner.answer import Answer, answer
 from ampacity.scenario.load import load
@@ -20,6 +22,14 @@ nodes = st.integers(1, 24)
 people = st.integers(1, 600)
 hours_shares = st.sampled_from((0.9, 0.95, 0.99, 0.995, 0.999))
 customers = st.integers(0, 12)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_people() -> Iterator[None]:
+    """Laws hold for any people drawn: three hundred are quicker than a plan's thousands."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(use, "PEOPLE", 300)
+        yield
 
 
 @cache

@@ -56,7 +56,7 @@ class OperatingPoint:
     output token (TPOT) [s]. meets_tpot: whether that keeps the service level.
     seconds_per_active_s: accelerator-seconds for one second of one active person.
     found_share: of input tokens, found in memory, with as many sessions as the replica carries [0 to 1]. keep_s: how
-    long it then keeps a context at rest; infinite where contexts at rest are not looked at [s].
+    long it then keeps a context at rest; None where contexts at rest are not looked at [s].
     prefill_share: of the time, for prefill [0 to 1]. useful, mfu, mbu: shares of roofline, peak arithmetic and
     bandwidth [0 to 1].
     """
@@ -71,7 +71,7 @@ class OperatingPoint:
     mfu: float
     mbu: float
     found_share: float = 0.0
-    keep_s: float = np.inf
+    keep_s: float | None = None
 
 
 def operating_point(
@@ -86,7 +86,7 @@ def operating_point(
     fits = min(r.sequences(mix.context_tokens), MAX_BATCH)
     if fits < 1:
         return None
-    keep_s = np.inf
+    keep_s = None
     if rest is not None:
         full = fullest(step, mix, tpot_s, fits, drafts, rest, r.kv_tokens + rest.below_tokens)
         batch, mix, keep_s = full.batch if full.meets_tpot else 0, full.mix, full.keep_s
@@ -107,7 +107,7 @@ def operating_point(
         useful=max(compute_s, memory_s) / iteration_s,
         mfu=compute_s / iteration_s,
         mbu=memory_s / iteration_s,
-        found_share=mix.cached_per_s / max(mix.cached_per_s + mix.uncached_per_s, 1e-12),
+        found_share=float(mix.cached_per_s / max(mix.cached_per_s + mix.uncached_per_s, 1e-12)),
         keep_s=keep_s,
     )
 

@@ -38,11 +38,14 @@ class Question:
     cost: Array
 
     def takes(self, factor: float, *, all_taking: bool = False) -> Takes:
-        """What one active person takes of windows at a factor, in each kind of hour; of no window, what they want."""
+        """What one active person takes of windows at a factor, in each kind of hour; of no window, what they want.
+
+        all_taking: if all were takers, and stated windows held no more than the factor gives either.
+        """
         mean, square = np.ones(self.hour_kind.shape), self.own_second.copy()
         for i in np.flatnonzero(self.limited):
             share = 1.0 if all_taking else float(self.takers[i])
-            taking = self.use.pace(int(i), factor, taking=True)
+            taking = self.use.pace(int(i), factor, taking=True, giving_way=all_taking)
             others = self.use.pace(int(i), factor, taking=False) if share < 1.0 else taking
             both = Pace(*(share * getattr(taking, f) + (1 - share) * getattr(others, f) for f in ("mean", "square")))
             mean[:, i], square[:, i] = both.mean[self.hour_kind[:, i]], both.square[self.hour_kind[:, i]]

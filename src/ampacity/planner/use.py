@@ -37,6 +37,8 @@ stated values is known to a quarter of a percentage point (one standard error), 
 which its interval is wider."""
 STEPS, STEPS_OF_A_WORLD = 8, 2
 """Simulated factors for every doubling, at the stated values and in each other world."""
+LEAST = 2.0**-60
+"""A factor at which no window holds a token."""
 HOUR_MS = 3_600_000.0
 
 
@@ -59,24 +61,25 @@ class Use:
     tiers: tuple[Tier, ...]
     seed: int
     world: int
-    known: dict[tuple[int, float, bool], Pace] = field(default_factory=dict, repr=False)
+    known: dict[tuple[int, float, bool, bool], Pace] = field(default_factory=dict, repr=False)
     met: dict[int, Met] = field(default_factory=dict, repr=False)
 
-    def pace(self, tier: int, factor: float, taking: bool) -> Pace:
+    def pace(self, tier: int, factor: float, taking: bool, *, giving_way: bool = False) -> Pace:
         """How takers, or the others, of a tier draw if open windows hold `factor` of today's mean use.
 
-        factor: 0 < factor; at an infinite one only stated windows are there.
+        factor: at an infinite one only stated windows are there; at 0 open ones hold next to nothing. giving_way:
+        whether stated windows hold no more than that either.
         """
         limit = limit_of(self.s, self.tiers[tier])
-        if limit is None or not _is_open(limit) or math.isinf(factor):
-            return self._at(tier, math.inf, taking)
+        if limit is None or not (giving_way or _is_open(limit)) or math.isinf(factor):
+            return self._at(tier, math.inf, taking, giving_way=False)
         steps = STEPS_OF_A_WORLD if self.world else STEPS
-        at = math.log2(factor) * steps
+        at = math.log2(max(factor, LEAST)) * steps
         part = at - math.floor(at)
-        low = self._at(tier, 2.0 ** (math.floor(at) / steps), taking)
+        low = self._at(tier, 2.0 ** (math.floor(at) / steps), taking, giving_way)
         if part == 0.0:
             return low
-        high = self._at(tier, 2.0 ** ((math.floor(at) + 1) / steps), taking)
+        high = self._at(tier, 2.0 ** ((math.floor(at) + 1) / steps), taking, giving_way)
         return Pace(low.mean + part * (high.mean - low.mean), low.square + part * (high.square - low.square))
 
     def today(self, tier: Tier, tokens: Mapping[str, float]) -> Met | None:
@@ -89,16 +92,16 @@ class Use:
             return None
         i = self.tiers.index(tier)
         if not _is_open(limit):
-            self._at(i, math.inf, taking=False)
+            self._at(i, math.inf, taking=False, giving_way=False)
             return self.met[i]
         return under(self.s, tier, self._people(tier), tokens)
 
-    def _at(self, tier: int, factor: float, taking: bool) -> Pace:
-        key = (tier, factor, taking)
+    def _at(self, tier: int, factor: float, taking: bool, giving_way: bool) -> Pace:
+        key = (tier, factor, taking, giving_way)
         if key not in self.known:
             t = self.tiers[tier]
             people = self._people(t)
-            found = under(self.s, t, people, open_tokens(self.s, t, factor), taking=taking)
+            found = under(self.s, t, people, sizes_at(self.s, t, factor, giving_way=giving_way), taking=taking)
             self.known[key] = _pace(people, found)
             if math.isinf(factor) and not taking:
                 self.met[tier] = found
@@ -121,29 +124,32 @@ def limit_of(s: Scenario, tier: Tier) -> Limit | None:
     return s.limit(tier.limit).counting(model.name, model.family)
 
 
-def open_tokens(s: Scenario, tier: Tier, factor: float) -> dict[str, float]:
-    """Tokens of the windows that state none: what a person collects in each, active as on average, at the factor and
-    the tier's weight; none of an infinite factor."""
+def sizes_at(s: Scenario, tier: Tier, factor: float, *, giving_way: bool = False) -> dict[str, float]:
+    """Tokens of the windows that state none, and with `giving_way` of all: what a person collects in each, active as on
+    average, at the factor and the tier's weight; none of an infinite factor."""
     limit = limit_of(s, tier)
     return {
         w.name: factor * tier.weight * window_use(tier.behaviour, w).mean
         for w in (limit.windows if limit else ())
-        if w.tokens is None
+        if giving_way or w.tokens is None
     }
 
 
 def under(s: Scenario, tier: Tier, people: Crowd, tokens: Mapping[str, float], *, taking: bool = False) -> Met:
     """What drawn people of a tier meet, all of them takers or none; a window of infinitely many tokens is none.
 
-    tokens: of windows that state none. A tier uses one model in a plan, so every window of its limit counts all that it
-    does. Raises Mistakes for a limit that whole numbers cannot hold.
+    tokens: of windows that state none; a stated one of which something is said holds the lesser of both. A tier uses
+    one model in a plan, so every window of its limit counts all that it does. Raises Mistakes for a limit that whole
+    numbers cannot hold.
     """
     limit = limit_of(s, tier)
-    kept = tuple(w for w in limit.windows if tokens.get(w.name, 0.0) < math.inf) if limit is not None else ()
+    kept = tuple(w for w in limit.windows if _size(w, tokens) < math.inf) if limit is not None else ()
     scheme = Scheme(())
     if limit is not None and kept:
         h = people.habits
-        limit = limit.model_copy(update={"windows": kept})
+        lower = [w.tokens is not None and _size(w, tokens) < w.tokens.value for w in kept]
+        windows = (w.model_copy(update={"tokens": None}) if less else w for w, less in zip(kept, lower, strict=True))
+        limit = limit.model_copy(update={"windows": tuple(windows)})
         try:
             rules = compile_limit(limit, h.start_ms // 1000, h.end_ms // 1000, dict(tokens))
         except LimitError as err:
@@ -158,7 +164,7 @@ def under(s: Scenario, tier: Tier, people: Crowd, tokens: Mapping[str, float], *
 
 
 def _size(w: Window, tokens: Mapping[str, float]) -> float:
-    return w.tokens.value if w.tokens is not None else tokens[w.name]
+    return min(w.tokens.value if w.tokens is not None else math.inf, tokens.get(w.name, math.inf))
 
 
 def _pace(people: Crowd, found: Met) -> Pace:
