@@ -24,16 +24,16 @@ def _run(folder: Path, *args: str) -> Any:
 
 @pytest.fixture(scope="session")
 def announced(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What `ampacity plan colossus-1 --as-of 2026-05-06` answers, over 40 worlds."""
+    """What `ampacity run colossus-1 --as-of 2026-05-06` answers, over 40 worlds and before its requests are sampled."""
     folder = tmp_path_factory.mktemp("mission")
-    return _run(folder, "plan", "colossus-1", "--as-of", "2026-05-06", "--set", "worlds=40")
+    return _run(folder, "run", "colossus-1", "--as-of", "2026-05-06", "--set", "worlds=40", "--cells", "0")
 
 
 @pytest.fixture(scope="session")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same as known on 20 November 2026."""
     folder = tmp_path_factory.mktemp("mission")
-    return _run(folder, "plan", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40")
+    return _run(folder, "run", "colossus-1", "--as-of", "2026-11-20", "--set", "worlds=40", "--cells", "0")
 
 
 @pytest.fixture(scope="session")
