@@ -42,7 +42,7 @@ from ampacity.policy.book import (
 from ampacity.policy.evenly import carry
 from ampacity.policy.prices import TOKEN_BITS, at_peak, bounded, cost_of, expected, learn
 from ampacity.policy.rows import EVENLY, SCALE
-from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, put_back, take_all
+from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, untake, take_all
 
 
 def hold(
@@ -97,7 +97,7 @@ def unreserve(state: Row, book: Flat, held: Row, h: int, end: int) -> None:
     """Undo what has just been reserved for the rows from `h` up to `end`, as if it had never been asked."""
     for row in range(h, end, HELD_FIELDS):
         plan = held[row + PLAN]
-        put_back(state, held[row + AT], book, plan, plan + 1 + book[plan], held, row)
+        untake(state, held[row + AT], book, plan, plan + 1 + book[plan], held, row)
 
 
 def settle(

@@ -73,13 +73,13 @@ def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_
         if book[w + REFILL] == EVENLY:
             mark = take_evenly(state, s, book, w, cost, now_ms, draw)
             if mark == 0:
-                put_back(state, at, book, plan, i, held, h)
+                untake(state, at, book, plan, i, held, h)
                 return w
         else:
             opens = now_ms >= mark
             used = cost if opens else used + cost
             if used > book[w + SIZE] and (used > book[w + CEILING] or draw >= book[w + PASSING]):
-                put_back(state, at, book, plan, i, held, h)
+                untake(state, at, book, plan, i, held, h)
                 return w
             if opens:
                 mark = comes_back_ms(book, w, now_ms)
@@ -89,7 +89,7 @@ def take_all(state: Row, at: int, book: Flat, plan: int, held: Row, h: int, now_
     return 0
 
 
-def put_back(state: Row, at: int, book: Flat, plan: int, end: int, held: Row, h: int) -> None:
+def untake(state: Row, at: int, book: Flat, plan: int, end: int, held: Row, h: int) -> None:
     """Undo what `take_all` has just taken from the windows of a plan before `end`: the stores stand as they stood."""
     for i in range(plan + 1, end):
         place = book[book[i] + PLACE]
