@@ -136,6 +136,8 @@ class LogLimiter:
                 if tat >= t:
                     used = ceil((tat - t) * before.size / before.length_ms)
                     tat = t + min(Fraction(min(used, 1024 * before.size), rule.size), Fraction(1024)) * rule.length_ms
+                else:  # it was full: when, is kept in whole milliseconds
+                    tat = Fraction(ceil(tat))
                 continue
             request, costs = rest
             if kind == "reserve" and name in costs:

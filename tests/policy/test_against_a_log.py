@@ -83,6 +83,16 @@ def test_any_sequence_of_requests_clocks_and_changes_agrees_with_the_log(policy:
     run_state_machine_as_test(Life, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
 
 
+def test_a_full_store_keeps_no_fraction_of_its_old_size_for_a_clock_that_steps_back(policy: SimpleNamespace) -> None:
+    service = policy.Service()
+    service.change(2)
+    service.ask(member=0, family="opus", product="code", tokens=1, most=1, draw=0)
+    service.now += 999
+    service.change(1)
+    service.now -= 90_000
+    assert_all_used_agree(service)
+
+
 def test_a_year_of_random_traffic_agrees_with_the_log(policy: SimpleNamespace) -> None:
     rng = random.Random(1)
     service = policy.Service(members=3)

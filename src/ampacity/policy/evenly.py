@@ -156,10 +156,12 @@ def owed(state: Row, s: int, book: Flat, w: int, now_ms: int) -> int:
 
 
 def carry(state: Row, s: int, old: Flat, new: Flat, w: int, now_ms: int) -> None:
-    """Keep what is in use when size or length change: it comes back at the new pace. A size of 0 keeps the old one."""
-    if state[s + MARK] < now_ms:
-        return
-    if old[w + SIZE] == 0 or new[w + SIZE] == 0:
+    """Keep what is in use when size or length change: it comes back at the new pace.
+
+    A store that is full, and one whose size is or was 0, keeps when it is full, rounded up.
+    """
+    if state[s + MARK] < now_ms or old[w + SIZE] == 0 or new[w + SIZE] == 0:
+        # What USED counts is over the old size: it means nothing over the new one, should the clock ever step back.
         if state[s + USED] > 0:
             state[s + MARK] += 1
             state[s + USED] = 0

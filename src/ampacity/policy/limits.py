@@ -42,7 +42,7 @@ from ampacity.policy.book import (
 from ampacity.policy.evenly import carry
 from ampacity.policy.prices import TOKEN_BITS, at_peak, bounded, cost_of, expected, learn
 from ampacity.policy.rows import EVENLY, SCALE
-from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, untake, take_all
+from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, take_all, untake
 
 
 def hold(
