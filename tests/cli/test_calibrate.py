@@ -18,6 +18,7 @@ from ampacity.demand.agent_model import packaged_model, read_model
 from ampacity.demand.goodness import TARGETS
 from ampacity.demand.sessions import generate, served
 from ampacity.scenario.load import load
+from ampacity.scenario.lookup import scenario_path
 from ampacity.scenario.mistakes import Mistakes
 
 
@@ -77,8 +78,12 @@ def test_a_scenario_takes_the_written_behaviour_up(trace: Path, tmp_path: Path) 
     target = tmp_path / "office.demand.yaml"
     arguments = ["calibrate", "demand", str(trace), "--repetitions", "0", "--json", "-", "-o", str(target)]
     section = json.loads(CliRunner().invoke(app, arguments).output)["behaviour"]
+    # on a model with a window of 131,072 tokens the catalog's agents would compact to fit it
+    wide = "models:\n  llama-3.1-70b: {context_tokens: 1000000}\n"
+    unbound = tmp_path / "unbound.yaml"
+    unbound.write_text(Path(str(scenario_path("laptop"))).read_text() + wide)
     ours, catalog = (
-        load("laptop", sets=[f"tiers.developers.behaviour={name}"]).tier("developers").behaviour
+        load(unbound, sets=[f"tiers.developers.behaviour={name}"]).tier("developers").behaviour
         for name in (str(target), "coding-agent")
     )
     assert ours.uncached_per_s.value * 3600 == pytest.approx(section["uncached_tokens"]["value"])

@@ -46,7 +46,7 @@ def test_refusals_by_window_are_those_by_tier_of_a_sample_too(r: Simulated) -> N
     by_tier, by_window = r.refusals(), r.refusals(by="window")
     assert by_window["refused_attempts"].sum() == pytest.approx(by_tier["refused_attempts"].sum())
     assert by_tier["refused_attempts"].sum() > 0
-    with pytest.raises(ValueError, match="by \"hour\""):
+    with pytest.raises(ValueError, match='by "hour"'):
         r.refusals(by="hour")
 
 

@@ -70,9 +70,7 @@ def test_busiest_hours_are_in_the_order_of_time_and_none_left_out_is_busier(smal
 
 
 @pytest.mark.parametrize(("hours", "cells", "words"), [(0, 2, "0 hours"), (400, 2, "from 1 to 336"), (2, 0, "0 cells")])
-def test_hours_and_cells_that_there_are_not_are_errors(
-    small: Scenario, hours: int, cells: int, words: str
-) -> None:
+def test_hours_and_cells_that_there_are_not_are_errors(small: Scenario, hours: int, cells: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         fleet_run(small, {}, 1, hours=hours, cells=cells)
 
@@ -112,9 +110,7 @@ def test_busy_is_told_of_replicas_that_are_up_and_the_waterfall_books_each_secon
         assert booking.totals["contracted"] == pytest.approx(pool.contracted[:12].sum() * 3.6e6, rel=1e-9)
 
 
-def test_money_and_energy_are_those_of_the_hours_that_the_sample_stands_for(
-    sample: FleetRun, every: FleetRun
-) -> None:
+def test_money_and_energy_are_those_of_the_hours_that_the_sample_stands_for(sample: FleetRun, every: FleetRun) -> None:
     assert sample.measured.value.seconds == 12 * 3600
     assert every.measured.value.seconds == 3600
     assert sample.measured.value.fees_usd == pytest.approx(12 * every.measured.value.fees_usd, rel=1e-6)
