@@ -113,7 +113,10 @@ def test_busy_is_told_of_replicas_that_are_up_and_the_waterfall_books_each_secon
 def test_money_and_energy_are_those_of_the_hours_that_the_sample_stands_for(sample: FleetRun, every: FleetRun) -> None:
     assert sample.measured.value.seconds == 12 * 3600
     assert every.measured.value.seconds == 3600
-    assert sample.measured.value.fees_usd == pytest.approx(12 * every.measured.value.fees_usd, rel=1e-6)
+    # of 152 accelerators there are 132 on the first day; those in the west begin with their own day, three hours later
+    early, later = ((10_000 + 200_000 * there / 152) / 720 for there in (64, 132))
+    assert every.measured.value.fees_usd == pytest.approx(later, rel=1e-6)
+    assert sample.measured.value.fees_usd == pytest.approx(3 * early + 9 * later, rel=1e-6)
     found = sample.measured.of(lambda m: m.cost_usd)
     assert found is not None
     assert found.low <= found.value <= found.high
@@ -135,9 +138,9 @@ def test_without_shared_causes_every_drawing_leaves_all_of_the_time(small: Scena
 
 def test_shared_causes_leave_over_many_drawings_what_is_to_be_expected(small: Scenario) -> None:
     layout, causes = fleet(setting_of(small, {})).layout, stated_causes()
-    found = between_seeds(causes, layout, 672, 0, seeds=300)
+    found = between_seeds(causes, layout, 672, 0, seeds=1000)
     up = expected_up(causes, layout)
-    # repairs are heavy-tailed: the mean of 300 times four weeks is within a third of what is lost
+    # repairs are heavy-tailed: one standard error of what a thousand times four weeks lose is a fifth of it at the door
     assert 1 - found.up.value == pytest.approx(1 - float(up.shared.mean()), rel=0.35)
     assert 1 - found.door.value == pytest.approx(1 - up.door, rel=0.35)
     assert found.up.low < found.up.value < found.up.high <= 1
