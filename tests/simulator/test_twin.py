@@ -63,6 +63,20 @@ def test_contexts_that_memory_cannot_keep_are_read_anew() -> None:
     assert tight.result.quantile_s(at.TTFT, 0.9) > roomy.result.quantile_s(at.TTFT, 0.9)
 
 
+def test_a_service_that_refuses_who_would_wait_long_does_not_fall_where_one_that_takes_all_does() -> None:
+    """300 people under windows that a plan says are carried in 99.5 % of hours: half of what comes after one that is
+    not would be read anew."""
+    s = load("laptop", sets=["tiers.developers.people=300"])
+    limits = {"developers": {"five-hour": 10.9e6, "weekly": 59e6}}
+    (takes_all,) = twin(s, limits, routing=Routing("soonest"))
+    (admits,) = twin(s, limits)
+    assert takes_all.result.hit_share < 0.7
+    assert takes_all.result.quantile_s(at.TTFT, 0.9) > 600
+    assert admits.result.hit_share > 0.9
+    assert admits.result.quantile_s(at.TTFT, 0.99) < 20
+    assert 0 < admits.result.overloaded() < 0.005 * admits.result.count(at.ASKED)
+
+
 def test_host_memory_keeps_what_tight_memory_evicts() -> None:
     """256 GB of a server's host memory, an eighth beside each accelerator: more is found, and answers begin sooner."""
     tight = "placements.code.kv_blocks=25000"

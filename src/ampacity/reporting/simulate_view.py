@@ -47,7 +47,7 @@ def simulate_sentences(r: Simulated) -> list[str]:
     if r.replayed is not None:
         said += [f"{note[:1].upper()}{note[1:]}." for note in r.replayed.notes]
         said.append(_as_measured(r) or "The trace does not say how long its own answers took.")
-    return said + _slow(r) + _stopped(r)
+    return said + _slow(r) + _stopped(r) + _overloaded(r)
 
 
 def simulate_data(r: Simulated) -> dict[str, Any]:
@@ -162,6 +162,14 @@ def _stopped(r: Simulated) -> list[str]:
                 f"them; {count(row['lost'])} requests are never asked again."
             )
     return said
+
+
+def _overloaded(r: Simulated) -> list[str]:
+    return [
+        f"{count(row['overloaded_attempts'])} attempts of {row['tier']} are refused because capacity is short (529)."
+        for row in r.refusals().to_dicts()
+        if row["overloaded_attempts"]
+    ]
 
 
 def _as_measured(r: Simulated) -> str:

@@ -303,6 +303,7 @@ def _by_tier(r: Ran) -> list[dict[str, Any]]:
                 "tier": tier,
                 "asked": asked,
                 "refused_attempts": refused,
+                "overloaded_attempts": r.result.overloaded(tier),
                 "retries_of_clients": r.result.count(at.RETRIES_MADE, tier),
                 **{name: r.result.count(what, tier) for name, what in REACTIONS.items()},
                 "lost": r.result.count(at.STEPS_LOST, tier),

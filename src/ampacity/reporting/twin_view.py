@@ -11,6 +11,7 @@ from ampacity.reporting.simulated import limits_of
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.of_scenario import TokensFound
+from ampacity.simulator.shedding import QUEUE_S
 from ampacity.simulator.twin import Weeks
 
 QUANTILES = {"half": 0.5, "nine in ten": 0.9, "99 in 100": 0.99}
@@ -18,6 +19,8 @@ QUANTILES = {"half": 0.5, "nine in ten": 0.9, "99 in 100": 0.99}
 
 SLOW_S = {0.9: 10.0, 0.99: 60.0}
 """First tokens are slow if one in ten, or one in a hundred, takes longer. [s]"""
+SHED = 1e-3
+"""Worth a sentence if more than one request in a thousand is refused for want of capacity."""
 ONE_IN = {0.9: "a tenth", 0.99: "a hundredth"}
 
 
@@ -39,6 +42,12 @@ def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
                     f"{_seconds(w, at.TTFT, slow[0], tier)}, and {found} of their input is found in memory. The plan "
                     "counts contexts at rest with a steady number of sessions at once; when more come together, memory "
                     "drops contexts that are asked for again, and a replica that reads them anew carries far fewer."
+                )
+            refused = w.result.overloaded(tier)
+            if refused > SHED * w.result.count(at.ASKED, tier):
+                said.append(
+                    f"{count(refused)} times in {_span(w)} a request of {tier} is refused because capacity is short "
+                    f"(529): it would have waited more than {QUEUE_S:.0f} s for a replica with room."
                 )
     return said
 
@@ -90,6 +99,7 @@ def _tier_data(w: Weeks, tier: str) -> dict[str, Any]:
         "asked": r.count(at.ASKED, tier),
         "answered": answered,
         "refused_attempts": r.count(at.REFUSALS, tier),
+        "overloaded_attempts": r.overloaded(tier),
         "lost": r.count(at.STEPS_LOST, tier),
         "input_tokens": r.count(at.INPUT_TOKENS, tier),
         "found_in_memory_tokens": r.count(at.HIT, tier),
@@ -107,11 +117,19 @@ def twin_chapter(weeks: Sequence[Weeks]) -> Chapter | None:
         return None
     said = [
         "Every request of the people, one by one, on the replicas at the stated values: the same people and windows as "
-        "in the limits above. Nothing fails in it.",
+        "in the limits above. Nothing fails in it. A replica takes at most twice the requests of its batch at full "
+        f"load; others wait, and are refused (529) after {QUEUE_S:.0f} s.",
         *(_told(w) for w in weeks),
         *twin_sentences(weeks),
     ]
-    columns = ("Tier", "Requests", "Refused attempts", "Found in memory", *(f"First token, {q}" for q in QUANTILES))
+    columns = (
+        "Tier",
+        "Requests",
+        "Refused by windows",
+        "Refused, no room",
+        "Found in memory",
+        *(f"First token, {q}" for q in QUANTILES),
+    )
     table = Table("What requests meet", (*columns, "Per token, half"), [_row(w, t) for w in weeks for t in _tiers(w)])
     return Chapter("requests", "Request by request", said, tables=[table])
 
@@ -132,6 +150,7 @@ def _row(w: Weeks, tier: str) -> tuple[str, ...]:
         tier,
         count(r.count(at.SENT, tier)),
         count(r.count(at.REFUSALS, tier)),
+        count(r.overloaded(tier)),
         share(r.count(at.HIT, tier) / r.count(at.INPUT_TOKENS, tier)),
         *(_seconds(w, at.TTFT, q, tier) for q in QUANTILES.values()),
         f"{digits(1000 * r.quantile_s(at.TPOT, 0.5, tier), 2)} ms",

@@ -61,10 +61,9 @@ class CellResult:
         rows = self.histograms if tier is None else self.histograms[[self.tiers.index(tier)]]
         return quantile_s(rows[:, metric].sum(axis=0), share)
 
-    @property
-    def overloaded(self) -> int:
-        """Attempts that were refused for want of capacity (529), for whatever reason."""
-        return sum(self.count(what) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
+    def overloaded(self, tier: str | None = None) -> int:
+        """Attempts that were refused for want of capacity (529), for whatever reason, of one tier or of all."""
+        return sum(self.count(what, tier) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
 
     def __sub__(self, before: CellResult) -> CellResult:
         """What has been met since `before`, a result of the same cell; what is in flight is told of now."""

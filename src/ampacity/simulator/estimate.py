@@ -171,10 +171,16 @@ class Sample:
 
 
 def around(value: float, each: Sequence[float], most: float = np.inf) -> Estimate:
-    """A figure with its interval: t quantiles of the standard error that as many replicates of it show, within 0 and
-    `most`; none of a single one, or of one in which it could not be told."""
+    """A figure with its interval: t quantiles of the standard error that as many replicates of it show, up to `most`;
+    none of a single one, or of one in which it could not be told.
+
+    Even on the scale of logarithms: counts of what is rare are skewed, and even intervals would hold them too seldom.
+    """
     many = len(each)
     if many < 2 or not np.isfinite(each).all():
         return Estimate(value, np.nan, np.nan)
     either_way = float(np.std(each, ddof=1) / np.sqrt(many) * stdtrit(many - 1, 0.95))
-    return Estimate(value, max(value - either_way, 0.0), min(value + either_way, most))
+    if value <= 0:
+        return Estimate(value, value - either_way, min(value + either_way, most))
+    factor = float(np.exp(either_way / value))
+    return Estimate(value, value / factor, min(value * factor, most))

@@ -23,7 +23,6 @@ from ampacity.demand.people import HOURS, zone_of
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_hour import CellHour, Seen, closely
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
@@ -33,6 +32,7 @@ from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import TokensFound, rules_of
+from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
 from ampacity.simulator.timeline import CLOSE, DRAIN, KILL, MISROUTE, OPEN, SLOW, UP, timeline
@@ -48,7 +48,6 @@ WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
 REPLICATES_MOST = 20
 """Of a sample with many cells: more would tell the interval hardly better."""
-SOONEST = Routing("soonest")
 _WORDS = {
     DRAIN: at.DRAIN, KILL: at.KILL, UP: at.UP, SLOW: at.SLOW, CLOSE: at.CLOSE, OPEN: at.OPEN, MISROUTE: at.MISROUTE
 }  # fmt: skip
@@ -57,7 +56,7 @@ _WORDS = {
 @dataclass(frozen=True)
 class Setting:
     """What all looks share. s: one world, after its changes. found: tokens of open windows. causes: of what fails;
-    None: nothing does. warm_s: sent before an hour counts [s]. routing: inside cells."""
+    None: nothing does. warm_s: sent before an hour counts [s]."""
 
     s: Scenario
     found: TokensFound
@@ -65,14 +64,14 @@ class Setting:
     world: int = 0
     causes: Causes | None = None
     warm_s: int = WARM_S
-    routing: Routing = SOONEST
 
 
 @dataclass(frozen=True)
 class Fleet:
     """A setting laid out. pools: those that serve, [pool]. numbers: of each in the layout. tiers: of each. share: of
     its model's work that a pool is given in each hour, [pool, hour]. load: accelerators that demand takes at full load
-    over those that run, in each hour. start_s: when hours begin, from 1970 [s]."""
+    over those that run, in each hour. rooms: requests that a replica takes, [pool]. start_s: when hours begin,
+    from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
@@ -80,6 +79,7 @@ class Fleet:
     tiers: tuple[tuple[Tier, ...], ...]
     share: Floats
     load: Floats
+    rooms: tuple[float, ...]
     layout: Layout
     start_s: int
 
@@ -107,9 +107,10 @@ def fleet(setting: Setting) -> Fleet:
     wanted = (wanted * share).sum(axis=0)
     held = sum((p.running_accelerators for p in pools), np.zeros(hours.count))
     load = np.divide(wanted, held, out=np.zeros_like(wanted), where=held > 0)
+    rooms = tuple(room_of(s, own, p) for p, own in zip(pools, tiers, strict=True))
     layout = layout_of(supply)
     numbers = [next(i for i, other in enumerate(layout.pools) if other.name == p.pool.name) for p in pools]
-    return Fleet(setting, pools, tuple(numbers), tiers, share, load, layout, hours.start_s)
+    return Fleet(setting, pools, tuple(numbers), tiers, share, load, rooms, layout, hours.start_s)
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -237,7 +238,8 @@ def cell_hour(f: Fleet, one: Look) -> CellHour | None:
         start_s=f.start_s,
         hour=one.hour,
         warm_s=warm_s,
-        routing=setting.routing,
+        routing=shedding([f.rooms[one.pool]], [replicas]),
+        quanta=quanta(f.tiers[one.pool]),
         name=f"{pool.pool.name}#{one.cell}",
         seed=setting.seed,
         world=setting.world,

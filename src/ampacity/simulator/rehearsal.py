@@ -9,7 +9,6 @@ bounded fair queue, so what they cannot carry is refused (529), tier by tier. No
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +18,6 @@ from ampacity.base.streams import bits
 from ampacity.demand import draws
 from ampacity.demand.hourly import hourly
 from ampacity.demand.people import HOURS, zone_of
-from ampacity.policy.line import ROOM_MOST
-from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, drawn, opened
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.fleet import Fleet, Setting, cell_hour, fleet, mapped
@@ -33,15 +29,6 @@ from ampacity.supply.serving_point import serving_point
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]
-
-QUEUE_S = 30.0
-"""A request waits for so long before it is refused: half of what clients' own timeouts leave for a first token is gone
-then, and asking again is better than waiting on. An assumption. [s]"""
-QUEUE_TIMES = 2
-"""Requests that may wait, over those that a cell's replicas take."""
-API_FIRST = 256
-"""What an API tier earns a round over the largest tier of subscribers: subscribers share what is left."""
-QUANTUM = 1 << 16
 
 
 def rehearse(
@@ -192,33 +179,10 @@ def _load(f: Fleet, hour: int, gone: set[int]) -> float:
 
 
 def _ready(f: Fleet, one: Look) -> CellHour:
-    """A cell for the three hours, with a bounded fair queue before replicas that take what their service level allows.
-
-    The room of a replica is the batch of its operating point for the tier of most people.
-    """
+    """A cell for the three hours."""
     c = cell_hour(f, one)
     assert c is not None
-    lead = max(c.tiers, key=lambda t: t.people.value)
-    point = serving_point(f.setting.s, lead.behaviour, f.pools[one.pool])
-    room = point.batch if point else 1
-    routing = Routing(
-        f.setting.routing.rule,
-        room=room,
-        queue="fair",
-        queue_most=min(QUEUE_TIMES * room * c.pool.replicas, ROOM_MOST),
-        queue_s=QUEUE_S,
-    )
-    return replace(c, hours=BEFORE_H + AFTER_H, routing=routing, quanta=quanta(c.tiers), ticks=())
-
-
-def quanta(tiers: Sequence[Tier]) -> tuple[int, ...]:
-    """What each tier earns a round in a fair queue [token]: subscribers alike by head and weight, API tiers first."""
-    heads = [t.people.value * t.weight if t.kind == "subscribers" else 0.0 for t in tiers]
-    most = max(heads, default=0.0) or 1.0
-    return tuple(
-        QUANTUM * API_FIRST if t.kind == "api" else max(round(QUANTUM * own / most), 1)
-        for t, own in zip(tiers, heads, strict=True)
-    )
+    return replace(c, hours=BEFORE_H + AFTER_H, ticks=())
 
 
 def _leaves(f: Fleet, item: tuple[Look, Going]) -> tuple[Left, Floats, Floats]:

@@ -7,7 +7,7 @@ the best hour: nothing fails, no contract ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
 from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, rules_of
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
+from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.supply.capacity import PoolCapacity, capacities
 from ampacity.supply.delivery import hours_of
 
@@ -65,8 +66,9 @@ def twin(
 ) -> list[Weeks]:
     """Let every person of a scenario work through its first weeks on its replicas, model by model.
 
-    found: as a plan has them. hours: from the scenario's start, at most four weeks. Raises ValueError for a model of
-    more replicas than a cell holds.
+    found: as a plan has them. hours: from the scenario's start, at most four weeks. routing: None: replicas take what
+    they can do well, the others wait, not for long (`shedding.py`). Raises ValueError for a model of more replicas than
+    a cell holds.
     """
     found_weeks = []
     for m in model_cells(s, found, seed, routing):
@@ -85,7 +87,8 @@ def model_cells(s: Scenario, found: TokensFound, seed: int = 1, routing: Routing
     cells = []
     for model, tiers in by_model.items():
         if own := serving(supply, model):
-            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or Routing("soonest")))
+            usual = shedding([room_of(s, tiers, p) for p in own], [replicas_in(p) for p in own])
+            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or usual))
     return cells
 
 
@@ -137,7 +140,7 @@ def _model_cell(
         supply=own,
         scripts=joined([part for part, _ in parts]),
         routing=routing,
-        tiers=tuple(cell_tier(s, t, seed) for t in tiers),
+        tiers=tuple(replace(cell_tier(s, t, seed), quantum=q) for t, q in zip(tiers, quanta(tiers), strict=True)),
         book=book_of(tiers, [rules_of(s, t, found) for t in tiers]),
         epoch_ms=start_ms,
         seed=seed,
