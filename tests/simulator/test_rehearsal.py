@@ -31,8 +31,9 @@ from ampacity.simulator.leaving import (
 )
 from ampacity.simulator.minutes import ANSWERED, ASKED, KINDS, OVERLOADED, SENT, TTFT_BUCKETS, by_minute
 from ampacity.simulator.recovery import Met, recovery
-from ampacity.simulator.rehearsal import _ready, quanta, rehearse
+from ampacity.simulator.rehearsal import _ready, rehearse
 from ampacity.simulator.rehearsed import EVENT_MIN, Going, Rehearsal
+from ampacity.simulator.shedding import quanta
 from ampacity.simulator.strata import Look
 
 TWO = """
