@@ -251,6 +251,8 @@ class NaiveCell:
                 home = self.replicas[agent.home]
                 there = home.cached(agent.number, agent.group, agent.shared, reusable, now)
             shared = min(agent.shared * BLOCK, there)
+            if there > shared and self.takes(agent.home):
+                cell[agent.home * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
         return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)

@@ -117,8 +117,8 @@ def twin_chapter(weeks: Sequence[Weeks]) -> Chapter | None:
         return None
     said = [
         "Every request of the people, one by one, on the replicas at the stated values: the same people and windows as "
-        "in the limits above. Nothing fails in it. A replica takes at most twice the requests of its batch at full "
-        f"load; others wait, and are refused (529) after {QUEUE_S:.0f} s.",
+        "in the limits above. Nothing fails in it. A replica takes half as many requests again as its batch at "
+        f"full load has, and who has a context there; others wait, and are refused (529) after {QUEUE_S:.0f} s.",
         *(_told(w) for w in weeks),
         *twin_sentences(weeks),
     ]

@@ -182,19 +182,28 @@ def wrong_place(cell: Any, replica: int, agent: int, now_ps: int) -> int:
 
 
 def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
-    """Where wait + uncached prefill is least; away from home only what everybody shares is expected in memory."""
+    """Where wait + uncached prefill is least; away from home only what everybody shares is expected in memory.
+
+    Who has context at home may go there beyond its room: sent elsewhere it would be computed anew, which keeps others
+    waiting, who would go elsewhere too.
+    """
     a = agent * AGENT_FIELDS
     s = agents[a + STEP] * ASK_FIELDS
     home = agents[a + SEEN_AT] - 1
     at_home = 0
     elsewhere = 0
+    share = 0
     if home != NOBODY:
         there = sessions[home]
         own = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS]]
         most = steps[s + ASK_REUSABLE] // KV_BLOCK_TOKENS
         at_home = blocks_at(there, own, agents[a + CONTEXT], agents[a + SHARES], most, now_ps) * KV_BLOCK_TOKENS
         elsewhere = min(there[agents[a + SHARES] * SESSION_FIELDS + LENGTH] * KV_BLOCK_TOKENS, at_home)
-    return late_bound(
+    r = CELL_FIELDS + home * REPLICA_FIELDS
+    if at_home > elsewhere:
+        share = cell[r + R_SHARE]
+        cell[r + R_SHARE] = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS + SHARE]
+    chosen: int = late_bound(
         cell,
         CELL_FIELDS,
         cell[REPLICAS],
@@ -207,6 +216,9 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
         0,
         cell[TURNS],
     )
+    if at_home > elsewhere:
+        cell[r + R_SHARE] = share
+    return chosen
 
 
 def blocks_at(there: Any, rules: Any, context: int, shares: int, most: int, now_ps: int) -> int:

@@ -3,7 +3,8 @@
 A replica that takes whatever comes drops contexts from memory as soon as too many sessions work at once; it computes
 them anew, by which each session takes longer, by which still more work at once. It then serves a small part of what it
 could, and stays so until hardly anybody asks (`inference/at_rest.py`). So replicas take what they do well at full load
-and as much again; the others wait in a fair queue, and who would wait too long is refused (529).
+and half as much again, and beyond that only who has a context there; the others wait in a fair queue, and who would
+wait too long is refused (529).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from ampacity.simulator.cell import Routing
 from ampacity.supply.capacity import PoolCapacity
 from ampacity.supply.serving_point import serving_point
 
-ROOM_TIMES = 2
-"""Requests that a replica takes, over those in its batch at full load: with 1.5 to 3 times as many a replica keeps what
-its memory holds and nobody is refused early; with six it falls (docs/rooms/simulator.md)."""
+ROOM_TIMES = 1.5
+"""Requests that a replica takes, over those in its batch at full load: with one to three times as many a replica keeps
+what its memory holds and hardly anybody is refused; with five it falls (docs/rooms/simulator.md)."""
 QUEUE_TIMES = 2
 """Requests that may wait, over those that a cell's replicas take."""
 QUEUE_S = 30.0
