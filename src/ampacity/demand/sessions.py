@@ -28,6 +28,8 @@ ORDINARY_WINDOW, LARGE_WINDOW = 200_000, 1_000_000
 """Context windows of the models in the traces that the packaged model was fitted to. [token]"""
 FULL_AT_MOST = 0.95
 """A prompt takes at most this share of a window; the rest is left to the answer."""
+TURNS_FIRST, STEPS_A_TURN = 8, 3
+"""Turns that are drawn of a session at first: so many, and one for every so many of its steps."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ def _main_agents(
     output = np.maximum(np.rint(model.output.at(z[0])), 1).astype(np.int64)
     growth = _growth(model, fresh[owner], step, z[1])
     user = _turn_starts(model, seed, session, step)
-    gap = np.where(user, model.user_gap.at(z[2]), model.tool_gap.at(z[2]))
+    gap = model.tool_gap.at(z[2])
+    gap[user] = model.user_gap.at(z[2][user])
     gap[step == 0] = 0.0
 
     limit = _limits(model, seed, order, fresh, first, z_length)
@@ -230,16 +233,24 @@ def _growth(model: AgentModel, fresh: Flags, step: Ints, z: Floats) -> Ints:
 def _turn_starts(model: AgentModel, seed: int, session: Ints, step: Ints) -> Flags:
     """Which steps the user begins: turns of drawn lengths, one after another, from step 0.
 
-    As many turns are drawn for a session as it has steps, which is always enough.
+    Turns are drawn until they are as long as the session, which as many as it has steps always are: a few first, for a
+    turn has several steps, then twice as many for those that need more.
     """
-    z = draws.normal(seed, "turn", session, step)
-    length = np.maximum(np.rint(np.where(step == 0, model.first_turn.at(z), model.turn.at(z))), 1)
-    ends = running_sums(length, step == 0)
-    row_of_first = np.maximum.accumulate(np.where(step == 0, np.arange(len(step)), 0))
-    begins = row_of_first + ends.astype(np.int64)
-    steps_in_session = np.bincount(np.cumsum(step == 0) - 1)[np.cumsum(step == 0) - 1]
     user: Flags = np.equal(step, 0)
-    user[begins[ends < steps_in_session]] = True
+    first = np.flatnonzero(user)
+    steps = np.diff(np.append(first, len(step)))
+    turns, need = np.minimum(steps, TURNS_FIRST + steps // STEPS_A_TURN), np.arange(len(first))
+    while len(need):
+        number, many = session[first[need]], turns[need]
+        of, turn = _rows(number, many)
+        z = draws.normal(seed, "turn", of, turn)
+        length = model.turn.at(z)
+        length[turn == 0] = model.first_turn.at(z[turn == 0])
+        ends = running_sums(np.maximum(np.rint(length), 1), turn == 0)
+        inside = ends < np.repeat(steps[need], many)
+        user[(np.repeat(first[need], many) + ends.astype(np.int64))[inside]] = True
+        need = need[inside[np.cumsum(many) - 1] & (many < steps[need])]
+        turns = np.minimum(steps, 2 * turns)
     return user
 
 
