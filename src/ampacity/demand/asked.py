@@ -167,7 +167,7 @@ def _tapes(
     lacking = np.arange(len(tape))
     while len(lacking) or not parts:
         # a tape that lacks much after this gets more of its sessions in the next round, the others are left alone
-        many = np.ceil((need_s - has_s)[lacking] / _session(window_tokens)[1]).astype(np.int64) + 2
+        many = np.ceil((need_s - has_s)[lacking] / _session(window_tokens)[1]).astype(np.int64) + 1
         owner = np.repeat(lacking, many)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
         numbers = tape[owner] * SESSIONS_MOST + begun[owner] + place

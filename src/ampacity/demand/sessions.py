@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit
 
 from ampacity.demand import draws
 from ampacity.demand.agent_model import OPENING_STEPS, AgentModel, Context
+from ampacity.demand.contexts import contexts, rows_of
 from ampacity.demand.runs import running_sums
 from ampacity.demand.service import Service
 
@@ -146,7 +147,7 @@ def _main_agents(
     total = np.maximum(np.rint(length), 1).astype(np.int64)
     first = np.where(fresh, model.fresh.first_input.at(z_first), model.resumed.first_input.at(z_first))
     drawn = total if steps_most is None else np.minimum(total, steps_most)
-    session, step = _rows(order, drawn)
+    session, step = rows_of(order, drawn)
     owner = np.repeat(np.arange(len(order)), drawn)
 
     z = _scores(model, seed, order, z_length, session, step, owner)
@@ -158,7 +159,7 @@ def _main_agents(
     gap[step == 0] = 0.0
 
     limit = _limits(model, seed, order, fresh, first, z_length)
-    whole, reusable = _contexts(model.context, seed, order, drawn, first, limit, growth, user, longest)
+    whole, reusable = contexts(model.context, seed, order, drawn, first, limit, growth, user, longest)
     none = np.zeros_like(session)
     return Steps(session, none, step, none, user, gap, whole, reusable, output), total
 
@@ -183,12 +184,12 @@ def _helpers(model: AgentModel, seed: int, order: Ints, total: Ints, longest: fl
     length = np.maximum(np.rint(law.steps.at(draws.normal(seed, "length", key))), 1).astype(np.int64)
     first = law.first_input.at(draws.normal(seed, "first input", key))
     owner = np.repeat(np.arange(len(parent)), length)
-    _, step = _rows(key, length)
+    _, step = rows_of(key, length)
     z = [draws.normal(seed, name, key[owner], step) for name in ("output", "growth", "gap")]
     growth = np.maximum(np.rint(law.growth.at(z[1])), 1).astype(np.int64)
     nobody = np.zeros(len(owner), dtype=np.bool_)
     limits = np.full(len(parent), model.context.limit)
-    whole, reusable = _contexts(model.context, seed, key, length, first, limits, growth, nobody, longest)
+    whole, reusable = contexts(model.context, seed, key, length, first, limits, growth, nobody, longest)
     gap = law.gap.at(z[2])
     gap[step == 0] = 0.0
     return Steps(
@@ -242,7 +243,7 @@ def _turn_starts(model: AgentModel, seed: int, session: Ints, step: Ints) -> Fla
     turns, need = np.minimum(steps, TURNS_FIRST + steps // STEPS_A_TURN), np.arange(len(first))
     while len(need):
         number, many = session[first[need]], turns[need]
-        of, turn = _rows(number, many)
+        of, turn = rows_of(number, many)
         z = draws.normal(seed, "turn", of, turn)
         length = model.turn.at(z)
         length[turn == 0] = model.first_turn.at(z[turn == 0])
@@ -263,68 +264,6 @@ def _limits(model: AgentModel, seed: int, order: Ints, fresh: Flags, first: Floa
         share[own] = expit(logit(kind.large_share) + kind.large_slope * z_length[own])
     large = (draws.uniform(seed, "large window", order) < share) | (first > c.limit * noise)
     return np.where(large, c.large_limit, c.limit) * noise
-
-
-def _contexts(
-    c: Context,
-    seed: int,
-    entity: Ints,
-    total: Ints,
-    first: Floats,
-    limit: Floats,
-    growth: Ints,
-    user: Flags,
-    longest: float,
-) -> tuple[Ints, Ints]:
-    """Whole input of every step, at most `longest`, and what of it is reusable, in the order of `_rows`.
-
-    All sessions take step i together; the longest come first, so that those still running are a slice.
-    """
-    by_length = np.argsort(-total, kind="stable")
-    base = (np.cumsum(total) - total)[by_length]
-    lengths, limits, keys = total[by_length], limit[by_length], entity[by_length]
-    whole, reusable = np.zeros(len(growth), dtype=np.int64), np.zeros(len(growth), dtype=np.int64)
-    # a context that is taken up again was compacted before if it was longer than its window lets it be
-    limit = np.minimum(limit, longest)
-    began = first if np.isinf(longest) else np.minimum(first, limit)
-    now = np.maximum(np.rint(began[by_length]), 1).astype(np.int64)
-    whole[base] = now
-    to_key, log_key = (draws.bits(seed, name, keys) for name in ("cut to", "to"))
-    cuts, breaks = np.array(c.cuts_per_token)[user.astype(np.int64)], np.array(c.break_share)[user.astype(np.int64)]
-    of, step = _rows(entity, total)
-    cut_draw = draws.as_uniform(draws.then(draws.bits(seed, "cut", of), step))
-    misses = draws.as_uniform(draws.then(draws.bits(seed, "break", of), step)) < breaks
-    for i in range(1, int(lengths.max(initial=0))):
-        running = int(np.searchsorted(-lengths, -i, side="left"))
-        row, before = base[:running] + i, now[:running]
-        grown = np.minimum(before + growth[row], longest).astype(np.int64)
-        cut = cut_draw[row] < cuts[row] * np.minimum(before, c.limit)
-        miss = misses[row]
-        full = before > limits[:running]
-        after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
-        if full.any():
-            to = c.compacted_to.at(_normals(log_key[:running][full], i))
-            after[full] = np.minimum(np.rint(to), 0.9 * before[full]).astype(np.int64)
-        cut &= ~full
-        if cut.any():
-            share = np.minimum(c.cut_to.at(_normals(to_key[:running][cut], i)), 1.0)
-            after[cut] = np.rint(share * before[cut]).astype(np.int64)
-        after = np.maximum(after, 1)
-        kept[full | cut | miss] = c.prefix_tokens
-        whole[row] = now[:running] = after
-        reusable[row] = np.maximum(np.minimum(kept, c.block_tokens * (after // c.block_tokens)), 0)
-    return whole, reusable
-
-
-def _normals(state: draws.Words, part: int) -> Floats:
-    drawn: Floats = ndtri(draws.as_uniform(draws.then(state, part)))
-    return drawn
-
-
-def _rows(entity: Ints, total: Ints) -> tuple[Ints, Ints]:
-    """Entity and step, one entry a row, entities in their order."""
-    first = np.cumsum(total) - total
-    return np.repeat(entity, total), np.arange(int(total.sum())) - np.repeat(first, total)
 
 
 def _helper_starts(steps: Steps, answered: Floats) -> Floats:
