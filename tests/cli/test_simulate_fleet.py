@@ -114,3 +114,18 @@ def test_cells_of_a_fleet_of_which_everything_is_seen_are_a_usage_error(said: Sa
     code, _, err = said("simulate", "laptop", "--quiet", "--cells", "3")
     assert code == 2
     assert "every request of it is looked at" in " ".join(err.replace("│", " ").split())
+
+
+def test_a_cluster_is_not_told_how_many_processes_it_has(said: Said, small_fleet: Path) -> None:
+    code, _, err = said("simulate", str(small_fleet), "--engine", "ray", "--processes", "2")
+    assert code == 2
+    assert "only with --engine processes" in err
+
+
+def test_an_engine_that_is_not_installed_is_said_to_be_an_extra(
+    said: Said, small_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ampacity.cli.simulate.find_spec", lambda _: None)
+    code, _, err = said("simulate", str(small_fleet), "--engine", "ray")
+    assert code == 2
+    assert "ampacity[ray]" in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,14 @@ if TYPE_CHECKING:
     from ampacity.cli.screen import Progress
     from ampacity.reporting.simulated import Simulated
     from ampacity.scenario.scenario import Scenario
+    from ampacity.simulator.fleet import Workers
+
+
+class Engine(StrEnum):
+    """Where the looks of a sampled fleet are worked out."""
+
+    PROCESSES = "processes"
+    RAY = "ray"
 
 
 def simulate(
@@ -35,6 +45,9 @@ def simulate(
     processes: Annotated[
         int | None, typer.Option("--processes", min=1, help="That share a sampled fleet; one for each processor.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Of a sampled fleet: processes of this machine, or a cluster of Ray.")
+    ] = Engine.PROCESSES,
     trace: Annotated[
         Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
     ] = None,
@@ -99,7 +112,7 @@ def simulate(
         typer.echo(f"{headline(s)} · seed {seed}\n")
         _announce()
     progress = Progress("looks") if show else None
-    r = _simulated(s, seed, hours, trace, model, speed, many, processes, progress)
+    r = _simulated(s, seed, hours, trace, model, speed, many, _workers(engine, processes), progress)
     if progress is not None:
         progress.close()
     from ampacity.reporting.simulate_view import simulate_view
@@ -123,7 +136,7 @@ def _simulated(
     model: str | None,
     speed: float,
     cells: int | Literal["all"] | None,
-    processes: int | None,
+    processes: Workers,
     progress: Progress | None,
 ) -> Simulated:
     """The run. What cannot be looked at ends here, in one sentence and with exit code 2."""
@@ -150,6 +163,19 @@ def _simulated(
         if type(err) is not ValueError:
             raise
         raise typer.BadParameter(str(err)) from err
+
+
+def _workers(engine: Engine, processes: int | None) -> Workers:
+    """Who shares the looks. A cluster that nothing speaks to here is a usage error."""
+    if engine is Engine.PROCESSES:
+        return processes
+    if processes is not None:
+        raise typer.BadParameter(
+            "a cluster has as many as it has; only with --engine processes", param_hint="--processes"
+        )
+    if find_spec("ray") is None:
+        raise typer.BadParameter("ray is not installed; pip install 'ampacity[ray]'", param_hint="--engine")
+    return "ray"
 
 
 def _agree(

@@ -26,6 +26,7 @@ from ampacity.reporting import fleet_frames
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.fleet import Workers
 from ampacity.simulator.fleet_run import FleetRun, fleet_run
 from ampacity.simulator.measured import Measured, measured
 from ampacity.simulator.model_cell import serving
@@ -200,7 +201,7 @@ def simulate(
     speed: float = 1.0,
     windows: int = WINDOWS,
     cells: int | Literal["all"] | None = None,
-    processes: int | None = 1,
+    processes: Workers = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulated:
     """Let every request of a scenario's people, or of a trace, happen on its replicas, at the stated values.
@@ -211,8 +212,9 @@ def simulate(
 
     A fleet of which not every request can be looked at is sampled. cells: of each pool, 5 if it is None; "all": every
     cell, in the busiest `hours` or in all. processes: that share the looks, None: as many as there are processors;
-    more than one begin afresh, so a script of one's own that asks for them must be guarded by
-    `if __name__ == "__main__"`. progress: called with (looks done, looks in all).
+    "ray": those of a cluster, which RAY_ADDRESS names (extra `ray`). More than one begin afresh, so a script of one's
+    own that asks for them must be guarded by `if __name__ == "__main__"`. progress: called with (looks done, looks in
+    all).
 
     Raises TooLarge with the reason, ValueError for a model, hours or cells that there are not, Mistakes for a trace
     that cannot be replayed.
@@ -241,7 +243,8 @@ def simulate(
         else:
             runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(stated, found, seed))
     cpu_s = time.process_time() - began
-    if sampled is not None and min(processes or os.cpu_count() or 1, sampled.sample.looks) > 1:
+    alone = processes != "ray" and min(processes or os.cpu_count() or 1, sampled.sample.looks if sampled else 1) <= 1
+    if sampled is not None and not alone:
         cpu_s += sampled.sample.cpu_s  # of other processes
     record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, cpu_s)
     return Simulated(stated, record, runs, central, trace, replayed, speed, sampled)

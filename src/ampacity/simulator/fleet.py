@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ from ampacity.supply.serving_point import serving_point
 Floats = NDArray[np.float64]
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+Workers = int | Literal["ray"] | None
+"""Who shares the looks: so many processes, one a core, or a cluster of Ray."""
 
 WARM_S = 900
 """Sent before an hour counts [s]: longer than memory under load keeps a context (`inference/at_rest.py`)."""
@@ -137,13 +139,13 @@ def sampled(
     *,
     hours: int = HOURS,
     cells: int = CELLS,
-    processes: int | None = None,
+    processes: Workers = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sample:
     """The fleet's first hours, four weeks at most, from a stratified sample of hours and cells.
 
-    cells: of each pool, at least one; one alone tells no interval. processes: None: as many as there are processors.
-    progress: called with (looks done, looks in all).
+    cells: of each pool, at least one; one alone tells no interval. processes: None: as many as there are processors;
+    "ray": a cluster's. progress: called with (looks done, looks in all).
     """
     span = min(len(f.load), hours, HOURS)
     wanted = looks(f.load[:span], f.replicas, f.setting.seed, cells=cells)
@@ -151,7 +153,7 @@ def sampled(
 
 
 def whole(
-    f: Fleet, hours: list[int], *, processes: int | None = None, progress: Callable[[int, int], None] | None = None
+    f: Fleet, hours: list[int], *, processes: Workers = None, progress: Callable[[int, int], None] | None = None
 ) -> Sample:
     """All cells of a fleet in these hours: nothing is left to sampling, so no figure has an interval."""
     return gathered(f, every_look(f.replicas, hours), processes, progress, 1)
@@ -166,7 +168,7 @@ def busiest(f: Fleet, hours: int) -> list[int]:
 def gathered(
     f: Fleet,
     wanted: list[Look],
-    processes: int | None,
+    processes: Workers,
     progress: Callable[[int, int], None] | None,
     replicates: int = CELLS,
 ) -> Sample:
@@ -181,13 +183,18 @@ def gathered(
     return sample
 
 
-def _results(f: Fleet, wanted: list[Look], processes: int | None) -> Iterator[Seen | None]:
+def _results(f: Fleet, wanted: list[Look], processes: Workers) -> Iterator[Seen | None]:
     """What looks show, in their order."""
     return mapped(f, seen_in, wanted, processes)
 
 
-def mapped(f: Fleet, work: Callable[[Fleet, Item], Out], items: Sequence[Item], processes: int | None) -> Iterator[Out]:
+def mapped(f: Fleet, work: Callable[[Fleet, Item], Out], items: Sequence[Item], processes: Workers) -> Iterator[Out]:
     """`work(f, item)` of every item in their order, in as many processes (None: one a core). work: of a module."""
+    if processes == "ray":
+        from ampacity.simulator.ray_engine import on_ray
+
+        yield from on_ray(f.setting, work, items)
+        return
     many = min(processes or os.cpu_count() or 1, len(items))
     if many <= 1:
         yield from (work(f, item) for item in items)

@@ -13,7 +13,7 @@ from ampacity.scenario.scenario import Scenario
 from ampacity.simulator.disruption import Disruption, expected_disruptions
 from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes
-from ampacity.simulator.fleet import Fleet, busiest, fleet, sampled, setting_of, whole
+from ampacity.simulator.fleet import Fleet, Workers, busiest, fleet, sampled, setting_of, whole
 from ampacity.simulator.measured_fleet import Spread, measured_fleet
 from ampacity.simulator.of_scenario import TokensFound, book_of, rules_of
 from ampacity.simulator.shared_shocks import BetweenSeeds, between_seeds
@@ -70,7 +70,7 @@ def fleet_run(
     *,
     hours: int | None = None,
     cells: int | None = CELLS,
-    processes: int | None = 1,
+    processes: Workers = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> FleetRun:
     """The fleet of one world of a scenario, after its changes, from a sample of cells and hours.

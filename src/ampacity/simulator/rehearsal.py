@@ -20,7 +20,7 @@ from ampacity.demand.hourly import hourly
 from ampacity.demand.people import HOURS, zone_of
 from ampacity.simulator.cell_hour import HOUR_S, CellHour, Guests, drawn, opened
 from ampacity.simulator.engine import PS_PER_S
-from ampacity.simulator.fleet import Fleet, Setting, cell_hour, fleet, mapped
+from ampacity.simulator.fleet import Fleet, Setting, Workers, cell_hour, fleet, mapped
 from ampacity.simulator.leaving import FATES, Left, leave, leaving_ticks, moved
 from ampacity.simulator.minutes import ANSWERED, KINDS, MINUTE_PS, TTFT_BUCKETS, by_minute
 from ampacity.simulator.rehearsed import AFTER_H, BEFORE_H, MINUTES, Going, Rehearsal
@@ -32,7 +32,7 @@ Pair = tuple[Floats, Floats]
 
 
 def rehearse(
-    setting: Setting, going: Going, at: int | None = None, cells: int = CELLS, processes: int | None = None
+    setting: Setting, going: Going, at: int | None = None, cells: int = CELLS, processes: Workers = None
 ) -> Rehearsal:
     """Take pools away at the beginning of an hour, by default the busiest, and look at what everybody meets.
 
