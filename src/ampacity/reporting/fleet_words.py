@@ -11,6 +11,7 @@ from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_hour import GOOD_TTFT_S
 from ampacity.simulator.estimate import Estimate
 from ampacity.simulator.fleet_run import FleetRun
+from ampacity.simulator.shedding import QUEUE_S
 from ampacity.simulator.strata import CELL_REPLICAS, HOUR_STRATA
 
 SLOW_S = {0.9: 10.0, 0.99: 60.0}
@@ -20,7 +21,9 @@ TOLD_SHARE = 5e-4
 """Refusals of fewer attempts are in the table alone."""
 ASSUMED = (
     f"Cells are of at most {CELL_REPLICAS} replicas with people of their own; nothing is routed between them, and a "
-    "cell is given its share of its model's work, by how many sessions each pool carries.",
+    "cell is given its share of its model's work, by how many sessions each pool carries. A replica takes half as many "
+    "requests again as its batch at full load has, and who has a context there; others wait, and are refused (529) after "
+    f"{QUEUE_S:.0f} s.",
     "What fails is drawn for the whole fleet by the catalog's causes, so cells that share a feed, a release or a login "
     "fail together. Windows are as full as the people's weeks before the hour leave them.",
 )
