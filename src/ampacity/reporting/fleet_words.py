@@ -22,8 +22,8 @@ TOLD_SHARE = 5e-4
 ASSUMED = (
     f"Cells are of at most {CELL_REPLICAS} replicas with people of their own; nothing is routed between them, and a "
     "cell is given its share of its model's work, by how many sessions each pool carries. A replica takes half as many "
-    "requests again as its batch at full load has, and who has a context there; others wait, and are refused (529) after "
-    f"{QUEUE_S:.0f} s.",
+    "requests again as its batch at full load has, and who has a context there; others wait, and are refused (529) "
+    f"after {QUEUE_S:.0f} s.",
     "What fails is drawn for the whole fleet by the catalog's causes, so cells that share a feed, a release or a login "
     "fail together. Windows are as full as the people's weeks before the hour leave them.",
 )
