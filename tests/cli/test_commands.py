@@ -137,7 +137,9 @@ def test_quiet_prints_nothing(ampacity: Callable[..., Any]) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(ampacity: Callable[..., Any]) -> None:
     def limits(seed: str) -> Any:
-        return json.loads(ampacity("plan", "laptop", "--set", "worlds=20", "--json", "-", "--seed", seed).stdout)["limits"]
+        return json.loads(ampacity("plan", "laptop", "--set", "worlds=20", "--json", "-", "--seed", seed).stdout)[
+            "limits"
+        ]
 
     assert limits("3") == limits("3")
     assert limits("3") != limits("4")
