@@ -19,6 +19,8 @@ def test_the_only_server_taken_back_leaves_nobody_served(said: Said, tmp_path: P
     data = json.loads(out.read_text())
     for sentence in data["answer"]:
         assert sentence in printed
+    assert "every request is refused (529)" in data["answer"][-1]
+    assert "worst minute" not in printed  # no table of a service that is not there
     r = data["rehearsal"]
     assert [t["tier"] for t in r["throttled"]] == ["developers", "tools"]
     assert (r["recovers"], r["minutes_to_recover"], r["load"]["after"]) == (False, None, None)

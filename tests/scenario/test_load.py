@@ -53,6 +53,15 @@ def test_accelerators_and_models_come_from_the_catalog_by_their_name(laptop: Sce
     assert laptop.model("llama-3.1-70b").kv_numbers_per_token() == 80 * 2 * 8 * 128
 
 
+def test_a_file_beside_may_be_named_without_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = Path(str(lookup.scenario_path("laptop"))).read_text(encoding="utf-8")
+    Path("our-lab.yaml").write_text(text.replace("scenario: laptop", "scenario: our-lab"), encoding="utf-8")
+    assert load("our-lab").name == "our-lab"
+    with pytest.raises(Mistakes, match="no such file, and no packaged scenario"):
+        load("their-lab")
+
+
 def test_a_name_that_is_not_there_is_a_key_error(laptop: Scenario) -> None:
     for find in (laptop.accelerator, laptop.contract, laptop.limit, laptop.model, laptop.site, laptop.tier):
         with pytest.raises(KeyError):

@@ -38,8 +38,8 @@ def run(
         say(p, [])
     requests = told(request_by_request(p, seed, cells, show=show))
     if show:
-        for sentence in requests.sentences:
-            typer.echo(f"\n  {sentence}\n")
+        if requests.sentences:
+            typer.echo("\n" + "\n".join(f"  {sentence}" for sentence in requests.sentences) + "\n")
         for word, line in requests.rows:
             typer.echo(f"  {word:<10} {line}")
     found = result(p)

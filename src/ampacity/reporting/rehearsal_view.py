@@ -16,11 +16,16 @@ from ampacity.simulator.rehearsed import AFTER_H, EVENT_MIN, Rehearsal, estimate
 SHOWN_MIN = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90)
 """Minutes of the table; the JSON has all."""
 
+NOTHING_STAYS = (
+    "Nothing else serves anybody: until it is back every request is refused (529). There is no service left to look "
+    "at, and what follows the return is not looked at."
+)
+
 
 def rehearsal_view(r: Rehearsal, start_s: int, record: dict[str, Any], name: str) -> View:
     """The answer on one screen. start_s: when hour 0 begins, from 1970."""
     lines = [f"  {said}" for said in rehearsal_sentences(r, start_s)]
-    for table in (_tiers(r), _course(r)):
+    for table in (_tiers(r), _course(r)) if r.stay else ():
         lines += ["", *_aligned(table)]
     said = rehearsal_sentences(r, start_s)
     return View("\n".join(lines), {"scenario": name, "record": record, "answer": said, "rehearsal": data(r, start_s)})
@@ -28,6 +33,8 @@ def rehearsal_view(r: Rehearsal, start_s: int, record: dict[str, Any], name: str
 
 def rehearsal_sentences(r: Rehearsal, start_s: int) -> list[str]:
     """What goes and what that is of all; what became of requests in flight; who is throttled; when it is over."""
+    if not r.stay:
+        return [_what(r, start_s), _flight(r), NOTHING_STAYS]
     return [_what(r, start_s), _flight(r), _throttled(r), _over(r)]
 
 
@@ -105,7 +112,9 @@ def _flight(r: Rehearsal) -> str:
         "finished_in_time": "are answered before it ends",
         "resumed": "are handed to other replicas with what had come out",
         "recomputed": "break off and are computed anew when clients ask again"
-        if r.going.kills == "lose"
+        if r.going.kills == "lose" and r.stay
+        else "break off"
+        if not r.stay
         else "are computed anew elsewhere",
         "lost": "are never asked again",
     }
@@ -144,7 +153,8 @@ def _over(r: Rehearsal) -> str:
     if best == 0:
         return "Service is as before from the first minute on."
     off = f" ({least} to {'more than ' + str(60 * AFTER_H) if most is None else most}, leaving out single cells)"
-    return f"Service is as before after {best} minutes{off if (least, most) != (best, best) else ''}."
+    after = "1 minute" if best == 1 else f"{best} minutes"
+    return f"Service is as before after {after}{off if (least, most) != (best, best) else ''}."
 
 
 def _one(tier: str, r: Rehearsal) -> dict[str, Any]:

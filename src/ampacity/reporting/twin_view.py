@@ -59,19 +59,29 @@ def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:
         for tier in w.result.tiers:
             if not w.result.count(at.ANSWERED, tier):
                 continue
-            half, most = (_seconds(w, at.TTFT, q, tier) for q in (0.5, 0.9))
+            half, most, slow = (_seconds(w, at.TTFT, q, tier) for q in (0.5, 0.9, 0.99))
             token = digits(1000 * w.result.quantile_s(at.TPOT, 0.5, tier), 2)
             found = w.result.count(at.HIT, tier) / w.result.count(at.INPUT_TOKENS, tier)
             rows.append(
                 (
                     "requests",
                     f"{tier}: {count(w.result.count(at.SENT, tier))} in {_span(w)}, first token within {half} for half "
-                    f"of them, {most} for nine in ten; {token} ms per token   {share(found)} of input found in memory",
+                    f"of them, {most} for nine in ten, {slow} for 99 in 100; {token} ms per token   {share(found)} of "
+                    f"input found in memory{_refused(w, tier)}",
                 )
             )
         if w.left_out:
             rows.append(("requests", f"left out: {_left_out(w)}"))
     return rows
+
+
+def _refused(w: Weeks, tier: str) -> str:
+    """What windows stop of a tier."""
+    refused, lost = w.result.count(at.REFUSALS, tier), w.result.count(at.STEPS_LOST, tier)
+    if not refused:
+        return ""
+    gone = f", after which {count(lost)} requests are never asked" if lost else ""
+    return f"   windows refuse {count(refused)} attempts{gone}"
 
 
 def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:

@@ -294,7 +294,8 @@ def _locate(name: str, beside: Path | None) -> tuple[Path, str]:
     packaged = Path(str(lookup.scenario_path(name)))
     if _NAME.fullmatch(name) and _is_there(packaged):
         return packaged, packaged.name
-    return path, name
+    written = path.parent / f"{path.name}.yaml"
+    return (written, written.name) if _NAME.fullmatch(name) and _is_there(written) else (path, name)
 
 
 def _set(tree: Tree, text: str) -> None:
