@@ -71,7 +71,7 @@ ONE_MISTAKE: list[tuple[str, str, int, str, str]] = [
         "sites.here.restore",
         '"h**9**9**9" is no unit',
     ),
-    ("fewer than no people", "tiers: {tools: {people: -3}}\n", 2, "tiers.tools.people", "cannot be less than 1 here"),
+    ("fewer than no people", "tiers: {tools: {people: -3}}\n", 2, "tiers.tools.people", "cannot be below zero here"),
     ("not a number", "tiers:\n  tools:\n    people: .nan\n", 4, "tiers.tools.people", "nan is not a number that"),
     ("infinitely many", "tiers:\n  tools:\n    people: .inf\n", 4, "tiers.tools.people", "inf is not a number that"),
     (

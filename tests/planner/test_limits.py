@@ -239,3 +239,9 @@ def test_a_replica_is_no_larger_than_what_is_there_if_that_holds_a_context(ours:
     assert load.pools[0].replica is not None
     assert load.pools[0].replica.accelerators == 1
     assert load.limits[0].tokens >= load.limits[0].guaranteed > 0
+
+
+def test_where_nobody_is_all_that_sessions_can_draw_is_carried(ours: Ours) -> None:
+    (found,) = answer(ours({"tiers.developers.people": 0, "tiers.tools.people": 0})).models
+    assert found.carried_share == pytest.approx(1.0)
+    assert all(0 < w.tokens < float("inf") for w in found.limits)

@@ -129,6 +129,8 @@ def _model_load(
     cost = np.array([points[t.name, first].seconds_per_active_s for t in tiers])
     # a pool counts by how fast it does the tiers' work, averaged over their demand, against the first pool
     weight = np.array([d.people * d.active_share.mean() for d in demand]) * cost
+    if not weight.any():  # nobody is there: a pool is as fast for one of each tier
+        weight = cost
     speed = []
     for pool in pools:
         own_cost = np.array([points[t.name, pool.pool.name].seconds_per_active_s for t in tiers])
