@@ -18,6 +18,7 @@ from ampacity.policy.routing import (
     NOBODY,
     PACE_MOST_NS,
     R_BACKLOG,
+    R_FULL,
     R_OUT_UNTIL_MS,
     R_PACE_NS,
     R_REQUESTS,
@@ -52,7 +53,9 @@ REPLICAS = st.tuples(
     st.one_of(FEW, st.integers(0, BACKLOG_MOST)),
     st.one_of(FEW, st.integers(0, STALL_MOST_NS)),
     st.sampled_from([1, 2, 1000, PACE_MOST_NS]),
+    st.sampled_from([0, 0, 0, 1]),
 )
+FULL = 6  # of the tuple
 CELLS = st.lists(REPLICAS, min_size=1, max_size=9)
 BEFORE = 3  # numbers that lie in the array before the cell
 
@@ -60,12 +63,16 @@ BEFORE = 3  # numbers that lie in the array before the cell
 def laid_out(replicas: list[tuple[int, ...]]) -> list[int]:
     rows = [-7] * BEFORE
     for i, fields in enumerate(replicas):
-        rows += [*fields, mixed(i), 0]
+        rows += [*fields[:FULL], mixed(i), fields[FULL]]
     return rows
 
 
 def open_ones(replicas: list[tuple[int, ...]]) -> list[int]:
-    return [i for i, r in enumerate(replicas) if r[R_SHARE] > 0 and r[R_OUT_UNTIL_MS] <= NOW_MS]
+    return [i for i, r in enumerate(replicas) if serving(r) and not r[FULL]]
+
+
+def serving(replica: tuple[int, ...]) -> bool:
+    return replica[R_SHARE] > 0 and replica[R_OUT_UNTIL_MS] <= NOW_MS
 
 
 def first_from(start: int, count: int, best: list[int]) -> int:
@@ -102,6 +109,19 @@ def test_a_session_moves_with_its_cache_where_that_is_quicker_than_waiting_and_w
     assert chosen(MOVE_MOST_NS, 2) == 0
 
 
+def test_a_full_home_takes_whoever_has_context_there_and_nobody_else() -> None:
+    cell = replica_rows([0, 1], 1000)
+    cell[R_FULL] = 1
+
+    def chosen(at_home: int, elsewhere: int) -> int:
+        return late_bound(cell, 0, 2, 0, at_home, elsewhere, MOVE_MOST_NS, 2, 100_000, NOW_MS, 0)
+
+    assert chosen(90_000, 0) == 0
+    assert chosen(90_000, 90_000) == 1  # what everybody shares is everywhere
+    cell[R_SHARE] = 0  # drained
+    assert chosen(90_000, 0) == 1
+
+
 TIMES = st.sampled_from([1, 2, TIMES_MOST])
 
 
@@ -110,7 +130,7 @@ def test_where_wait_and_uncached_prefill_are_least_is_soonest(
     replicas: list[tuple[int, ...]], cached: list[int], tokens: int, times: int, start: int
 ) -> None:
     def total(i: int) -> int:
-        _, _, _, backlog, stall, pace = replicas[i]
+        _, _, _, backlog, stall, pace, _ = replicas[i]
         return stall + backlog * pace + times * max(tokens - cached[i], 1) * pace
 
     best = cheapest(open_ones(replicas), total)
@@ -140,6 +160,8 @@ def test_a_session_leaves_home_only_for_a_wait_beyond_recomputing_or_moving_and_
         return wait(i) + times * (min(fresh * pace, move + kept * pace) if home != NOBODY else fresh * pace)
 
     candidates = open_ones(replicas)
+    if home != NOBODY and at_home > elsewhere and serving(replicas[home]) and home not in candidates:
+        candidates = sorted([*candidates, home])  # full, but it has context there
     if home in candidates and wait(home) <= times * min((fresh - kept) * replicas[home][R_PACE_NS], move):
         expected = home
     else:

@@ -21,6 +21,7 @@ from ampacity.policy.routing import (
     MOVE_MOST_NS,
     NOBODY,
     R_BACKLOG,
+    R_FULL,
     R_REQUESTS,
     R_SHARE,
     REPLICA_FIELDS,
@@ -233,7 +234,8 @@ class NaiveCell:
         for i, r in enumerate(self.replicas):
             cell[i * REPLICA_FIELDS + R_REQUESTS] = len(r.left)
             cell[i * REPLICA_FIELDS + R_BACKLOG] = sum(r.left.values())
-            cell[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE if self.has_room(i) else 0
+            cell[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE if self.takes(i) else 0
+            cell[i * REPLICA_FIELDS + R_FULL] = not self.has_room(i)
         if t.rule == "round-robin":
             turn = in_turn(cell, 0, n, 0, self.turns)
             if turn == NOBODY:
@@ -251,8 +253,6 @@ class NaiveCell:
                 home = self.replicas[agent.home]
                 there = home.cached(agent.number, agent.group, agent.shared, reusable, now)
             shared = min(agent.shared * BLOCK, there)
-            if there > shared and self.takes(agent.home):
-                cell[agent.home * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE
             return late_bound(cell, 0, n, agent.home, there, shared, MOVE_MOST_NS, t.times, inputs, 0, self.turns)
         draw = mixed(t.seed + self.turns)
         return better_of_two(cell, 0, n, t.by, 0, draw) if t.rule == "two-choices" else at_random(cell, 0, n, 0, draw)

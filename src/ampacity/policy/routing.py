@@ -12,6 +12,7 @@ equals the first from there on is chosen, so that replica 0 is not the busiest f
     R_STALL_NS      what a request waits there beside the backlog: places and memory that are taken [ns]
     R_PACE_NS       how long it takes for one uncached prompt token [ns]
     R_NAME          a mixed number that is its own wherever its row lies
+    R_FULL          not 0: it has all that it has room for, and takes only what has context there
 
 The bounds below keep every sum of products under 2^62. What a request finds cached is the caller's estimate, in tokens
 of its prompt.
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 from ampacity.policy.book import Flat, Row
 from ampacity.policy.mixing import mixed
 
-R_SHARE, R_OUT_UNTIL_MS, R_REQUESTS, R_BACKLOG, R_STALL_NS, R_PACE_NS, R_NAME = range(7)
+R_SHARE, R_OUT_UNTIL_MS, R_REQUESTS, R_BACKLOG, R_STALL_NS, R_PACE_NS, R_NAME, R_FULL = range(8)
 REPLICA_FIELDS = 8  # a line of the processor's cache
 
 NOBODY = -1
@@ -58,6 +59,11 @@ def replica_rows(names: Sequence[int], pace_ns: int) -> list[int]:
 
 def takes(cell: Flat, r: int, now_ms: int) -> bool:
     """Whether the replica whose row begins at `r` takes new requests now."""
+    return cell[r + R_FULL] == 0 and serves(cell, r, now_ms)
+
+
+def serves(cell: Flat, r: int, now_ms: int) -> bool:
+    """Whether it takes requests at all now, if it has room or not."""
     return cell[r + R_SHARE] > 0 and now_ms >= cell[r + R_OUT_UNTIL_MS]
 
 
@@ -194,7 +200,9 @@ def late_bound(
     elsewhere: what home has of the prompt, and what any other replica has (a prompt that many share); at_home >=
     elsewhere. move_ns: how long moving the cache takes, 0 to MOVE_MOST_NS; that much if it cannot be moved. times: 1 to
     TIMES_MOST; 1 counts what the request itself waits, 2 also what one behind it does. When all are busy, 1 can hold a
-    cell in a state in which sessions keep leaving home and the recomputing is what keeps all busy; 2 leaves it.
+    cell in a state in which sessions keep leaving home and the recomputing is what keeps all busy; 2 leaves it. For the
+    same reason a full home takes whoever has context there: sent elsewhere it would be computed anew, which keeps
+    others waiting, who would go elsewhere too.
 
     It stays if it waits at home no longer than `times` what recomputing or moving would take: O(1). Otherwise all are
     looked at, and home is first among equals.
@@ -203,8 +211,8 @@ def late_bound(
     least_ns = 0
     kept = _uncached(input_tokens, at_home)
     fresh = _uncached(input_tokens, elsewhere)
-    if home != NOBODY and takes(cell, at + home * REPLICA_FIELDS, now_ms):
-        r = at + home * REPLICA_FIELDS
+    r = at + home * REPLICA_FIELDS
+    if home != NOBODY and (takes(cell, r, now_ms) or (at_home > elsewhere and serves(cell, r, now_ms))):
         least_ns = wait_ns(cell, r)
         if least_ns <= times * move_ns and least_ns <= times * (fresh - kept) * cell[r + R_PACE_NS]:
             return home

@@ -24,7 +24,6 @@ from ampacity.policy.routing import (
     R_REQUESTS,
     REPLICA_FIELDS,
     TIMES_MOST,
-    WHOLE_SHARE,
     replica_rows,
 )
 from ampacity.policy.rows import SCALE
@@ -375,7 +374,6 @@ def _cell_row(pools: tuple[Pool, ...], routing: Routing, epoch_ms: int, seed: in
         row[begin : begin + p.replicas * REPLICA_FIELDS] = replica_rows(names, p.pace_ns)
         for replica in names:
             row[placed + replica * at.PLACED_FIELDS + at.POOL] = number
-            row[placed + replica * at.PLACED_FIELDS + at.SHARE] = WHOLE_SHARE
             row[columns + 2 * replicas + replica] = first[(number + 1) % len(pools)]
             row[columns + 3 * replicas + replica] = pools[(number + 1) % len(pools)].replicas
         i += p.replicas

@@ -74,7 +74,7 @@ STAGE, FROM_PS, IS_OUT, SCALED_FIELDS = range(4)
 ABSENT, STARTING, IN_SERVICE, LEAVING = range(4)
 
 # of a replica, as placed
-POOL, SHARE, PLACED_FIELDS = range(3)
+POOL, PLACED_FIELDS = range(2)
 
 # of an agent
 (

@@ -15,6 +15,7 @@ from ampacity.policy.routing import (
     MOVE_MOST_NS,
     NOBODY,
     R_BACKLOG,
+    R_FULL,
     R_REQUESTS,
     R_SHARE,
     REPLICA_FIELDS,
@@ -41,7 +42,6 @@ from ampacity.simulator.cell_rows import (
     SEED,
     SEEN_AT,
     SERVING,
-    SHARE,
     SHARES,
     STEP,
     TIMES,
@@ -77,18 +77,16 @@ def note_load(cell: Any, row: Any, replica: int) -> None:
     cell[CHUNKING] += chunking - cell[column + cell[REPLICAS] + replica]
     cell[column + cell[REPLICAS] + replica] = chunking
     if cell[ROOM] > 0:
-        placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS
-        cell[r + R_SHARE] = cell[placed + SHARE] if row[OUTSTANDING] < cell[ROOM] else 0
-    if cell[r + R_SHARE] == 0:
+        cell[r + R_FULL] = 1 if row[OUTSTANDING] >= cell[ROOM] else 0
+    if cell[r + R_SHARE] == 0 or cell[r + R_FULL] > 0:
         cell[column + replica] = TAKES_NOTHING
 
 
 def set_share(cell: Any, replica: int, share: int) -> None:
     """Let a replica get requests, or none if its share is 0; whoever calls notes its load afterwards."""
-    placed = CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + replica * PLACED_FIELDS + SHARE
-    cell[SERVING] += (1 if share > 0 else 0) - (1 if cell[placed] > 0 else 0)
-    cell[placed] = share
-    cell[CELL_FIELDS + replica * REPLICA_FIELDS + R_SHARE] = share
+    r = CELL_FIELDS + replica * REPLICA_FIELDS + R_SHARE
+    cell[SERVING] += (1 if share > 0 else 0) - (1 if cell[r] > 0 else 0)
+    cell[r] = share
 
 
 def someone_takes(cell: Any) -> bool:
@@ -182,28 +180,19 @@ def wrong_place(cell: Any, replica: int, agent: int, now_ps: int) -> int:
 
 
 def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int, steps: Any, now_ps: int) -> int:
-    """Where wait + uncached prefill is least; away from home only what everybody shares is expected in memory.
-
-    Who has context at home may go there beyond its room: sent elsewhere it would be computed anew, which keeps others
-    waiting, who would go elsewhere too.
-    """
+    """Where wait + uncached prefill is least; away from home only what everybody shares is expected in memory."""
     a = agent * AGENT_FIELDS
     s = agents[a + STEP] * ASK_FIELDS
     home = agents[a + SEEN_AT] - 1
     at_home = 0
     elsewhere = 0
-    share = 0
     if home != NOBODY:
         there = sessions[home]
         own = rules[cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS]]
         most = steps[s + ASK_REUSABLE] // KV_BLOCK_TOKENS
         at_home = blocks_at(there, own, agents[a + CONTEXT], agents[a + SHARES], most, now_ps) * KV_BLOCK_TOKENS
         elsewhere = min(there[agents[a + SHARES] * SESSION_FIELDS + LENGTH] * KV_BLOCK_TOKENS, at_home)
-    r = CELL_FIELDS + home * REPLICA_FIELDS
-    if at_home > elsewhere:
-        share = cell[r + R_SHARE]
-        cell[r + R_SHARE] = cell[CELL_FIELDS + cell[REPLICAS] * REPLICA_FIELDS + home * PLACED_FIELDS + SHARE]
-    chosen: int = late_bound(
+    return late_bound(
         cell,
         CELL_FIELDS,
         cell[REPLICAS],
@@ -216,9 +205,6 @@ def choose_soonest(cell: Any, rules: Any, sessions: Any, agents: Any, agent: int
         0,
         cell[TURNS],
     )
-    if at_home > elsewhere:
-        cell[r + R_SHARE] = share
-    return chosen
 
 
 def blocks_at(there: Any, rules: Any, context: int, shares: int, most: int, now_ps: int) -> int:
