@@ -7,6 +7,7 @@ something is drawn for it. Both give the same bytes.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,29 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 ENDED, FULL, CUT = range(3)
+
+
+@dataclass(frozen=True)
+class _Growing:
+    """Sessions before their second step.
+
+    Of each session: total: its steps. first: where they begin. began: its first input. limit: context beyond which it
+    is compacted. log_key, to_key: what compaction and cuts are drawn by. Of every step: growth; cut_share, by token of
+    context, and cut_draw: it is cut if the draw is less; miss: whether its cache is lost. longest: of all contexts.
+    """
+
+    c: Context
+    total: Ints
+    first: Ints
+    began: Ints
+    limit: Floats
+    longest: float
+    growth: Ints
+    cut_share: Floats
+    cut_draw: Floats
+    miss: Flags
+    log_key: draws.Words
+    to_key: draws.Words
 
 
 def contexts(
@@ -44,94 +68,70 @@ def contexts(
     """
     # a context that is taken up again was compacted before if it was longer than its window lets it be
     began = first if np.isinf(longest) else np.minimum(first, np.minimum(limit, longest))
-    now = np.maximum(np.rint(began), 1).astype(np.int64)
-    whole, reusable = np.zeros(len(growth), dtype=np.int64), np.zeros(len(growth), dtype=np.int64)
-    base = np.cumsum(total) - total
-    whole[base] = now
     of, step = rows_of(entity, total)
-    cuts = np.array(c.cuts_per_token)[user.astype(np.int64)]
-    cut_draw = draws.as_uniform(draws.then(draws.bits(seed, "cut", of), step))
     breaks = np.array(c.break_share)[user.astype(np.int64)]
-    misses = draws.as_uniform(draws.then(draws.bits(seed, "break", of), step)) < breaks
-    go_on = _each_by_itself if "numba" in sys.modules else _side_by_side
-    to_key, log_key = (draws.bits(seed, name, entity) for name in ("cut to", "to"))
-    go_on(c, to_key, log_key, total, base, now, limit, growth, cuts, cut_draw, misses, longest, whole, reusable)
+    growing = _Growing(
+        c,
+        total,
+        np.cumsum(total) - total,
+        np.maximum(np.rint(began), 1).astype(np.int64),
+        limit,
+        longest,
+        growth,
+        np.array(c.cuts_per_token)[user.astype(np.int64)],
+        draws.as_uniform(draws.then(draws.bits(seed, "cut", of), step)),
+        draws.as_uniform(draws.then(draws.bits(seed, "break", of), step)) < breaks,
+        draws.bits(seed, "to", entity),
+        draws.bits(seed, "cut to", entity),
+    )
+    whole, reusable = np.zeros(len(growth), dtype=np.int64), np.zeros(len(growth), dtype=np.int64)
+    whole[growing.first] = growing.began
+    (_each_by_itself if "numba" in sys.modules else _side_by_side)(growing, whole, reusable)
     return whole, reusable
 
 
-def _side_by_side(
-    c: Context,
-    to_key: draws.Words,
-    log_key: draws.Words,
-    total: Ints,
-    base: Ints,
-    now: Ints,
-    limit: Floats,
-    growth: Ints,
-    cuts: Floats,
-    cut_draw: Floats,
-    misses: Flags,
-    longest: float,
-    whole: Ints,
-    reusable: Ints,
-) -> None:
+def _side_by_side(g: _Growing, whole: Ints, reusable: Ints) -> None:
     """Write the steps after the first, of all sessions together: the longest come first, so who goes on is a slice."""
-    by_length = np.argsort(-total, kind="stable")
-    lengths, base, limits, now = total[by_length], base[by_length], limit[by_length], now[by_length]
-    to_key, log_key = to_key[by_length], log_key[by_length]
+    c, by_length = g.c, np.argsort(-g.total, kind="stable")
+    lengths, first, now = (x[by_length] for x in (g.total, g.first, g.began))
+    limits = g.limit[by_length]
+    log_key, to_key = g.log_key[by_length], g.to_key[by_length]
     for i in range(1, int(lengths.max(initial=0))):
         running = int(np.searchsorted(-lengths, -i, side="left"))
-        row, before = base[:running] + i, now[:running]
-        grown = np.minimum(before + growth[row], longest).astype(np.int64)
-        cut = cut_draw[row] < cuts[row] * np.minimum(before, c.limit)
-        miss = misses[row]
+        row, before = first[:running] + i, now[:running]
+        after = np.minimum(before + g.growth[row], g.longest).astype(np.int64)
+        kept = c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
         full = before > limits[:running]
-        after, kept = grown, c.block_tokens * ((before - c.tail_tokens) // c.block_tokens)
+        cut = (g.cut_draw[row] < g.cut_share[row] * np.minimum(before, c.limit)) & ~full
         if full.any():
             after[full] = _compacted(c, log_key[:running][full], i, before[full])
-        cut &= ~full
         if cut.any():
             after[cut] = _cut(c, to_key[:running][cut], i, before[cut])
         after = np.maximum(after, 1)
-        kept[full | cut | miss] = c.prefix_tokens
+        kept[full | cut | g.miss[row]] = c.prefix_tokens
         whole[row] = now[:running] = after
         reusable[row] = np.maximum(np.minimum(kept, c.block_tokens * (after // c.block_tokens)), 0)
 
 
-def _each_by_itself(
-    c: Context,
-    to_key: draws.Words,
-    log_key: draws.Words,
-    total: Ints,
-    base: Ints,
-    now: Ints,
-    limit: Floats,
-    growth: Ints,
-    cuts: Floats,
-    cut_draw: Floats,
-    misses: Flags,
-    longest: float,
-    whole: Ints,
-    reusable: Ints,
-) -> None:
+def _each_by_itself(g: _Growing, whole: Ints, reusable: Ints) -> None:
     """The same, each session by itself up to where something is drawn for it, of all that have come so far together."""
-    at, now, why = np.ones(len(total), np.int64), now.copy(), np.zeros(len(total), np.int64)
-    most, grid = float(longest), np.array([c.block_tokens, c.tail_tokens, c.prefix_tokens], dtype=np.int64)
-    going = np.flatnonzero(total > 1)
+    c, at, now, why = g.c, np.ones(len(g.total), np.int64), g.began.copy(), np.zeros(len(g.total), np.int64)
+    grid = np.array([c.block_tokens, c.tail_tokens, c.prefix_tokens], dtype=np.int64)
+    going = np.flatnonzero(g.total > 1)
     while len(going):
         _kernel().walk(
-            going, total, base, at, now, limit, growth, cuts, cut_draw, misses, most, float(c.limit), grid, why, whole,
-            reusable,
+            going, g.total, g.first, at, now, g.limit, g.growth, g.cut_share, g.cut_draw, g.miss, float(g.longest),
+            float(c.limit), grid, why, whole, reusable,
         )  # fmt: skip
         going = going[why[going] != ENDED]
-        for reason, key, value in ((FULL, log_key, _compacted), (CUT, to_key, _cut)):
+        for reason, key, value in ((FULL, g.log_key, _compacted), (CUT, g.to_key, _cut)):
             who = going[why[going] == reason]
-            row, before = base[who] + at[who], now[who]
+            row, before = g.first[who] + at[who], now[who]
             after = np.maximum(value(c, key[who], at[who], before), 1)
             kept = np.minimum(c.prefix_tokens, c.block_tokens * (after // c.block_tokens))
             whole[row], reusable[row], now[who] = after, np.maximum(kept, 0), after
         at[going] += 1
-        going = going[at[going] < total[going]]
+        going = going[at[going] < g.total[going]]
 
 
 @cache
@@ -142,14 +142,14 @@ def _kernel() -> ModuleType:
 def walk(
     going: Any,
     total: Any,
-    base: Any,
+    first: Any,
     at: Any,
     now: Any,
     limit: Any,
     growth: Any,
-    cuts: Any,
+    cut_share: Any,
     cut_draw: Any,
-    misses: Any,
+    miss: Any,
     longest: float,
     ordinary: float,
     grid: Any,
@@ -168,18 +168,18 @@ def walk(
         before = now[s]
         reason = ENDED
         while i < total[s]:
-            row = base[s] + i
+            row = first[s] + i
             if before > limit[s]:
                 reason = FULL
                 break
-            if cut_draw[row] < cuts[row] * min(float(before), ordinary):
+            if cut_draw[row] < cut_share[row] * min(float(before), ordinary):
                 reason = CUT
                 break
             after = before + growth[row]
             if after > longest:
                 after = int(longest)
             after = max(after, 1)
-            kept = grid[2] if misses[row] else block * ((before - grid[1]) // block)
+            kept = grid[2] if miss[row] else block * ((before - grid[1]) // block)
             whole[row] = after
             reusable[row] = max(min(kept, block * (after // block)), 0)
             before = after
