@@ -122,6 +122,17 @@ def test_a_cluster_is_not_told_how_many_processes_it_has(said: Said, small_fleet
     assert "only with --engine processes" in err
 
 
+def test_a_cluster_is_not_asked_where_nothing_is_sampled(said: Said, tmp_path: Path) -> None:
+    code, _, err = said("simulate", "laptop", "--engine", "ray")
+    assert code == 2
+    assert "every request of it is looked at" in err
+    trace = tmp_path / "trace.csv"
+    trace.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:00,10,10\n")
+    code, _, err = said("simulate", "laptop", "--trace", str(trace), "--processes", "2")
+    assert code == 2
+    assert "a trace is replayed in one process" in err
+
+
 def test_an_engine_that_is_not_installed_is_said_to_be_an_extra(
     said: Said, small_fleet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

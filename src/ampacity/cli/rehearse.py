@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ampacity.scenario.scenario import Scenario
+    from ampacity.simulator.fleet import Workers
     from ampacity.simulator.rehearsed import Going
 
 WORDS = {"reclaim": "contract", "outage": "site"}
@@ -23,6 +24,7 @@ def rehearse(
     lasting: str | None,
     at: int | None,
     cells: int,
+    workers: Workers,
     seed: int,
     json: str | None,
     *,
@@ -36,6 +38,7 @@ def rehearse(
     from ampacity.planner.announced import after
     from ampacity.planner.answer import answer
     from ampacity.reporting.rehearsal_view import rehearsal_view
+    from ampacity.reporting.simulated import limits_of
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.fleet import Setting
     from ampacity.simulator.rehearsal import rehearse
@@ -46,11 +49,9 @@ def rehearse(
     if shows(json, quiet=quiet):
         typer.echo(f"{headline(s)} · seed {seed}\n")
     stated = after(draw(s, seed, 0))
-    found: dict[str, dict[str, float]] = {}
-    for w in (w for load in answer(stated, guarantee=False, seed=seed).models for w in load.limits):
-        found.setdefault(w.tier, {})[w.window] = w.tokens
+    found = limits_of(answer(stated, guarantee=False, seed=seed))
     try:
-        r = rehearse(Setting(stated, found, seed), going, at, cells)
+        r = rehearse(Setting(stated, found, seed), going, at, cells, workers)
     except ValueError as err:
         if type(err) is not ValueError:
             raise

@@ -25,6 +25,52 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+Hours = Annotated[
+    int | None,
+    typer.Option(
+        "--hours", min=1, help="So many hours from the start, or the busiest with --cells all; else four weeks."
+    ),
+]
+Cells = Annotated[
+    str | None,
+    typer.Option("--cells", metavar="N|all", help="Of a fleet that is sampled: cells of each pool, 5 if left out."),
+]
+Processes = Annotated[
+    int | None, typer.Option("--processes", min=1, help="That share a sampled fleet; one for each processor.")
+]
+EngineName = Annotated[
+    Engine, typer.Option("--engine", help="Of a sampled fleet: processes of this machine, or a cluster of Ray.")
+]
+TraceFile = Annotated[
+    Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Of --trace: on the replicas of which model, if there are several.")
+]
+Speed = Annotated[float, typer.Option("--speed", help="Of --trace: how much faster requests come.")]
+RequestFile = Annotated[
+    Path | None, typer.Option("--requests", metavar="FILE.parquet", help="Write every request as a row.")
+]
+PerfettoFile = Annotated[
+    Path | None,
+    typer.Option("--perfetto", metavar="FILE.json", help="Write a span of one replica for ui.perfetto.dev."),
+]
+ReplicaNumber = Annotated[
+    int | None, typer.Option("--replica", min=0, help="Of --perfetto: which; by default the one that answers most.")
+]
+Span = Annotated[str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")]
+Event = Annotated[
+    str | None, typer.Option("--event", metavar="KIND:NAME", help="Rehearse: reclaim:CONTRACT or outage:SITE.")
+]
+Notice = Annotated[
+    str | None, typer.Option("--notice", help="Of --event: said so long before; the contract's if left out.")
+]
+Lasting = Annotated[str | None, typer.Option("--for", help="Of --event: for so long; for good if left out.")]
+AtHour = Annotated[
+    int | None, typer.Option("--at", metavar="HOUR", help="Of --event: from the start; the busiest if left out.")
+]
+
+
 def simulate(
     scenario: ScenarioName,
     sets: Sets = None,
@@ -32,55 +78,21 @@ def simulate(
     json: Json = None,
     quiet: Quiet = False,
     seed: Seed = 1,
-    hours: Annotated[
-        int | None,
-        typer.Option(
-            "--hours", min=1, help="So many hours from the start, or the busiest with --cells all; else four weeks."
-        ),
-    ] = None,
-    cells: Annotated[
-        str | None,
-        typer.Option("--cells", metavar="N|all", help="Of a fleet that is sampled: cells of each pool, 5 if left out."),
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="That share a sampled fleet; one for each processor.")
-    ] = None,
-    engine: Annotated[
-        Engine, typer.Option("--engine", help="Of a sampled fleet: processes of this machine, or a cluster of Ray.")
-    ] = Engine.PROCESSES,
-    trace: Annotated[
-        Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Of --trace: on the replicas of which model, if there are several.")
-    ] = None,
-    speed: Annotated[float, typer.Option("--speed", help="Of --trace: how much faster requests come.")] = 1.0,
-    requests: Annotated[
-        Path | None, typer.Option("--requests", metavar="FILE.parquet", help="Write every request as a row.")
-    ] = None,
-    perfetto: Annotated[
-        Path | None,
-        typer.Option("--perfetto", metavar="FILE.json", help="Write a span of one replica for ui.perfetto.dev."),
-    ] = None,
-    replica: Annotated[
-        int | None,
-        typer.Option("--replica", min=0, help="Of --perfetto: which; by default the one that answers most."),
-    ] = None,
-    span: Annotated[
-        str, typer.Option("--span", help="Of --perfetto: how long, from the instant with most requests.")
-    ] = "60 s",
-    event: Annotated[
-        str | None,
-        typer.Option("--event", metavar="KIND:NAME", help="Rehearse: reclaim:CONTRACT or outage:SITE."),
-    ] = None,
-    notice: Annotated[
-        str | None, typer.Option("--notice", help="Of --event: said so long before; the contract's if left out.")
-    ] = None,
-    lasting: Annotated[str | None, typer.Option("--for", help="Of --event: for so long; for good if left out.")] = None,
-    at: Annotated[
-        int | None,
-        typer.Option("--at", metavar="HOUR", help="Of --event: from the start; the busiest if left out."),
-    ] = None,
+    hours: Hours = None,
+    cells: Cells = None,
+    processes: Processes = None,
+    engine: EngineName = Engine.PROCESSES,
+    trace: TraceFile = None,
+    model: Model = None,
+    speed: Speed = 1.0,
+    requests: RequestFile = None,
+    perfetto: PerfettoFile = None,
+    replica: ReplicaNumber = None,
+    span: Span = "60 s",
+    event: Event = None,
+    notice: Notice = None,
+    lasting: Lasting = None,
+    at: AtHour = None,
 ) -> None:
     """Let every request happen: what people, or a trace, meet on the replicas; of a large fleet, in a sample."""
     from ampacity.cli.options import load_scenario
@@ -93,7 +105,9 @@ def simulate(
         raise typer.BadParameter(
             "an event is rehearsed without them", param_hint="--trace, --hours, --requests, --perfetto"
         )
-    many = _cells(cells, trace)
+    many, workers = _cells(cells, trace), _workers(engine, processes)
+    if trace is not None and workers is not None:
+        raise typer.BadParameter("a trace is replayed in one process", param_hint="--processes, --engine")
     span_ps = _span_ps(span)
     s = load_scenario(scenario, sets, as_of)
     show = shows(json, quiet=quiet)
@@ -104,7 +118,7 @@ def simulate(
             raise typer.BadParameter("a rehearsal looks at some cells of each pool", param_hint="--cells")
         if show:
             _announce()
-        rehearse(s, event, notice, lasting, at, many or 5, seed, json, quiet=quiet)
+        rehearse(s, event, notice, lasting, at, many or 5, workers, seed, json, quiet=quiet)
         return
     if trace is None and (requests is not None or perfetto is not None):
         _every_request_is_kept(s, seed)
@@ -112,7 +126,7 @@ def simulate(
         typer.echo(f"{headline(s)} · seed {seed}\n")
         _announce()
     progress = Progress("looks") if show else None
-    r = _simulated(s, seed, hours, trace, model, speed, many, _workers(engine, processes), progress)
+    r = _simulated(s, seed, hours, trace, model, speed, many, workers, progress)
     if progress is not None:
         progress.close()
     from ampacity.reporting.simulate_view import simulate_view

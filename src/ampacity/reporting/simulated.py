@@ -234,6 +234,8 @@ def simulate(
             raise TooLarge(reason)
         if cells is not None and not reason:
             raise ValueError(f"cells of {s.name}: every request of it is looked at, so nothing is sampled")
+        if processes == "ray" and not reason:
+            raise ValueError(f"a cluster for {s.name}: every request of it is looked at, in one process")
         span = _hours(stated, hours)
         central = plan.central if plan is not None else answer(stated, guarantee=False, seed=seed)
         found = limits_of(central)
