@@ -160,6 +160,12 @@ def test_own_limits_are_not_calibrated_on_public_statements() -> None:
     c = compare("laptop", "laptop", worlds=2, people=200)
     assert c.calibration is None
     assert any("state no tokens" in note for note in c.notes)
+    assert "both schemes have the same windows" in c.notes[0]
+
+
+def test_schemes_that_differ_are_not_said_to_be_the_same() -> None:
+    notes = compare("2026-03-26", "2026-05-06", worlds=1, people=100).notes
+    assert not any("the same windows" in note for note in notes)
 
 
 def test_windows_that_shape_seconds_are_left_out_and_named(tmp_path: Path) -> None:

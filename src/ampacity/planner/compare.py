@@ -196,6 +196,12 @@ def tokens_found(c: Comparison) -> dict[str, dict[str, float]]:
 def _notes(c: Comparison, found: dict[str, dict[str, float]]) -> tuple[str, ...]:
     notes = []
     s, start_s = c.scenario, utc_s(c.scenario.start)
+    a, b = ([s.limit(n).windows if (n := scheme.limits[t]) else () for t in c.tiers] for scheme in c.schemes[:2])
+    if a == b:
+        notes.append(
+            "both schemes have the same windows, so nothing differs; a scheme is laid over the same subscribers, and "
+            "what a scenario's own people could have, `ampacity plan` says"
+        )
     names = {limit for scheme in c.schemes[:2] for tier, limit in scheme.limits.items() if limit and tier in c.tiers}
     for name in sorted(names):
         rules = compile_limit(s.limit(name), start_s, start_s + HOURS * HOUR_S, found.get(name))
@@ -209,5 +215,8 @@ def _notes(c: Comparison, found: dict[str, dict[str, float]]) -> tuple[str, ...]
                     f"{name}, {w.name}: counts {', '.join(w.models)}; who asks for it is not assumed, so nobody does"
                 )
     if found:
-        notes.append("windows that state no tokens hold the largest that the compute carries, at the stated values")
+        notes.append(
+            "windows that state no tokens hold the largest that the compute carries for the subscribers here, at the "
+            "stated values"
+        )
     return tuple(notes)

@@ -63,8 +63,9 @@ def comparison(a: str, b: str, on: str | None = None, beside: tuple[str, ...] = 
         schemes.append(LaidOver(label, limits))
     tiers = tuple(t for t in people if all(t in s.limits for s in schemes))
     if not tiers:
-        known = "; ".join(f"{s.label} has {', '.join(s.limits) or 'none of them'}" for s in schemes)
-        message = f"no tier that all have a limit for; {base.name} has {', '.join(people) or 'no subscribers'}; {known}"
+        has = {base.name: people, **{s.label: list(s.limits) for s in schemes}}
+        known = "; ".join(f"{label} has {', '.join(own) or 'none of them'}" for label, own in has.items())
+        message = f"no tier that all have a limit for; {known}"
         raise Mistakes([Mistake("compare", 0, "tiers", "", message)])
     presets = set(found) <= set(lookup.preset_names())
     return Comparison(scenario, tuple(schemes), tiers, presets or base.about == "public")
@@ -79,6 +80,8 @@ def _scheme(name: str) -> Scenario | dict[str, Any]:
     """A scenario, or the tree of a preset or file of limits."""
     if name in lookup.preset_names():
         return read_tree(Path(str(lookup.preset_path(name))), name).data
+    if name not in lookup.scenario_names() and Path(f"{name}.yaml").is_file():
+        name = f"{name}.yaml"
     path = Path(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         tree = read_tree(path, name)
