@@ -19,7 +19,7 @@ from ampacity.demand import draws
 from ampacity.demand.agent_model import packaged_model
 from ampacity.demand.runs import running_most, running_sums
 from ampacity.demand.service import Service
-from ampacity.demand.session_hour import PAUSE_S, session_hour
+from ampacity.demand.session_hour import PAUSE_S, SessionHour, session_hour
 from ampacity.demand.sessions import UNLIMITED, Steps, generate, served
 from ampacity.demand.stretches import Stretches
 from ampacity.scenario.tier import Behaviour
@@ -29,6 +29,8 @@ Ints = NDArray[np.int64]
 
 LONGEST_PAUSE_S = 3600.0
 """Longer pauses of a session end a stretch, and stretches say when the next begins. [s]"""
+SESSIONS = 4000
+"""Drawn for the mean of an active hour."""
 LANES_MOST, SESSIONS_MOST = 1 << 6, 1 << 20
 """Of one person; sessions are numbered by person, lane and place on its tape."""
 
@@ -50,11 +52,15 @@ class Asked:
 
 
 @cache
-def _session(window_tokens: float) -> tuple[float, float]:
-    """Of the packaged model: output of its main agents per active second, and mean active time. [token/s], [s]"""
-    steps = generate(packaged_model(), 1, np.arange(4000, dtype=np.int64), window_tokens)
-    hour = session_hour(served(steps, Service()))
-    return hour.output_tokens / 3600.0, hour.hours * 3600.0 / 4000
+def _hour(window_tokens: float) -> SessionHour:
+    """An active hour of the packaged model's sessions, of which SESSIONS are drawn."""
+    return session_hour(served(generate(packaged_model(), 1, np.arange(SESSIONS), window_tokens), Service()))
+
+
+def input_per_output(window_tokens: float) -> float:
+    """Tokens of input for each of output in what is asked of a coding agent on a model of so long a context."""
+    hour = _hour(window_tokens)
+    return hour.input_tokens / hour.output_tokens
 
 
 def asked(
@@ -72,7 +78,7 @@ def asked(
     `stretches`. window_tokens: context that the model holds. steps_most: of one
     session that are drawn. A portion of the people asks what it asks among all.
     """
-    rate = b.output_per_s.value / _session(window_tokens)[0]
+    rate = b.output_per_s.value / (_hour(window_tokens).output_tokens / 3600.0)
     lanes = _lanes(wanted, begin)
     moves_s = wanted.active_ms * wanted.pace * rate / 1000.0
     order = np.lexsort((wanted.begin_ms, lanes.of))
@@ -165,9 +171,10 @@ def _tapes(
     parts: list[tuple[Steps, Floats, Floats, Ints]] = []
     has_s, begun = np.zeros(len(tape)), np.zeros(len(tape), np.int64)
     lacking = np.arange(len(tape))
+    session_s = _hour(window_tokens).hours * 3600.0 / SESSIONS
     while len(lacking) or not parts:
         # a tape that lacks much after this gets more of its sessions in the next round, the others are left alone
-        many = np.ceil((need_s - has_s)[lacking] / _session(window_tokens)[1]).astype(np.int64) + 1
+        many = np.ceil((need_s - has_s)[lacking] / session_s).astype(np.int64) + 1
         owner = np.repeat(lacking, many)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
         numbers = tape[owner] * SESSIONS_MOST + begun[owner] + place

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable
 
 from ampacity.reporting.fleet_frames import OVERLOADED, found_share, served, share_of_attempts
+from ampacity.reporting.twin_view import mix_sentences
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_hour import GOOD_TTFT_S
 from ampacity.simulator.estimate import Estimate
 from ampacity.simulator.fleet_run import FleetRun
+from ampacity.simulator.of_scenario import other_mixes
 from ampacity.simulator.shedding import QUEUE_S
 from ampacity.simulator.strata import CELL_REPLICAS, HOUR_STRATA
 
@@ -31,7 +33,8 @@ ASSUMED = (
 
 def fleet_sentences(r: FleetRun) -> list[str]:
     """How much was looked at for how much; what is slow, refused and good; what failures take."""
-    return [looked_at(r), *_slow(r), *_refused(r), goodput(r), *_failing(r)]
+    mixes = mix_sentences(other_mixes(r.fleet.setting.s))
+    return [looked_at(r), *mixes, *_slow(r), *_refused(r), goodput(r), *_failing(r)]
 
 
 def looked_at(r: FleetRun) -> str:

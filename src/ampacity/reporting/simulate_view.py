@@ -13,8 +13,10 @@ from ampacity.reporting.columns import aligned
 from ampacity.reporting.fleet_view import fleet_data, fleet_text
 from ampacity.reporting.fleet_words import fleet_sentences
 from ampacity.reporting.simulated import QUANTILES, Simulated
+from ampacity.reporting.twin_view import mix_sentences
 from ampacity.reporting.words import count, digits, share, tokens, usd
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.of_scenario import other_mixes
 from ampacity.simulator.ran import Ran
 
 Row = dict[str, Any]
@@ -47,6 +49,8 @@ def simulate_sentences(r: Simulated) -> list[str]:
     if r.replayed is not None:
         said += [f"{note[:1].upper()}{note[1:]}." for note in r.replayed.notes]
         said.append(_as_measured(r) or "The trace does not say how long its own answers took.")
+    else:
+        said += mix_sentences(other_mixes(r.scenario))
     return said + _slow(r) + _stopped(r) + _overloaded(r)
 
 

@@ -10,7 +10,7 @@ from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.simulated import limits_of
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.of_scenario import TokensFound
+from ampacity.simulator.of_scenario import OtherMix, TokensFound
 from ampacity.simulator.shedding import QUEUE_S
 from ampacity.simulator.twin import Weeks
 
@@ -33,6 +33,7 @@ def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
     """What contradicts a plan: tiers whose first tokens are slow, and why."""
     said = []
     for w in weeks:
+        said += mix_sentences(w.other_mixes)
         for tier in _tiers(w):
             slow = [q for q, bound in SLOW_S.items() if w.result.quantile_s(at.TTFT, q, tier) > bound]
             if slow:
@@ -50,6 +51,16 @@ def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
                     f"(529): it would have waited more than {QUEUE_S:.0f} s for a replica with room."
                 )
     return said
+
+
+def mix_sentences(mixes: Sequence[OtherMix]) -> list[str]:
+    """Where requests and plan are not of the same tokens."""
+    return [
+        f"Requests of {m.tier} have {count(round(m.sent))} tokens of input for each of output, and the plan counts "
+        f"{count(round(m.planned))}: they are sessions of the packaged model within the model's window, at this "
+        "tier's pace of output, so plan and requests cannot be compared."
+        for m in mixes
+    ]
 
 
 def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:

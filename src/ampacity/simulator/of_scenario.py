@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ampacity.base.calendar import utc_s
+from ampacity.demand.asked import input_per_output
 from ampacity.demand.people import HOURS, zone_of
 from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
@@ -16,8 +17,35 @@ from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellTier
 
+MIX_APART = 0.15
+"""Of a mix, relative: as far as means of the sessions that were fitted may lie from those of the trace."""
 TokensFound = Mapping[str, Mapping[str, float]]
 """Tokens of windows that state none, by tier and window."""
+
+
+@dataclass(frozen=True)
+class OtherMix:
+    """Tokens of input for each of output in what a tier is sent, and in what a plan counts for it."""
+
+    tier: str
+    sent: float
+    planned: float
+
+
+def other_mixes(s: Scenario) -> tuple[OtherMix, ...]:
+    """Tiers of agents whose behaviour has another mix than the sessions they are sent, by more than MIX_APART.
+
+    Sessions are drawn by the packaged model within the model's window, at the behaviour's pace of output.
+    """
+    found = []
+    for t in s.tiers:
+        b = t.behaviour
+        if works_with_agents(b) and b.output_per_s.value > 0:
+            planned = (b.cached_per_s.value + b.uncached_per_s.value) / b.output_per_s.value
+            sent = input_per_output(s.model(t.model).context_tokens)
+            if abs(sent / planned - 1.0) > MIX_APART:
+                found.append(OtherMix(t.name, sent, planned))
+    return tuple(found)
 
 
 def rules_of(s: Scenario, tier: Tier, found: TokensFound) -> tuple[WindowRule, ...]:

@@ -24,7 +24,7 @@ from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
-from ampacity.simulator.of_scenario import TokensFound, book_of, cell_tier, rules_of
+from ampacity.simulator.of_scenario import OtherMix, TokensFound, book_of, cell_tier, other_mixes, rules_of
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -46,7 +46,7 @@ class Weeks:
     """What the people of a model met.
 
     result: of its cell. replicas: how many. hours: looked at. left_out: requests of more context than a replica holds,
-    and those that would have followed them.
+    and those that would have followed them. other_mixes: of tiers whose plan counts another mix of tokens.
     """
 
     model: str
@@ -54,6 +54,7 @@ class Weeks:
     replicas: int
     hours: int
     left_out: int
+    other_mixes: tuple[OtherMix, ...] = ()
 
     @property
     def busy_share(self) -> float:
@@ -70,11 +71,12 @@ def twin(
     they can do well, the others wait, not for long (`shedding.py`). Raises ValueError for a model of more replicas than
     a cell holds.
     """
-    found_weeks = []
+    found_weeks, mixes = [], other_mixes(s)
     for m in model_cells(s, found, seed, routing):
         cell = m.open()
         cell.run(hours * HOUR_PS)
-        found_weeks.append(Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values())))
+        own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
+        found_weeks.append(Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values()), own))
     return found_weeks
 
 
