@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
-from ampacity.planner.announced import after, came_with_it
 from ampacity.planner.answer import answer
 from ampacity.planner.plan import Plan, plan
 from ampacity.planner.verdict import judge, largest_supplier
+from ampacity.scenario.announced import after, came_with_it
 from ampacity.scenario.load import load, load_as_of
 from ampacity.scenario.news import news
 from ampacity.scenario.scenario import Scenario

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +59,7 @@ class CellWorkload:
     epoch_ms: int
     ticks: tuple[Tick, ...] = ()
     scaling: Scaling | None = None
+    changes: tuple[tuple[int, Book], ...] = ()
 
     @property
     def sessions(self) -> Workload:
@@ -134,6 +136,35 @@ def drawn_changes(seed: int, queue: str = "fifo", **routing: Any) -> CellWorkloa
         ticks.append(Tick(0, 0, at.KILL))  # it is not there at first
     at_last = [Tick(last + MS, DOOR, at.OPEN), *(Tick(last + MS, i, at.UP) for i in range(replicas))]
     return replace(w, ticks=(*sorted(ticks), *at_last))
+
+
+def drawn_limit_changes(seed: int) -> CellWorkload:
+    """A cell of a seed in which limits change too, up to three times; of a subscriber all are of one tier."""
+    rng = np.random.default_rng([seed, 10])
+    queue = str(rng.choice(["fifo", "fair"]))
+    w = next(w for n in count() if (w := drawn_changes(seed + 10_000 * n, queue)).book is not None)
+    w = replace(w, tier_of=tuple(s % 3 if s else t for s, t in zip(w.subscriber_of, w.tier_of, strict=True)))
+    last_ms = max(finish for _, _, finish, _ in by_cell(w)[1]) // MS
+    assert w.book is not None
+    changes, book = [], w.book
+    for at_ms in sorted(int(x) for x in rng.integers(1, max(last_ms, 2), int(rng.integers(1, 4)))):
+        book = _changed(rng, book)
+        changes.append((w.epoch_ms + at_ms, book))
+    return replace(w, changes=tuple(changes))
+
+
+def _changed(rng: np.random.Generator, book: Book) -> Book:
+    """Other sizes and lengths; a window more or fewer."""
+    rules = {}
+    for name, own in book.places.items():
+        sizes = [replace(r, size=max(int(r.size * rng.uniform(0.2, 4)), 1000)) for r in own]
+        kept = [replace(r, length_ms=r.length_ms * int(rng.integers(1, 4))) for r in sizes if rng.random() < 0.8]
+        if rng.random() < 0.3 and len(own) < 4:
+            kept.append(
+                WindowRule(f"new {len(own)}", int(rng.integers(1, 2000)) * 1000, AT_FIRST_USE, 500, own[0].price)
+            )
+        rules[name] = kept
+    return compile_book(rules, like=book, prior_tokens=(100, 0, 300, 50))
 
 
 def drawn_scaling(seed: int, queue: str = "fifo") -> CellWorkload:
@@ -228,7 +259,7 @@ def scripts_of(w: CellWorkload) -> Scripts:
 def opened(w: CellWorkload, plain: bool = False, seed: int = 5) -> Cell:
     """The cell before anything happens; plain: rows are lists, and the source runs as it stands."""
     pools = tuple(Pool(x.engine, x.table, n) for x, n in w.pools)
-    more = {"keep": True, "ticks": w.ticks, "scaling": w.scaling}
+    more = {"keep": True, "ticks": w.ticks, "scaling": w.scaling, "changes": w.changes}
     cell = open_cell(pools, scripts_of(w), w.routing, w.tiers, w.book, w.epoch_ms, seed, **more)  # type: ignore[arg-type]
     if plain:
         cell.kernel = SimpleNamespace(run_cell=cell_loop.run_cell)
@@ -284,6 +315,7 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
         queue_ps=round(r.queue_s * PS_PER_S) if r.queue_s else 0,
         on_kill=r.on_kill,
         scaling=_plain_scaling(w),
+        changes=tuple(((ms - w.epoch_ms) * MS, book) for ms, book in w.changes),
     )  # fmt: skip
     naive = NaiveCell(steppers, lines, heads, terms)
     naive.run()
@@ -347,6 +379,7 @@ __all__ = [
     "by_naive_cell",
     "drawn_cell",
     "drawn_changes",
+    "drawn_limit_changes",
     "drawn_scaling",
     "opened",
 ]

@@ -56,6 +56,7 @@ class NaiveCell:
         self.astray = 0
         self.scaler = Scaler(terms.scaling, terms.pool_of) if terms.scaling else None
         self.ticks = list(terms.ticks)
+        self.changes = list(terms.changes)
         self.counts: Counter[tuple[str, int]] = Counter()  # by what and tier
         self.first_asked: set[tuple[int, int]] = set()
         self.owner: dict[Request, tuple[Agent, int, int, list[int]]] = {}
@@ -68,11 +69,15 @@ class NaiveCell:
         while True:
             due = self.scaler.next_ps() if self.scaler else NEVER
             if not self.work_left() and (not self.scaler or self.scaler.look_ps == NEVER):
+                for change in self.changes:
+                    self.change_limits(*change)
                 return
             now = min([r.next_ps() for r in self.replicas] + [at for at, _, _ in self.events])
             now = min(now, self.due_ps(), due, self.ticks[0][0] if self.ticks else NEVER)
             if now >= until_ps:
                 return
+            while self.changes and self.changes[0][0] <= now:
+                self.change_limits(*self.changes.pop(0))
             for i, r in enumerate(self.replicas):
                 if r.ends_ps() == now:
                     for request in r.end():
@@ -288,6 +293,12 @@ class NaiveCell:
             self.events.append((now + agent.steps[agent.at][0], agent.number, agent))
 
     # windows
+
+    def change_limits(self, now: int, book: Any) -> None:
+        for who, tier in {a.subscriber: a.tier for a in self.everybody if a.subscriber in self.states}.items():
+            if limit := self.terms.tiers[tier].get("limit"):
+                limits.rebase(self.states[who], 0, self.terms.book.flat, book.flat, limit, self.now_ms(now))
+        self.terms.book = book
 
     def state(self, agent: Agent) -> list[int]:
         return self.states.setdefault(agent.subscriber, [0] * STATE_FIELDS)

@@ -20,7 +20,7 @@ class Agent:
     number: int
     steps: list[tuple[int, int, int, int]]
     tier: int = 0
-    subscriber: int = 0
+    subscriber: int = 0  # 0 once they have bought
     group: int = 0
     shared: int = 0
     helpers: list[tuple[int, Agent]] = field(default_factory=list)  # step whose answer starts them
@@ -55,6 +55,7 @@ class Terms:
     queue_ps: int = 0
     on_kill: str = "resume"
     scaling: dict[str, int] | None = None  # pool, rules, instants in ps and ms
+    changes: tuple[tuple[int, Any], ...] = ()  # instant in ps, the book from then on
 
 
 class Line:

@@ -30,15 +30,15 @@ def rehearse(
     *,
     quiet: bool,
 ) -> None:
-    """Rehearse an event at the stated values, after all changes of limits. Raises Mistakes for a name that is none."""
+    """Rehearse an event at the stated values, under the limits of those hours. Raises Mistakes for a name of none."""
     from importlib.metadata import version
 
     from ampacity.base.record import Record
     from ampacity.cli.screen import headline, shows, tell
-    from ampacity.planner.announced import after
     from ampacity.planner.answer import answer
     from ampacity.reporting.rehearsal_view import rehearsal_view
     from ampacity.reporting.simulated import limits_of
+    from ampacity.scenario.announced import after
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.fleet import Setting
     from ampacity.simulator.rehearsal import rehearse
@@ -48,8 +48,8 @@ def rehearse(
     going = going_of(s, event, notice, lasting)
     if shows(json, quiet=quiet):
         typer.echo(f"{headline(s)} · seed {seed}\n")
-    stated = after(draw(s, seed, 0))
-    found = limits_of(answer(stated, guarantee=False, seed=seed))
+    stated = draw(s, seed, 0)
+    found = limits_of(answer(after(stated), guarantee=False, seed=seed))
     try:
         r = rehearse(Setting(stated, found, seed), going, at, cells, workers)
     except ValueError as err:

@@ -43,14 +43,13 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     cells: of each pool of a larger one, none of it if 0.
     """
     from ampacity.base.compiled import is_compiled
-    from ampacity.planner.announced import after
     from ampacity.reporting.twin_view import limits_found
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.cell_loop import run_cell
     from ampacity.simulator.fleet_run import fleet_run
     from ampacity.simulator.twin import NOTHING_SERVED, twin, why_not
 
-    s = after(draw(p.scenario, seed, 0))
+    s = draw(p.scenario, seed, 0)
     reason = why_not(s)
     if reason == NOTHING_SERVED or (reason and not cells):
         if show:
@@ -74,9 +73,9 @@ def say_what_is_compiled(s: Scenario | None = None) -> None:
     """
     from ampacity.base.compiled import is_compiled
     from ampacity.demand.crossings import run
-    from ampacity.planner.announced import after
     from ampacity.planner.answer import carried
     from ampacity.reporting.words import with_no_limit
+    from ampacity.scenario.announced import after
 
     if is_compiled(run):
         return
@@ -89,10 +88,10 @@ def say_what_is_compiled(s: Scenario | None = None) -> None:
 
 def _first(s: Scenario) -> str:
     """The first sentence, from the stated values alone."""
-    from ampacity.planner.announced import after, changes
     from ampacity.planner.answer import carried
     from ampacity.reporting.verdict_words import first_condition
     from ampacity.reporting.words import first_sentence
+    from ampacity.scenario.announced import after, changes
 
     a = carried(after(s), guarantee=False)
     if changes(s) and s.about == "public":

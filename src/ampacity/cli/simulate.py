@@ -221,7 +221,7 @@ def _cells(text: str | None, trace: Path | None) -> int | Literal["all"] | None:
 
 def _every_request_is_kept(s: Scenario, seed: int) -> None:
     """Rows of requests and spans of a replica are those of a fleet of which every request is looked at."""
-    from ampacity.planner.announced import after
+    from ampacity.scenario.announced import after
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.twin import why_not
 

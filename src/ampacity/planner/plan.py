@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ampacity.base.record import Record
-from ampacity.planner.announced import after, changes
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.curves import curves
 from ampacity.planner.hazard import has_hazards, struck
@@ -23,6 +22,7 @@ from ampacity.planner.movers import Mover, movers
 from ampacity.planner.serving import Served, served
 from ampacity.planner.verdict import Judgement, Verdict, changed_load, judge, largest_supplier, verdict
 from ampacity.planner.whom import binding_window, served_share
+from ampacity.scenario.announced import after, changes
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.pool import counted

@@ -13,11 +13,11 @@ from datetime import date, timedelta
 import numpy as np
 
 from ampacity.demand.at_limit import Met
-from ampacity.planner.announced import after, came_with_it, changes
 from ampacity.planner.headcount import people_carried, people_of, people_per_mw
 from ampacity.planner.limits import ModelLoad, windows_of
 from ampacity.planner.use import Use
 from ampacity.planner.whom import binding_window
+from ampacity.scenario.announced import after, came_with_it, changes
 from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier

@@ -19,18 +19,18 @@ import polars as pl
 from ampacity.base.record import Record
 from ampacity.demand.people import HOURS
 from ampacity.demand.traces.trace import Trace
-from ampacity.planner.announced import after
 from ampacity.planner.answer import Answer, answer
 from ampacity.planner.plan import Plan
 from ampacity.reporting import fleet_frames
+from ampacity.scenario.announced import after
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.fleet import Workers
 from ampacity.simulator.fleet_run import FleetRun, fleet_run
+from ampacity.simulator.limits_in_time import TokensFound
 from ampacity.simulator.measured import Measured, measured
 from ampacity.simulator.model_cell import serving
-from ampacity.simulator.of_scenario import TokensFound
 from ampacity.simulator.ran import Ran, ran
 from ampacity.simulator.sampled import WINDOWS
 from ampacity.simulator.strata import CELLS
@@ -220,7 +220,8 @@ def simulate(
     that cannot be replayed.
     """
     began = time.process_time()
-    stated = after(draw(s, seed, 0))
+    own = draw(s, seed, 0)
+    stated = after(own)
     central: Answer | None = None
     replayed: Replay | None = None
     sampled: FleetRun | None = None
@@ -241,9 +242,9 @@ def simulate(
         found = limits_of(central)
         if reason:
             many = None if cells == "all" else cells or CELLS
-            sampled = fleet_run(stated, found, seed, hours=hours, cells=many, processes=processes, progress=progress)
+            sampled = fleet_run(own, found, seed, hours=hours, cells=many, processes=processes, progress=progress)
         else:
-            runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(stated, found, seed))
+            runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(own, found, seed))
     cpu_s = time.process_time() - began
     alone = processes != "ray" and min(processes or os.cpu_count() or 1, sampled.sample.looks if sampled else 1) <= 1
     if sampled is not None and not alone:

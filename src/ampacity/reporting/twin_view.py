@@ -10,7 +10,8 @@ from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.simulated import limits_of
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.of_scenario import OtherMix, TokensFound
+from ampacity.simulator.limits_in_time import TokensFound
+from ampacity.simulator.of_scenario import OtherMix
 from ampacity.simulator.shedding import QUEUE_S
 from ampacity.simulator.twin import Weeks
 

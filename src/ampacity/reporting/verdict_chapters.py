@@ -7,7 +7,6 @@ from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from ampacity.planner.announced import after, changes
 from ampacity.planner.interval import Interval
 from ampacity.planner.plan import Plan
 from ampacity.planner.verdict import Spread, Verdict
@@ -15,6 +14,7 @@ from ampacity.reporting import plots
 from ampacity.reporting.chapter import Chapter, Exhibit, Table, day_in_words, view_chapter
 from ampacity.reporting.sources import SUBJECTS, claims
 from ampacity.reporting.words import digits, share, tokens
+from ampacity.scenario.announced import after, changes
 from ampacity.scenario.limit import Window
 from ampacity.scenario.load import load_as_of
 from ampacity.scenario.news import news

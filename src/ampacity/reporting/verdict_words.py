@@ -6,12 +6,12 @@ import math
 from datetime import date
 from typing import Any
 
-from ampacity.planner.announced import after, changes
 from ampacity.planner.headcount import people_carried
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan
 from ampacity.planner.verdict import Spread, Verdict, factor
 from ampacity.reporting.words import count, digits, path_in_words, share, tokens
+from ampacity.scenario.announced import after, changes
 from ampacity.scenario.contract import Contract
 from ampacity.scenario.load import load_as_of
 from ampacity.scenario.news import News, news

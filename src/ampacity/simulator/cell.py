@@ -17,6 +17,7 @@ from ampacity.base.compiled import compiled
 from ampacity.base.streams import bits
 from ampacity.demand.reactions import RETRIES, Reactions
 from ampacity.policy.book import HELD_FIELDS, STATE_FIELDS, Book
+from ampacity.policy.limits import rebase
 from ampacity.policy.line import AGEING_MOST, PERSON_FIELDS, ROOM_MOST, TIERS_MOST, fresh_queue
 from ampacity.policy.routing import (
     PACE_MOST_NS,
@@ -28,6 +29,7 @@ from ampacity.policy.routing import (
 )
 from ampacity.policy.rows import SCALE
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.admission import PS_PER_MS
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
 from ampacity.simulator.cell_result import CellResult, Scaled
 from ampacity.simulator.cell_rows import Control, Desk, Engines, Found, People, Windows
@@ -205,17 +207,42 @@ class Cell:
     windows: Windows
     found: Found
     rare: Control
+    changes: list[tuple[int, Book]] = field(default_factory=list, repr=False)
     now_ps: int = 0
     kernel: object = field(default=None, repr=False)
 
     def run(self, until_ps: int = FOREVER_PS) -> None:
-        """Let happen all that happens before an instant; any cuts give the same bytes as none. [ps]"""
+        """Let happen all that happens before an instant; any cuts give the same bytes as none. [ps]
+
+        Limits change before all else that happens at an instant.
+        """
+        while self.changes and self.changes[0][0] < until_ps:
+            at_ps, book = self.changes.pop(0)
+            self._run(at_ps)
+            self._change_limits(book, at_ps)
+        self._run(until_ps)
+
+    def _run(self, until_ps: int) -> None:
         step = run_cell if self.kernel is None else self.kernel.run_cell  # type: ignore[attr-defined]
         while step(self.engines, self.desk, self.people, self.windows, self.found, self.rare, until_ps) == NEEDS_ROWS:
             self._grow()
         self.now_ps = until_ps
         if self.desk.cell[at.UNTAKEN]:
             raise RuntimeError(f"{self.desk.cell[at.UNTAKEN]} requests went to replicas that were not advanced")
+
+    def _change_limits(self, book: Book, now_ps: int) -> None:
+        """Let another book be in force. What is used and reserved stays so."""
+        old, new = self.windows.book, book.flat
+        now_ms = int(self.desk.cell[at.EPOCH_MS]) + now_ps // PS_PER_MS
+        tier_of = dict(zip(*(self._agents()[:, f].tolist() for f in (at.SUBSCRIBER, at.TIER)), strict=True))
+        for subscriber, tier in tier_of.items():
+            limit = int(self.windows.tiers[tier * at.TERM_FIELDS + at.T_LIMIT])
+            if subscriber > 0 and limit > 0:
+                rebase(self.windows.states, subscriber * STATE_FIELDS, old, new, limit, now_ms)
+        self.windows = self.windows._replace(book=np.array(new, np.int64))
+
+    def _agents(self) -> Ints:
+        return np.asarray(self.people.agents).reshape(-1, at.AGENT_FIELDS)
 
     def _grow(self) -> None:
         """Twice as many rows of requests."""
@@ -283,12 +310,14 @@ def open_cell(
     keep: bool = False,
     ticks: Sequence[Tick] = (),
     scaling: Scaling | None = None,
+    changes: Sequence[tuple[int, Book]] = (),
 ) -> Cell:
     """A cell before anything has happened.
 
     epoch_ms: its instant 0 by the clock of limits, >= 1. number: of the cell among all of a seed. keep: what every step
     met. ticks: what changes meanwhile, in rising order of instants. scaling: of one pool, whose replicas come and go
-    with the load. Raises ValueError that lists what can never be served, and every mistake in ticks and scaling.
+    with the load. changes: when limits change, by their clock [ms], each to a book like the one before, in order.
+    Raises ValueError that lists what can never be served, and every mistake in ticks and scaling.
     """
     _check(pools, scripts, tiers)
     tick_list, slowed = tick_rows(ticks, [i for i, p in enumerate(pools) for _ in range(p.replicas)])
@@ -339,6 +368,7 @@ def open_cell(
             _line(cell, routing, tiers, most),
             np.zeros((ROWS_AT_FIRST * replicas + 1) * at.TAB_FIELDS, np.int64),
         ),
+        changes=[((ms - epoch_ms) * PS_PER_MS, book) for ms, book in changes],
         kernel=kernel(),
     )
 

@@ -25,8 +25,8 @@ from ampacity.demand.single_requests import single_requests
 from ampacity.demand.stretches import Habits, Stretches, habits, stretches, swings_of
 from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.inference.step_time import StepTime
-from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS, Book
-from ampacity.policy.rows import NEVER, WindowRule
+from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
+from ampacity.policy.rows import NEVER
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
@@ -34,8 +34,9 @@ from ampacity.simulator.cell import Cell, Pool, Routing, open_cell
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.cell_rows import SUBSCRIBER
 from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.limits_in_time import LimitsInTime, Rules
 from ampacity.simulator.model_cell import bring_to_now
-from ampacity.simulator.of_scenario import book_of, cell_tier
+from ampacity.simulator.of_scenario import cell_tier
 from ampacity.simulator.request_rows import agents_of
 from ampacity.simulator.sampled import WORK_FIELDS
 from ampacity.simulator.sampled import worked as worked_in
@@ -64,14 +65,14 @@ than those that begin, and what long pauses delay is asked when its stretch is o
 
 @dataclass(frozen=True)
 class CellHour:
-    """s: one world of a scenario, after its changes. tiers: of one model. share: of their work that the cell has.
+    """s: one world of a scenario. tiers: of one model. limits: of theirs. share: of their work that the cell has.
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
     the start [s]. name: of the cell, what its people are drawn by. step: of its replicas; None: no window is looked at
     iteration by iteration. hours: for how many it goes on. quanta: of tiers in a fair queue; none: alike."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
-    rules: tuple[tuple[WindowRule, ...], ...]
+    limits: LimitsInTime
     pool: Pool
     share: float
     start_s: int
@@ -173,11 +174,10 @@ def good(s: Scenario, scripts: Scripts, found: CellResult, since_ps: int) -> Int
 
 @dataclass(frozen=True)
 class Drawn:
-    """A cell's own people: what they ask, by tier, their windows as rows behind nobody's, the book of their limits."""
+    """A cell's own people: what they ask, by tier, and their windows as rows behind nobody's."""
 
     parts: tuple[Scripts, ...]
     states: tuple[Ints, ...]
-    book: Book | None
 
 
 def drawn(c: CellHour) -> Drawn:
@@ -186,9 +186,9 @@ def drawn(c: CellHour) -> Drawn:
     for number, tier in enumerate(c.tiers):
         people = _People(c, tier, number, c.opens_ms)
         parts.append(_scripts(c, tier, number, people, c.opens_ms, c.most_tokens, before))
-        states.append(_at_places(people.now.states, people.scheme, c.rules[number]))
+        states.append(_at_places(people.now.states, people.scheme, c.limits.windows(tier.name)))
         before += people.h.people
-    return Drawn(tuple(parts), tuple(states), book_of(c.tiers, c.rules))
+    return Drawn(tuple(parts), tuple(states))
 
 
 def opened(
@@ -207,7 +207,7 @@ def opened(
         parts.append(replace(g.scripts, agents=agents))
         states.append(g.states)
         before += len(g.states)
-    tiers = tuple(cell_tier(c.s, t, c.seed, c.world) for t in c.tiers)
+    tiers = tuple(cell_tier(t, c.limits, c.seed, c.world) for t in c.tiers)
     if c.quanta:
         tiers = tuple(replace(t, quantum=q) for t, q in zip(tiers, c.quanta, strict=True))
     scripts = joined(parts)
@@ -216,12 +216,13 @@ def opened(
         scripts,
         c.routing,
         tiers,
-        own.book,
+        c.limits.book(c.opens_ms),
         c.opens_ms,
         c.seed,
         bits(c.seed, "cell", c.name) >> 8,
         keep=keep,
         ticks=c.ticks,
+        changes=c.limits.changes(c.opens_ms),
     )
     flat = np.concatenate(states).reshape(-1)
     cell.windows.states[:] = flat[: len(cell.windows.states)]
@@ -237,17 +238,18 @@ class _People:
         zone = zone_of(c.s, tier)
         b = tier.behaviour
         swings = swings_of(people_seed(c.seed, c.world), b.common_swing.value, c.hour + c.hours)
+        rules = c.limits.rules_at(opens_ms)[number]
         # a credit that never comes back is used up from the first day on
-        lasting = any(rule.refill == NEVER for rule in c.rules[number])
+        lasting = any(rule.refill == NEVER for rule in rules)
         # without windows nothing that was asked yesterday matters
-        before = DAYS_BEFORE if c.rules[number] else 1
+        before = DAYS_BEFORE if rules else 1
         first = 0 if lasting else max(c.hour - 24 * before, 0)
         start_s = c.start_s + HOUR_S * first
         h = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.h: Habits = h if certain else replace(h, by_draw=True)
         self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
-        self.scheme = Scheme(tuple(replace(rule, families=None) for rule in c.rules[number]))
+        self.scheme = Scheme(tuple(replace(rule, families=None) for rule in rules))
         self.kinds, self.reactions = kinds_of(b), stated(c.seed, c.world)
         self.now: Standing = standing(
             self.h, wanted, self.kinds, self.scheme, self.reactions, opens_ms, round(b.parallel.value)
@@ -336,11 +338,11 @@ def _scripts(
     return scripts_of_trace(at_ps[order], inputs, outputs, number, found.subscriber[order] + before)
 
 
-def _at_places(states: Ints, scheme: Scheme, rules: tuple[WindowRule, ...]) -> Ints:
+def _at_places(states: Ints, scheme: Scheme, placed: Rules) -> Ints:
     """Subscribers' rows with each window at the place that it has among all windows of its limit."""
     rows = np.zeros((len(states), STATE_FIELDS), np.int64)
-    places = {rule.name: i for i, rule in enumerate(rules)}
+    places = {(rule.name, rule.refill): i for i, rule in enumerate(placed)}
     for i, rule in enumerate(scheme.windows):
-        at = places[rule.name] * STORE_FIELDS
+        at = places[rule.name, rule.refill] * STORE_FIELDS
         rows[:, at : at + STORE_FIELDS] = states[:, i * STORE_FIELDS : (i + 1) * STORE_FIELDS]
     return rows

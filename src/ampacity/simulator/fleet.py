@@ -30,8 +30,8 @@ from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes, stated_causes
 from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
+from ampacity.simulator.limits_in_time import LimitsInTime, TokensFound, limits_in_time
 from ampacity.simulator.model_cell import pool_of
-from ampacity.simulator.of_scenario import TokensFound, rules_of
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
@@ -57,7 +57,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What all looks share. s: one world, after its changes. found: tokens of open windows. causes: of what fails;
+    """What all looks share. s: one world. found: tokens of open windows. causes: of what fails;
     None: nothing does. warm_s: sent before an hour counts [s]."""
 
     s: Scenario
@@ -70,15 +70,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A setting laid out. pools: those that serve, [pool]. numbers: of each in the layout. tiers: of each. share: of
-    its model's work that a pool is given in each hour, [pool, hour]. load: accelerators that demand takes at full load
-    over those that run, in each hour. rooms: requests that a replica takes, [pool]. start_s: when hours begin,
-    from 1970 [s]."""
+    """A setting laid out. pools: those that serve, [pool]. numbers: of each in the layout. tiers, limits: of each.
+    share: of its model's work that a pool is given in each hour, [pool, hour]. load: accelerators that demand takes at
+    full load over those that run, in each hour. rooms: requests that a replica takes, [pool]. start_s: when hours
+    begin, from 1970 [s]."""
 
     setting: Setting
     pools: tuple[PoolCapacity, ...]
     numbers: tuple[int, ...]
     tiers: tuple[tuple[Tier, ...], ...]
+    limits: tuple[LimitsInTime, ...]
     share: Floats
     load: Floats
     rooms: tuple[float, ...]
@@ -112,7 +113,8 @@ def fleet(setting: Setting) -> Fleet:
     rooms = tuple(room_of(s, own, p) for p, own in zip(pools, tiers, strict=True))
     layout = layout_of(supply)
     numbers = [next(i for i, other in enumerate(layout.pools) if other.name == p.pool.name) for p in pools]
-    return Fleet(setting, pools, tuple(numbers), tiers, share, load, rooms, layout, hours.start_s)
+    limits = tuple(limits_in_time(s, own, setting.found) for own in tiers)
+    return Fleet(setting, pools, tuple(numbers), tiers, limits, share, load, rooms, layout, hours.start_s)
 
 
 def _carries(s: Scenario, p: PoolCapacity, tiers: tuple[Tier, ...]) -> Floats:
@@ -239,7 +241,7 @@ def cell_hour(f: Fleet, one: Look) -> CellHour | None:
     return CellHour(
         s=setting.s,
         tiers=f.tiers[one.pool],
-        rules=tuple(rules_of(setting.s, t, setting.found) for t in f.tiers[one.pool]),
+        limits=f.limits[one.pool],
         pool=replace(pool_of(pool), replicas=replicas),
         share=float(f.share[one.pool, one.hour]) * replicas / there,
         start_s=f.start_s,

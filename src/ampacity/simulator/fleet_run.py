@@ -14,8 +14,8 @@ from ampacity.simulator.disruption import Disruption, expected_disruptions
 from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes
 from ampacity.simulator.fleet import Fleet, Workers, busiest, fleet, sampled, setting_of, whole
+from ampacity.simulator.limits_in_time import TokensFound
 from ampacity.simulator.measured_fleet import Spread, measured_fleet
-from ampacity.simulator.of_scenario import TokensFound, book_of, rules_of
 from ampacity.simulator.shared_shocks import BetweenSeeds, between_seeds
 from ampacity.simulator.strata import CELLS, cells_of
 
@@ -57,10 +57,8 @@ class FleetRun:
 
     def windows(self, tier: str) -> tuple[WindowRule, ...]:
         """The windows of a tier in the order in which refusals by window are counted."""
-        own = next((tiers for tiers in self.fleet.tiers if tier in [t.name for t in tiers]), ())
-        rules = [rules_of(self.fleet.setting.s, t, self.fleet.setting.found) for t in own]
-        book = book_of(own, rules)
-        return book.places.get(tier, ()) if book is not None else ()
+        own = (limits.windows(tier) for limits in self.fleet.limits)
+        return next((windows for windows in own if windows), ())
 
 
 def fleet_run(

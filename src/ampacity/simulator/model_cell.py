@@ -13,11 +13,11 @@ import numpy as np
 from ampacity.inference.engines import token_budget
 from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica
 from ampacity.inference.step_time import StepTime
-from ampacity.policy.book import Book
 from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, Placement
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.dispatch import pool_of as pool_number
 from ampacity.simulator.engine import PS_PER_S, SEQS_USUAL, KvTier, sglang, vllm
+from ampacity.simulator.limits_in_time import LimitsInTime
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
 from ampacity.simulator.scripts import Scripts
@@ -30,7 +30,7 @@ class ModelCell:
     """The replicas of a model and what will be asked of them.
 
     model: its name. supply: the pools of the scenario that hold its replicas. scripts: who asks what, and when. tiers:
-    in the order in which the scripts number them. book: of their limits. epoch_ms: instant 0 by the clock of limits.
+    in the order in which the scripts number them. limits: of theirs. epoch_ms: instant 0 by the clock of limits.
     left_out: requests that are not in the scripts, by reason.
     """
 
@@ -39,7 +39,7 @@ class ModelCell:
     scripts: Scripts
     routing: Routing
     tiers: tuple[CellTier, ...]
-    book: Book | None
+    limits: LimitsInTime
     epoch_ms: int
     seed: int
     left_out: dict[str, int]
@@ -56,19 +56,19 @@ class ModelCell:
 
     def open(self, *, keep: bool = False) -> Cell:
         """The cell before anything has happened. keep: what every request met."""
+        book, changes = self.limits.book(self.epoch_ms), self.limits.changes(self.epoch_ms)
         return open_cell(
-            self.pools, self.scripts, self.routing, self.tiers, self.book, self.epoch_ms, self.seed, keep=keep
-        )
+            self.pools, self.scripts, self.routing, self.tiers, book, self.epoch_ms, self.seed, keep=keep,
+            changes=changes,
+        )  # fmt: skip
 
     def window(self, tier: int, place: int) -> str:
         """The name of the window that `cell_rows.BY_WINDOW + place` counts for a tier."""
-        assert self.book is not None
-        return self.book.places[str(self.tiers[tier].limit)][place].name
+        return self.limits.windows(self.tiers[tier].name)[place].name
 
     def windows(self, tier: int) -> int:
-        """How many windows a tier has."""
-        limit = self.tiers[tier].limit
-        return len(self.book.places[limit]) if self.book is not None and limit is not None else 0
+        """How many windows a tier ever has."""
+        return len(self.limits.windows(self.tiers[tier].name))
 
 
 def pool_of(p: PoolCapacity) -> Pool:

@@ -18,6 +18,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import CellTier, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
+from ampacity.simulator.limits_in_time import NO_LIMITS
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in
 from ampacity.simulator.reused import Reused, in_sessions, reused
 from ampacity.simulator.rows import Ints
@@ -83,7 +84,7 @@ def replay(trace: Trace, supply: tuple[PoolCapacity, ...], model: str, speed: fl
         scripts=scripts,
         routing=Routing("soonest"),
         tiers=tuple(CellTier(name) for name in tiers),
-        book=None,
+        limits=NO_LIMITS,
         epoch_ms=1,
         seed=seed,
         left_out=left_out,

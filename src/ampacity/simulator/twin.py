@@ -23,8 +23,9 @@ from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.limits_in_time import TokensFound, limits_in_time
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
-from ampacity.simulator.of_scenario import OtherMix, TokensFound, book_of, cell_tier, other_mixes, rules_of
+from ampacity.simulator.of_scenario import OtherMix, cell_tier, other_mixes
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -136,14 +137,15 @@ def _model_cell(
     if (replicas := sum(replicas_in(p) for p in own)) > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
     start_ms = 1000 * utc_s(s.start, zone_of(s, tiers[0]))
+    limits = limits_in_time(s, tiers, found)
     parts = [_scripts(s, tier, number, start_ms, seed, context_most(own)) for number, tier in enumerate(tiers)]
     return ModelCell(
         model=model,
         supply=own,
         scripts=joined([part for part, _ in parts]),
         routing=routing,
-        tiers=tuple(replace(cell_tier(s, t, seed), quantum=q) for t, q in zip(tiers, quanta(tiers), strict=True)),
-        book=book_of(tiers, [rules_of(s, t, found) for t in tiers]),
+        tiers=tuple(replace(cell_tier(t, limits, seed), quantum=q) for t, q in zip(tiers, quanta(tiers), strict=True)),
+        limits=limits,
         epoch_ms=start_ms,
         seed=seed,
         left_out={TOO_LONG: sum(left for _, left in parts)},
