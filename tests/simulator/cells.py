@@ -17,8 +17,10 @@ from workloads import MS, Workload, drawn, rules_of
 
 from ampacity.demand.reactions import Reactions
 from ampacity.policy.book import Book, compile_book
+from ampacity.policy.capacity_cap import compile_caps
 from ampacity.policy.routing import replica_rows
 from ampacity.policy.rows import AT_FIRST_USE, EVENLY, IN_FLIGHT, ONE_IN_FLIGHT, ONE_REQUEST, Price, WindowRule
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.simulator import cell_loop
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import LOADS, Cell, CellTier, Pool, Routing, open_cell
@@ -151,6 +153,20 @@ def drawn_limit_changes(seed: int) -> CellWorkload:
         book = _changed(rng, book)
         changes.append((w.epoch_ms + at_ms, book))
     return replace(w, changes=tuple(changes))
+
+
+def drawn_caps(seed: int) -> CellWorkload:
+    """The same, with hourly caps of some tiers, small enough to refuse; a new hour begins on the way."""
+    rng = np.random.default_rng([seed, 11])
+    w = drawn_limit_changes(seed) if rng.random() < 0.5 else drawn_changes(seed, "fair" if seed % 2 else "fifo")
+    last_ms = max(finish for _, _, finish, _ in by_cell(w)[1]) // MS
+    start_s = (w.epoch_ms + int(rng.integers(1, max(last_ms, 2)))) // 1000 - 3600
+    whole = sum(step[1] for chain in w.sessions.chains for step in chain)
+    tiers = []
+    for t in w.tiers:
+        sizes = tuple(int(whole * rng.uniform(0, 0.3)) for _ in range(3))
+        tiers.append(replace(t, cap=CapacityCurve(t.name, "", start_s, sizes, (), ())) if rng.random() < 0.7 else t)
+    return replace(w, tiers=tuple(tiers))
 
 
 def _changed(rng: np.random.Generator, book: Book) -> Book:
@@ -315,6 +331,7 @@ def by_naive_cell(w: CellWorkload, seed: int = 5) -> tuple[NaiveCell, list[tuple
         queue_ps=round(r.queue_s * PS_PER_S) if r.queue_s else 0,
         on_kill=r.on_kill,
         scaling=_plain_scaling(w),
+        caps={i: compile_caps([t.cap]) for i, t in enumerate(w.tiers) if t.cap},
         changes=tuple(((ms - w.epoch_ms) * MS, book) for ms, book in w.changes),
     )  # fmt: skip
     naive = NaiveCell(steppers, lines, heads, terms)
@@ -377,6 +394,7 @@ __all__ = [
     "CellWorkload",
     "by_cell",
     "by_naive_cell",
+    "drawn_caps",
     "drawn_cell",
     "drawn_changes",
     "drawn_limit_changes",

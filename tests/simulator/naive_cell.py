@@ -13,7 +13,7 @@ from naive_line import Agent, Line, Terms
 from naive_scaler import Scaler
 from stepper import NEVER, Stepper
 
-from ampacity.policy import limits
+from ampacity.policy import capacity_cap, limits
 from ampacity.policy.book import HELD_FIELDS, LIMIT, PLACE, REFILL, STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.homes import home_within
 from ampacity.policy.mixing import mixed
@@ -57,6 +57,8 @@ class NaiveCell:
         self.scaler = Scaler(terms.scaling, terms.pool_of) if terms.scaling else None
         self.ticks = list(terms.ticks)
         self.changes = list(terms.changes)
+        self.taken = {tier: [0] * capacity_cap.TAKEN_FIELDS for tier in terms.caps}
+        self.of_cap: dict[Request, tuple[int, int]] = {}  # hour and tokens that were taken
         self.counts: Counter[tuple[str, int]] = Counter()  # by what and tier
         self.first_asked: set[tuple[int, int]] = set()
         self.owner: dict[Request, tuple[Agent, int, int, list[int]]] = {}
@@ -160,6 +162,8 @@ class NaiveCell:
             return
         _, inputs, reusable, outputs = agent.steps[agent.at]
         request = Request(now, inputs, reusable, outputs, agent.number, agent.group, agent.shared)
+        if agent.tier in self.taken and not self.within_cap(agent, request, held, now):
+            return
         self.owner[request] = (agent, now, NOBODY, held)
         if reason := self.take_in(agent, request, now):
             self.turn_away(agent, request, reason, now)
@@ -200,6 +204,7 @@ class NaiveCell:
 
     def turn_away(self, agent: Agent, request: Request, reason: str, now: int) -> None:
         _, _, _, held = self.owner.pop(request)
+        self.correct_cap(agent, request, 0)
         if held[LIMIT]:
             limits.release(self.state(agent), self.terms.book.flat, held, 0, self.now_ms(now))
         self.overloaded(agent, reason, now)
@@ -283,6 +288,7 @@ class NaiveCell:
         agent.tries = 0
         read = min(self.replicas[i].hits.get(request, 0), agent.steps[step][2])
         self.queue.correct(request, request.inputs - read)
+        self.correct_cap(agent, request, request.inputs - read)
         self.settle(agent, request, held, now)
         for after, helper in agent.helpers:
             if after == step:
@@ -291,6 +297,26 @@ class NaiveCell:
         agent.at += 1
         if agent.at < len(agent.steps):
             self.events.append((now + agent.steps[agent.at][0], agent.number, agent))
+
+    # caps
+
+    def within_cap(self, agent: Agent, request: Request, held: list[int], now: int) -> bool:
+        caps, taken, uncached = self.terms.caps[agent.tier], self.taken[agent.tier], self.queue.cost(agent, request)
+        if capacity_cap.take_of_cap(caps, 0, taken, 0, uncached, self.now_ms(now)):
+            self.of_cap[request] = taken[capacity_cap.IN_HOUR], uncached
+            return True
+        if held[LIMIT]:
+            limits.unreserve(self.state(agent), self.terms.book.flat, held, 0, HELD_FIELDS)
+        self.counts["cap", agent.tier] += 1
+        back = capacity_cap.fits_cap_from_ms(caps, 0, taken, 0, uncached, self.now_ms(now))
+        tier = self.terms.tiers[agent.tier]
+        if not self.retried(agent, tier, back, self.now_ms(now), now):
+            self.react(agent, tier, back, self.now_ms(now), now, buying=False)
+        return False
+
+    def correct_cap(self, agent: Agent, request: Request, uncached: int) -> None:
+        if request in self.of_cap:
+            capacity_cap.correct_cap(self.taken[agent.tier], 0, *self.of_cap.pop(request), uncached)
 
     # windows
 

@@ -55,6 +55,7 @@ class Terms:
     queue_ps: int = 0
     on_kill: str = "resume"
     scaling: dict[str, int] | None = None  # pool, rules, instants in ps and ms
+    caps: dict[int, list[int]] = field(default_factory=dict)  # by tier, as `compile_caps` lays out one
     changes: tuple[tuple[int, Any], ...] = ()  # instant in ps, the book from then on
 
 

@@ -36,6 +36,7 @@ def rehearse(
     from ampacity.base.record import Record
     from ampacity.cli.screen import headline, shows, tell
     from ampacity.planner.answer import answer
+    from ampacity.planner.curves import capped
     from ampacity.reporting.rehearsal_view import rehearsal_view
     from ampacity.reporting.simulated import limits_of
     from ampacity.scenario.announced import after
@@ -49,9 +50,10 @@ def rehearse(
     if shows(json, quiet=quiet):
         typer.echo(f"{headline(s)} · seed {seed}\n")
     stated = draw(s, seed, 0)
-    found = limits_of(answer(after(stated), guarantee=False, seed=seed))
+    planned = answer(after(stated), guarantee=False, seed=seed)
+    setting = Setting(stated, limits_of(planned), seed, curves=capped(planned, stated))
     try:
-        r = rehearse(Setting(stated, found, seed), going, at, cells, workers)
+        r = rehearse(setting, going, at, cells, workers)
     except ValueError as err:
         if type(err) is not ValueError:
             raise

@@ -43,6 +43,7 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     cells: of each pool of a larger one, none of it if 0.
     """
     from ampacity.base.compiled import is_compiled
+    from ampacity.planner.curves import capped
     from ampacity.reporting.twin_view import limits_found
     from ampacity.scenario.worlds import draw
     from ampacity.simulator.cell_loop import run_cell
@@ -50,7 +51,7 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     from ampacity.simulator.twin import NOTHING_SERVED, twin, why_not
 
     s = draw(p.scenario, seed, 0)
-    reason = why_not(s)
+    reason, caps = why_not(s), capped(p.central, p.scenario)
     if reason == NOTHING_SERVED or (reason and not cells):
         if show:
             typer.echo(f"  requests   not looked at one by one: {reason}")
@@ -58,9 +59,9 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     if show and not is_compiled(run_cell):
         typer.echo("  compiling the engine, once for this version: about a minute", err=True)
     if not reason:
-        return twin(s, limits_found(p), seed)
+        return twin(s, limits_found(p), seed, curves=caps)
     progress = Progress("looks at cells") if show else None
-    found = fleet_run(s, limits_found(p), seed, cells=cells, processes=os.cpu_count(), progress=progress)
+    found = fleet_run(s, limits_found(p), seed, cells=cells, processes=os.cpu_count(), progress=progress, curves=caps)
     if progress is not None:
         progress.close()
     return found

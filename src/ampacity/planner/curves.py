@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ampacity.planner.answer import Answer
 from ampacity.planner.limits import ModelLoad
 from ampacity.scenario.capacity_curve import CapacityCurve
+from ampacity.scenario.scenario import Scenario
 
 Array = NDArray[np.float64]
 
@@ -37,6 +38,13 @@ def curves(a: Answer) -> tuple[CapacityCurve, ...]:
                     )
                 )
     return tuple(found)
+
+
+def capped(a: Answer, s: Scenario) -> tuple[CapacityCurve, ...]:
+    """The curves of those tiers of a scenario that they cap."""
+    if not any(t.capped for t in s.tiers):
+        return ()
+    return tuple(c for c in curves(a) if s.tier(c.tier).capped)
 
 
 def _shares(a: Answer, load: ModelLoad) -> list[Array]:

@@ -94,19 +94,26 @@ def reserve_capped(
     Returns 0, or the window that refuses; CAPPED if only the cap does: then it is the pool that is full, not the
     subscriber's limit. Keep `taken[k + IN_HOUR]` for `correct_cap`.
     """
-    tokens = bounded(uncached)
     refusing = reserve(state, book, held, h, scopes, now_ms, draw)
     if refusing > 0:
         return refusing
-    if tokens > cap_left(caps, c, taken, k, now_ms):
+    if not take_of_cap(caps, c, taken, k, uncached, now_ms):
         unreserve(state, book, held, h, h + scopes * HELD_FIELDS)
         return CAPPED
+    return 0
+
+
+def take_of_cap(caps: Flat, c: int, taken: Row, k: int, uncached: int, now_ms: int) -> bool:
+    """Take tokens of the curve at `c` in this hour, unless fewer are left."""
+    tokens = bounded(uncached)
+    if tokens > cap_left(caps, c, taken, k, now_ms):
+        return False
     hour = hour_of(caps, c, now_ms)
     if hour > taken[k + IN_HOUR]:
         taken[k + IN_HOUR] = hour
         taken[k + TOKENS_TAKEN] = 0
     taken[k + TOKENS_TAKEN] += tokens
-    return 0
+    return True
 
 
 def correct_cap(taken: Row, k: int, hour: int, reserved: int, uncached: int) -> None:

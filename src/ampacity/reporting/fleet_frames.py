@@ -21,13 +21,14 @@ from ampacity.supply.waterfall import STAGES, Booking
 
 QUANTILES = (0.5, 0.9, 0.99)
 METRICS = {"ttft": at.TTFT, "tpot": at.TPOT, "latency": at.LATENCY, "held_back": at.HELD_BACK}
-ATTEMPTS = (at.SENT, at.REFUSALS, at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL)
+ATTEMPTS = (at.SENT, at.REFUSALS, at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.PAST_CAP)
 """Every time that a request was tried, whatever became of it."""
 OVERLOADED = {
     "door_closed": at.SHUT_OUT,
     "no_replica": at.NO_CAPACITY,
     "queue_full": at.QUEUE_FULL,
     "waited_too_long": at.OVERDUE,
+    "past_the_cap": at.PAST_CAP,
 }
 """Why attempts are refused for want of capacity (529)."""
 REACTIONS = {

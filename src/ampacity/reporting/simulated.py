@@ -20,6 +20,7 @@ from ampacity.base.record import Record
 from ampacity.demand.people import HOURS
 from ampacity.demand.traces.trace import Trace
 from ampacity.planner.answer import Answer, answer
+from ampacity.planner.curves import capped
 from ampacity.planner.plan import Plan
 from ampacity.reporting import fleet_frames
 from ampacity.scenario.announced import after
@@ -239,12 +240,14 @@ def simulate(
             raise ValueError(f"a cluster for {s.name}: every request of it is looked at, in one process")
         span = _hours(stated, hours)
         central = plan.central if plan is not None else answer(stated, guarantee=False, seed=seed)
-        found = limits_of(central)
+        found, caps = limits_of(central), capped(central, own)
         if reason:
             many = None if cells == "all" else cells or CELLS
-            sampled = fleet_run(own, found, seed, hours=hours, cells=many, processes=processes, progress=progress)
+            sampled = fleet_run(
+                own, found, seed, hours=hours, cells=many, processes=processes, progress=progress, curves=caps
+            )
         else:
-            runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(own, found, seed))
+            runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(own, found, seed, curves=caps))
     cpu_s = time.process_time() - began
     alone = processes != "ray" and min(processes or os.cpu_count() or 1, sampled.sample.looks if sampled else 1) <= 1
     if sampled is not None and not alone:

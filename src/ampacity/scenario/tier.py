@@ -63,7 +63,8 @@ class Tier(Noun):
     behaviour: see Behaviour; a name is looked up in the catalog. model: what they use.
     limit: name of a limit, or none. weight: this tier's allowance in units of the others' [> 0].
     price_usd: per person [USD/month]. time_zone: whose clock their hours follow; absent: the first site's.
-    growth: of the number of people, a month [share].
+    growth: of the number of people, a month [share]. capped: whether it takes no more in an hour than its capacity
+    curve in the plan gives it; else only what the others leave bounds it.
     """
 
     name: str
@@ -76,4 +77,5 @@ class Tier(Noun):
     price_usd: MonthlyFee | None = Field(None, alias="price")
     time_zone: str | None = None
     growth: Ratio | None = Field(None, alias="growth_per_month")
+    capped: bool = False
     known_since: date | None = None

@@ -28,8 +28,10 @@ from ampacity.policy.routing import (
     replica_rows,
 )
 from ampacity.policy.rows import SCALE
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.admission import PS_PER_MS
+from ampacity.simulator.cell_caps import with_caps
 from ampacity.simulator.cell_loop import NEEDS_ROWS, run_cell
 from ampacity.simulator.cell_result import CellResult, Scaled
 from ampacity.simulator.cell_rows import Control, Desk, Engines, Found, People, Windows
@@ -165,7 +167,7 @@ class CellTier:
     writes: whether computed prompt tokens count as cache writes. retries: of the client, by itself. told_s: the longest
     wait that the client obeys if the answer tells it; 0: it is not told. [s] priority: class in the engine, 0 to 3; 0
     goes first. quantum: what the tier earns a round in a fair queue; its ratio to the others' is its weight.
-    [uncached token]
+    [uncached token] cap: what the tier may take in each hour; None: anything.
     """
 
     name: str
@@ -179,6 +181,7 @@ class CellTier:
     reactions: Reactions = NO_REACTIONS
     priority: int = 0
     quantum: int = 4096
+    cap: CapacityCurve | None = None
 
     def row(self, book: Book | None) -> list[int]:
         """As the kernels read it. Raises LimitError if the book has no such limit, ValueError without a book."""
@@ -192,7 +195,7 @@ class CellTier:
         told_ms, patience_ms, delay_ms = (round(x) for x in (self.told_s * 1000, r.patience_ms, r.delay_ms))
         return [
             limit, plan, self.output_most, self.writes, self.retries, told_ms, *shares, patience_ms, delay_ms,
-            self.priority,
+            self.priority, 0, 0,
         ]  # fmt: skip
 
 
@@ -346,7 +349,7 @@ def open_cell(
     states = np.zeros((most + 1) * STATE_FIELDS, np.int64)
     held = np.zeros((ROWS_AT_FIRST * replicas + 1 if book else 1) * HELD_FIELDS, np.int64)
     flat = np.array(book.flat if book else (0,), np.int64)
-    lines = np.array([tier.row(book) for tier in tiers], np.int64)
+    lines = np.array(with_caps([tier.row(book) for tier in tiers], [tier.cap for tier in tiers]), np.int64)
     return Cell(
         tiers=tuple(tier.name for tier in tiers),
         engines=Engines(rows, rules, tables, requests, sessions),
@@ -357,7 +360,7 @@ def open_cell(
             scripts.steps.reshape(-1),
             fresh_wakes(len(scripts.agents)),
         ),
-        windows=Windows(lines.reshape(-1), flat, states, held),
+        windows=Windows(lines, flat, states, held),
         found=Found(
             np.zeros(len(tiers) * at.COUNT_FIELDS, np.int64),
             np.zeros(len(tiers) * at.METRICS * BUCKETS, np.int64),

@@ -27,6 +27,7 @@ from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.inference.step_time import StepTime
 from ampacity.policy.book import STATE_FIELDS, STORE_FIELDS
 from ampacity.policy.rows import NEVER
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
@@ -68,7 +69,8 @@ class CellHour:
     """s: one world of a scenario. tiers: of one model. limits: of theirs. share: of their work that the cell has.
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
     the start [s]. name: of the cell, what its people are drawn by. step: of its replicas; None: no window is looked at
-    iteration by iteration. hours: for how many it goes on. quanta: of tiers in a fair queue; none: alike."""
+    iteration by iteration. hours: for how many it goes on. quanta: of tiers in a fair queue; none: alike. caps: of
+    tiers; none: no tier has one."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
@@ -86,6 +88,7 @@ class CellHour:
     step: StepTime | None = None
     hours: int = 1
     quanta: tuple[int, ...] = ()
+    caps: tuple[CapacityCurve | None, ...] = ()
 
     @property
     def opens_ms(self) -> int:
@@ -210,6 +213,8 @@ def opened(
     tiers = tuple(cell_tier(t, c.limits, c.seed, c.world) for t in c.tiers)
     if c.quanta:
         tiers = tuple(replace(t, quantum=q) for t, q in zip(tiers, c.quanta, strict=True))
+    if c.caps:
+        tiers = tuple(replace(t, cap=cap) for t, cap in zip(tiers, c.caps, strict=True))
     scripts = joined(parts)
     cell = open_cell(
         (c.pool,),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ampacity.simulator.admission import admit_by_limits, charge_answer
+from ampacity.simulator.cell_caps import correct_taken, refuse_by_cap, within_cap
 from ampacity.simulator.cell_queue import first_due_ps, pass_by, refuse_overdue, settle_charge, take_next, wait_in_line
 from ampacity.simulator.cell_rows import (
     AFTER,
@@ -64,6 +65,7 @@ from ampacity.simulator.cell_rows import (
     SIBLING,
     STEP,
     SUBSCRIBER,
+    T_CAP,
     T_CLASS,
     T_LIMIT,
     TERM_FIELDS,
@@ -223,6 +225,10 @@ def ask(requests: Any, desk: Desk, people: People, windows: Windows, found: Foun
     counted = people.agents[a + SUBSCRIBER] > 0 and windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0
     if counted and not admit_by_limits(cell, people, windows, found, agent, place, now_ps):
         return 0
+    is_capped = windows.tiers[people.agents[a + TIER] * TERM_FIELDS + T_CAP] > 0
+    if is_capped and not within_cap(desk, people, windows, agent, place, now_ps):
+        refuse_by_cap(cell, people, windows, found, agent, now_ps)
+        return 0
     cell[FREE_ROW] = requests[place * REQUEST_FIELDS + NEXT]
     write_request(requests, desk, people, windows, agent, place, now_ps)
     return place
@@ -313,6 +319,7 @@ def answer(e: Engines, desk: Desk, people: People, windows: Windows, found: Foun
     measure(e.requests, desk, people, found, agent, place)
     if windows.tiers[agents[a + TIER] * TERM_FIELDS + T_LIMIT] > 0:
         charge_answer(desk.cell, e.requests, people, windows, agent, place, now_ps)
+    correct_taken(e.requests, desk, people, windows, place, agent, True)
     agents[a + TRIES] = 0
     step = agents[a + STEP]
     agents[a + STEP] = step + 1

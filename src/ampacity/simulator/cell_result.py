@@ -63,7 +63,7 @@ class CellResult:
 
     def overloaded(self, tier: str | None = None) -> int:
         """Attempts that were refused for want of capacity (529), for whatever reason, of one tier or of all."""
-        return sum(self.count(what, tier) for what in (at.SHUT_OUT, at.NO_CAPACITY, at.QUEUE_FULL, at.OVERDUE))
+        return sum(self.count(what, tier) for what in at.OVER_CAPACITY)
 
     def __sub__(self, before: CellResult) -> CellResult:
         """What has been met since `before`, a result of the same cell; what is in flight is told of now."""

@@ -99,7 +99,8 @@ IN_HAND = WAITS_PS
 ASK_GAP_PS, ASK_INPUT, ASK_REUSABLE, ASK_OUTPUT, ASK_FIELDS = range(5)
 
 # of a request in flight, beside the engine's row
-BY_AGENT, AT_REPLICA, ASKED_PS, NOTE_FIELDS = 0, 1, 2, 4
+# of cap: what it took of its tier's cap, and in which hour
+BY_AGENT, AT_REPLICA, ASKED_PS, OF_CAP, NOTE_FIELDS = range(5)
 # of the same where a queue is fair or ends: when it has waited too long [ms by the clock of limits], by the row of its
 # person, and the virtual tokens that its person has been charged
 DUE_MS, BY_PERSON, CHARGED, TAB_FIELDS = range(4)
@@ -131,8 +132,10 @@ HERE_STEP = 7
     T_PATIENCE_MS,
     T_DELAY_MS,
     T_CLASS,  # of priority in the engine
+    T_CAP,  # where behind the rows of tiers its capacity curve stands; 0: it has none
+    T_TAKEN,  # where what is taken of it stands
     TERM_FIELDS,
-) = range(14)
+) = range(16)
 
 # counted by tier
 (
@@ -157,6 +160,7 @@ HERE_STEP = 7
     NO_CAPACITY,  # no replica got requests
     QUEUE_FULL,
     OVERDUE,  # waited too long
+    PAST_CAP,  # the tier has had what its capacity curve gives it in this hour
     HANDED_BACK,  # by replicas that stopped
     RESUMED,  # of those: went on from the tokens that they had
     RECOMPUTED,  # began anew
@@ -164,7 +168,8 @@ HERE_STEP = 7
     DROPPED,  # requests that were sent and then refused or lost
     TOKENS_WASTED,  # that had come out, of requests that began anew or were dropped
     BY_WINDOW,  # refused attempts, by the place of the first window that refused
-) = range(28)
+) = range(29)
+OVER_CAPACITY = (SHUT_OUT, NO_CAPACITY, QUEUE_FULL, OVERDUE, PAST_CAP)
 WINDOWS_COUNTED = 8
 COUNT_FIELDS = BY_WINDOW + WINDOWS_COUNTED
 

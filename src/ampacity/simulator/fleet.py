@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ampacity.demand.hourly import hourly
 from ampacity.demand.people import HOURS, zone_of
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
@@ -32,6 +33,7 @@ from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.limits_in_time import LimitsInTime, TokensFound, limits_in_time
 from ampacity.simulator.model_cell import pool_of
+from ampacity.simulator.of_scenario import cap_of
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
@@ -58,7 +60,7 @@ _WORDS = {
 @dataclass(frozen=True)
 class Setting:
     """What all looks share. s: one world. found: tokens of open windows. causes: of what fails;
-    None: nothing does. warm_s: sent before an hour counts [s]."""
+    None: nothing does. warm_s: sent before an hour counts [s]. curves: of the plan, for capped tiers."""
 
     s: Scenario
     found: TokensFound
@@ -66,6 +68,7 @@ class Setting:
     world: int = 0
     causes: Causes | None = None
     warm_s: int = WARM_S
+    curves: tuple[CapacityCurve, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,10 @@ def cell_hour(f: Fleet, one: Look) -> CellHour | None:
         seed=setting.seed,
         world=setting.world,
         ticks=_ticks(f, one, replicas, warm_s),
+        caps=tuple(
+            cap_of(t, setting.curves, [pool.pool.name], one.hour - -(-warm_s // 3600), replicas, there)
+            for t in f.tiers[one.pool]
+        ),
     )
 
 
@@ -276,6 +283,8 @@ def _ticks(f: Fleet, one: Look, replicas: int, warm_s: int) -> tuple[Tick, ...]:
     return tuple(found)
 
 
-def setting_of(s: Scenario, found: TokensFound, seed: int = 1, world: int = 0) -> Setting:
+def setting_of(
+    s: Scenario, found: TokensFound, seed: int = 1, world: int = 0, curves: tuple[CapacityCurve, ...] = ()
+) -> Setting:
     """A setting in which things fail as the catalog's causes say for this world."""
-    return Setting(s, found, seed, world, stated_causes(seed, world, s.as_of))
+    return Setting(s, found, seed, world, stated_causes(seed, world, s.as_of), curves=curves)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from ampacity.demand.people import HOURS
 from ampacity.policy.rows import WindowRule
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.simulator.disruption import Disruption, expected_disruptions
 from ampacity.simulator.estimate import Sample
@@ -70,14 +71,16 @@ def fleet_run(
     cells: int | None = CELLS,
     processes: Workers = 1,
     progress: Callable[[int, int], None] | None = None,
+    curves: tuple[CapacityCurve, ...] = (),
 ) -> FleetRun:
-    """The fleet of one world of a scenario, after its changes, from a sample of cells and hours.
+    """The fleet of one world of a scenario from a sample of cells and hours.
 
     hours: from the start, four weeks if it is None. cells: of each pool; None: all of them, in the busiest hours or
-    in all. processes, progress: as in `sampled`. Raises ValueError for hours or cells that there are not.
+    in all. processes, progress: as in `sampled`. curves: of the plan, for capped tiers. Raises ValueError for hours or
+    cells that there are not.
     """
     began = time.monotonic()
-    f = fleet(setting_of(s, found, seed))
+    f = fleet(setting_of(s, found, seed, curves=curves))
     most = min(HOURS, len(f.load))
     if hours is not None and not 1 <= hours <= most:
         raise ValueError(f"{hours} hours: from 1 to {most}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ampacity.demand.asked import input_per_output
 from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellTier
@@ -39,6 +41,20 @@ def other_mixes(s: Scenario) -> tuple[OtherMix, ...]:
             if abs(sent / planned - 1.0) > MIX_APART:
                 found.append(OtherMix(t.name, sent, planned))
     return tuple(found)
+
+
+def cap_of(
+    tier: Tier, curves: Sequence[CapacityCurve], pools: Sequence[str], first: int = 0, part: int = 1, whole: int = 1
+) -> CapacityCurve | None:
+    """What a capped tier may take in each hour from some pools together; None where nothing caps it.
+
+    curves: of a plan. first: hour of them with which it begins. part, whole: of so many replicas those that it is for.
+    """
+    own = [c for c in curves if c.tier == tier.name and c.pool in pools]
+    if not tier.capped or not own:
+        return None
+    sizes = tuple(sum(hour) * part // whole for hour in zip(*(c.uncached_input[first:] for c in own), strict=True))
+    return CapacityCurve(tier.name, " and ".join(c.pool for c in own), own[0].start_s + 3600 * first, sizes, (), ())
 
 
 def cell_tier(tier: Tier, limits: LimitsInTime, seed: int, world: int = 0) -> CellTier:

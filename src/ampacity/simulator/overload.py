@@ -1,7 +1,8 @@
 """Refusals for want of capacity (529), and requests that a replica hands back when it stops.
 
 A window that refuses is the subscriber's limit (429, `admission.py`); here it is the cell that cannot: its door is
-closed, no replica gets requests, its queue is full, or a request has waited in it too long. What the request had
+closed, no replica gets requests, its queue is full, or a request has waited in it too long; its tier may also have had
+what its capacity curve gives it (`cell_caps.py`). What the request had
 reserved in its windows is released. Then its client tries again as after any refusal, without being told when; and then
 the person, who cannot know either: who waits asks again after eight seconds, who would buy comes back later, as buying
 does not help; the others are as at a window.
@@ -15,6 +16,7 @@ from ampacity.policy.book import HELD_FIELDS
 from ampacity.policy.limits import release
 from ampacity.policy.stores import FOREVER
 from ampacity.simulator.admission import BACKOFF_MOST_MS, PS_PER_MS, client_retries, react
+from ampacity.simulator.cell_caps import correct_taken
 from ampacity.simulator.cell_rows import (
     AGENT_FIELDS,
     ASK_FIELDS,
@@ -70,6 +72,7 @@ def turn_away(
     if windows.tiers[t + T_LIMIT] > 0:
         now_ms = desk.cell[EPOCH_MS] + now_ps // PS_PER_MS
         release(windows.states, windows.book, windows.held, place * HELD_FIELDS, now_ms)
+    correct_taken(requests, desk, people, windows, place, agent, False)
     requests[place * REQUEST_FIELDS + NEXT] = desk.cell[FREE_ROW]
     desk.cell[FREE_ROW] = place
     refuse(desk.cell, people, windows, found, agent, reason, now_ps)

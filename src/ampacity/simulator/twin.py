@@ -7,6 +7,7 @@ the best hour: nothing fails, no contract ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.resting import works_with_agents
 from ampacity.demand.single_requests import OUTPUT_MEAN, single_requests
 from ampacity.demand.stretches import stretches
+from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import Routing
@@ -25,7 +27,7 @@ from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.limits_in_time import TokensFound, limits_in_time
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
-from ampacity.simulator.of_scenario import OtherMix, cell_tier, other_mixes
+from ampacity.simulator.of_scenario import OtherMix, cap_of, cell_tier, other_mixes
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.supply.capacity import PoolCapacity, capacities
@@ -64,16 +66,21 @@ class Weeks:
 
 
 def twin(
-    s: Scenario, found: TokensFound, seed: int = 1, hours: int = HOURS, routing: Routing | None = None
+    s: Scenario,
+    found: TokensFound,
+    seed: int = 1,
+    hours: int = HOURS,
+    routing: Routing | None = None,
+    curves: Sequence[CapacityCurve] = (),
 ) -> list[Weeks]:
     """Let every person of a scenario work through its first weeks on its replicas, model by model.
 
     found: as a plan has them. hours: from the scenario's start, at most four weeks. routing: None: replicas take what
-    they can do well, the others wait, not for long (`shedding.py`). Raises ValueError for a model of more replicas than
-    a cell holds.
+    they can do well, the others wait, not for long (`shedding.py`). curves: of the plan, for capped tiers. Raises
+    ValueError for a model of more replicas than a cell holds.
     """
     found_weeks, mixes = [], other_mixes(s)
-    for m in model_cells(s, found, seed, routing):
+    for m in model_cells(s, found, seed, routing, curves):
         cell = m.open()
         cell.run(hours * HOUR_PS)
         own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
@@ -81,7 +88,13 @@ def twin(
     return found_weeks
 
 
-def model_cells(s: Scenario, found: TokensFound, seed: int = 1, routing: Routing | None = None) -> list[ModelCell]:
+def model_cells(
+    s: Scenario,
+    found: TokensFound,
+    seed: int = 1,
+    routing: Routing | None = None,
+    curves: Sequence[CapacityCurve] = (),
+) -> list[ModelCell]:
     """The replicas of every model of a scenario, and the people who will ask them for four weeks; as in `twin`."""
     supply = capacities(s, hours_of(s))
     by_model: dict[str, list[Tier]] = {}
@@ -91,7 +104,7 @@ def model_cells(s: Scenario, found: TokensFound, seed: int = 1, routing: Routing
     for model, tiers in by_model.items():
         if own := serving(supply, model):
             usual = shedding([room_of(s, tiers, p) for p in own], [replicas_in(p) for p in own])
-            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or usual))
+            cells.append(_model_cell(s, model, tiers, own, found, seed, routing or usual, curves))
     return cells
 
 
@@ -133,6 +146,7 @@ def _model_cell(
     found: TokensFound,
     seed: int,
     routing: Routing,
+    curves: Sequence[CapacityCurve],
 ) -> ModelCell:
     if (replicas := sum(replicas_in(p) for p in own)) > REPLICAS_MOST:
         raise ValueError(f"{model} has {replicas} replicas; a cell holds {REPLICAS_MOST}")
@@ -144,7 +158,10 @@ def _model_cell(
         supply=own,
         scripts=joined([part for part, _ in parts]),
         routing=routing,
-        tiers=tuple(replace(cell_tier(t, limits, seed), quantum=q) for t, q in zip(tiers, quanta(tiers), strict=True)),
+        tiers=tuple(
+            replace(cell_tier(t, limits, seed), quantum=q, cap=cap_of(t, curves, [p.pool.name for p in own]))
+            for t, q in zip(tiers, quanta(tiers), strict=True)
+        ),
         limits=limits,
         epoch_ms=start_ms,
         seed=seed,
