@@ -81,6 +81,9 @@ def fleet_rows(r: FleetRun) -> list[tuple[str, str]]:
     s, rows = r.sample, []
     for tier in served(r):
         name = tier.name
+        if s.total(at.ANSWERED, name).value == 0:
+            rows.append(("requests", f"{name}: none is answered in the hours that were looked at"))
+            continue
         half, most = (spread(s.quantile_s(at.TTFT, q, name), seconds) for q in (0.5, 0.99))
         refused = share_of_attempts(r, [at.REFUSALS], name)
         stopped = f"   windows refuse {spread(refused, share)}" if refused.value else ""

@@ -49,7 +49,8 @@ def twin_sentences(weeks: Sequence[Weeks]) -> list[str]:
             if refused > SHED * w.result.count(at.ASKED, tier):
                 said.append(
                     f"{count(refused)} times in {_span(w)} a request of {tier} is refused because capacity is short "
-                    f"(529): it would have waited more than {QUEUE_S:.0f} s for a replica with room."
+                    f"(529): it would have waited more than {QUEUE_S:.0f} s for a replica with room. Somebody is "
+                    f"in {count(w.short_hours)} of {count(w.hours)} hours."
                 )
     return said
 
@@ -102,6 +103,7 @@ def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
         w.model: {
             "sentences": twin_sentences([w]),
             "hours": w.hours,
+            "hours_carried_share": w.carried_share,
             "replicas": w.replicas,
             "iteration_running_share": w.busy_share,
             "left_out": w.left_out,

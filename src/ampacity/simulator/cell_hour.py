@@ -252,7 +252,9 @@ class _People:
         start_s = c.start_s + HOUR_S * first
         h = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.h: Habits = h if certain else replace(h, by_draw=True)
-        self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name) >> 1
+        # each hour has a drawing of its own: by one alone every hour of a cell would stand at the same point of the
+        # same weeks, and so would the few people who are in all cells
+        self.drawn_by = bits(c.seed, "people of", c.world, "" if certain else c.name, c.hour) >> 1
         wanted = stretches(self.h, self.drawn_by, tier.name)
         self.scheme = Scheme(tuple(replace(rule, families=None) for rule in rules))
         self.kinds, self.reactions = kinds_of(b), stated(c.seed, c.world)
@@ -329,7 +331,7 @@ def _scripts(
 ) -> Scripts:
     """What a tier's people ask from the instant on at which the cell opens."""
     b, opens_s = tier.behaviour, opens_ms / 1000.0
-    key = bits(people.drawn_by, "hour", c.hour) >> 1
+    key = bits(people.drawn_by, "asked") >> 1
     if works_with_agents(b):
         holds = c.s.model(tier.model).context_tokens
         every = asked(b, people.wanted, key, tier.name, window_tokens=holds, steps_most=STEPS_MOST)

@@ -38,7 +38,7 @@ OUTPUT_OF_A_STEP = 450.0
 """Output of a step of a coding agent, about. [token]"""
 REPLICAS_MOST = 128
 """Replicas of a cell; more are several cells, which sampling is for."""
-REQUESTS_MOST = 1_000_000
+REQUESTS_MOST = 2_000_000
 """Requests of four weeks that are looked at one by one; of more, samples would do."""
 NOTHING_SERVED = "nothing is served"
 TOO_LONG = "of more context than a replica holds, or that would have followed one"
@@ -49,7 +49,8 @@ class Weeks:
     """What the people of a model met.
 
     result: of its cell. replicas: how many. hours: looked at. left_out: requests of more context than a replica holds,
-    and those that would have followed them. other_mixes: of tiers whose plan counts another mix of tokens.
+    and those that would have followed them. other_mixes: of tiers whose plan counts another mix of tokens. short_hours:
+    hours in which a request was refused for want of capacity.
     """
 
     model: str
@@ -58,6 +59,12 @@ class Weeks:
     hours: int
     left_out: int
     other_mixes: tuple[OtherMix, ...] = ()
+    short_hours: int = 0
+
+    @property
+    def carried_share(self) -> float:
+        """Share of the hours in which no request was refused for want of capacity. [0 to 1]"""
+        return 1.0 - self.short_hours / self.hours
 
     @property
     def busy_share(self) -> float:
@@ -82,9 +89,15 @@ def twin(
     found_weeks, mixes = [], other_mixes(s)
     for m in model_cells(s, found, seed, routing, curves):
         cell = m.open()
-        cell.run(hours * HOUR_PS)
+        short = 0
+        for hour in range(1, hours + 1):
+            before = cell.result().overloaded()
+            cell.run(hour * HOUR_PS)
+            short += cell.result().overloaded() > before
         own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
-        found_weeks.append(Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values()), own))
+        found_weeks.append(
+            Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values()), own, short)
+        )
     return found_weeks
 
 
