@@ -50,6 +50,7 @@ class NaiveCell:
         self.everybody = [agent for _, agent in agents]
         for agent in self.everybody:
             self.everybody += [helper for _, helper in agent.helpers]
+        self.tier_of = {a.subscriber: a.tier for a in reversed(self.everybody)}
         self.queue = Line(terms)
         self.serving = [True] * len(replicas)
         self.shut = False
@@ -65,6 +66,7 @@ class NaiveCell:
         self.states: dict[int, list[int]] = {}
         self.turns = 0
         self.refused: list[tuple[int, int]] = []  # tier, place of the window
+        self.hit: set[tuple[int, int, int]] = set()  # tier, subscriber, place
         self.reactions = dict.fromkeys(("wait", "later", "switch", "buy", "leave", "retry"), 0)
 
     def run(self, until_ps: int = NEVER) -> None:
@@ -321,8 +323,8 @@ class NaiveCell:
     # windows
 
     def change_limits(self, now: int, book: Any) -> None:
-        for who, tier in {a.subscriber: a.tier for a in self.everybody if a.subscriber in self.states}.items():
-            if limit := self.terms.tiers[tier].get("limit"):
+        for who in self.states:
+            if limit := self.terms.tiers[self.tier_of[who]].get("limit"):
                 limits.rebase(self.states[who], 0, self.terms.book.flat, book.flat, limit, self.now_ms(now))
         self.terms.book = book
 
@@ -342,6 +344,7 @@ class NaiveCell:
         if window == 0:
             return True
         self.refused.append((agent.tier, book[window + PLACE] // STORE_FIELDS))
+        self.hit.add((agent.tier, agent.subscriber, book[window + PLACE] // STORE_FIELDS))
         back = limits.retry_at_ms(state, book, held, 0, 1, now_ms)
         held[LIMIT] = 0
         if self.retried(agent, tier, back, now_ms, now):

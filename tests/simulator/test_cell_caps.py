@@ -165,8 +165,12 @@ def test_a_cells_part_of_a_curve_is_that_of_its_replicas() -> None:
 def test_looks_at_a_fleet_obey_the_curves_too() -> None:
     s = crowded(True)
     a = answer(s, guarantee=False)
-    f = fleet(Setting(s, {}, curves=tenth(s, a)))
-    busy = int(np.argmax(f.load[:168]))
-    look = one_look(f, Look(0, 0, 0, 1, 0, busy, 1.0))
-    assert look is not None
-    assert look.count(at.PAST_CAP, "tools") > 10
+    little = tuple(replace(c, uncached_input=(2000,) * len(c.uncached_input)) for c in capped(a, s))
+    met = [
+        look
+        for curves in ((), little)
+        if (look := one_look(fleet(Setting(s, {}, curves=curves)), Look(0, 0, 0, 1, 0, 33, 1.0))) is not None
+    ]
+    assert [look.count(at.PAST_CAP, "tools") > 0 for look in met] == [False, True]
+    # what is answered in the hour came in it or, of the long, in the hour before
+    assert met[0].count(at.INPUT_TOKENS, "tools") > 20_000 > 4000 >= met[1].count(at.INPUT_TOKENS, "tools")

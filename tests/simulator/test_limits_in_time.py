@@ -46,6 +46,11 @@ def test_a_cell_whose_limits_change_gives_what_a_naive_one_gives() -> None:
         assert all(states[who].tolist() == state for who, state in naive.states.items()), seed
         without = opened(replace(w, changes=()))
         without.run()
+        hit = np.zeros((3, at.WINDOWS_COUNTED), np.int64)
+        for tier, _, place in naive.hit:
+            hit[tier, place] += 1
+        assert (cell.take_hits() == hit).all(), seed
+        assert not cell.take_hits().any()
         changed += without.result().count(at.REFUSALS) != found.count(at.REFUSALS)
         refused += found.count(at.REFUSALS)
     assert changed > 30

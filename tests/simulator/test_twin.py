@@ -6,9 +6,11 @@ from functools import cache
 
 import pytest
 
+import ampacity as amp
 from ampacity.demand.people import habits_of
 from ampacity.demand.stretches import stretches
 from ampacity.inference.replica import replica
+from ampacity.reporting.twin_view import limits_found
 from ampacity.scenario.load import load
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
@@ -135,3 +137,12 @@ def test_contexts_beyond_a_replica_are_left_out_and_counted() -> None:
     (found,) = twin(load("laptop", sets=["placements.code.kv_blocks=5000"]), LIMITS, seed=3, hours=24, routing=LEAST)
     assert found.left_out > 0
     assert found.result.count(at.ANSWERED) > 0
+
+
+def test_as_many_people_are_stopped_in_a_week_as_a_plan_expects() -> None:
+    """200 people under the windows that a plan finds for them: request by request, and by sessions under all windows."""
+    p = amp.plan(amp.load("laptop").replace({"worlds": 1, "tiers.developers.people": 200}))
+    (weeks,) = twin(p.scenario, limits_found(p))
+    expected = {w.window: 200 * w.people_hit_share.value for w in p.windows if w.people_hit_share is not None}
+    assert weeks.hit["developers"]["five-hour"] == pytest.approx(expected["five-hour"], rel=0.1)
+    assert weeks.hit["developers"]["weekly"] == pytest.approx(expected["weekly"], rel=0.3)

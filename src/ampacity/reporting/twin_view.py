@@ -94,7 +94,9 @@ def _refused(w: Weeks, tier: str) -> str:
     if not refused:
         return ""
     gone = f", after which {count(lost)} requests are never asked" if lost else ""
-    return f"   windows refuse {count(refused)} attempts{gone}"
+    hit = max(w.hit.get(tier, {}).items(), key=lambda one: one[1], default=("", 0.0))
+    whom = f"; the {hit[0]} one stops {digits(hit[1], 2)} people a week" if hit[1] else ""
+    return f"   windows refuse {count(refused)} attempts{gone}{whom}"
 
 
 def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def _tier_data(w: Weeks, tier: str) -> dict[str, Any]:
         "answered": answered,
         "refused_attempts": r.count(at.REFUSALS, tier),
         "overloaded_attempts": r.overloaded(tier),
+        "people_hit_per_week": dict(w.hit.get(tier, {})) or None,
         "lost": r.count(at.STEPS_LOST, tier),
         "input_tokens": r.count(at.INPUT_TOKENS, tier),
         "found_in_memory_tokens": r.count(at.HIT, tier),

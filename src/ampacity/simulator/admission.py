@@ -41,6 +41,7 @@ from ampacity.simulator.cell_rows import (
     SWITCHED_AWAY,
     T_BUY,
     T_DELAY_MS,
+    T_HIT,
     T_LATER,
     T_LIMIT,
     T_OUTPUT_MOST,
@@ -102,7 +103,9 @@ def admit_by_limits(
         return True
     c = tier * COUNT_FIELDS
     found.counts[c + REFUSALS] += 1
-    found.counts[c + BY_WINDOW + windows.book[refusing + PLACE] // STORE_FIELDS] += 1
+    window = windows.book[refusing + PLACE] // STORE_FIELDS
+    found.counts[c + BY_WINDOW + window] += 1
+    windows.tiers[windows.tiers[t + T_HIT] + people.agents[a + SUBSCRIBER]] |= 1 << window
     back_ms = retry_at_ms(windows.states, windows.book, windows.held, h, 1, now_ms)
     windows.held[h + LIMIT] = 0
     if people.agents[a + WAITS_PS] == 0:

@@ -195,13 +195,13 @@ class CellTier:
         told_ms, patience_ms, delay_ms = (round(x) for x in (self.told_s * 1000, r.patience_ms, r.delay_ms))
         return [
             limit, plan, self.output_most, self.writes, self.retries, told_ms, *shares, patience_ms, delay_ms,
-            self.priority, 0, 0,
+            self.priority, 0, 0, 0,
         ]  # fmt: skip
 
 
 @dataclass
 class Cell:
-    """A cell under way: rows that the kernel writes. Made by `open_cell`."""
+    """A cell under way: rows that the kernel writes. tier_of: of every subscriber. Made by `open_cell`."""
 
     tiers: tuple[str, ...]
     engines: Engines
@@ -210,6 +210,7 @@ class Cell:
     windows: Windows
     found: Found
     rare: Control
+    tier_of: Ints
     changes: list[tuple[int, Book]] = field(default_factory=list, repr=False)
     now_ps: int = 0
     kernel: object = field(default=None, repr=False)
@@ -237,15 +238,10 @@ class Cell:
         """Let another book be in force. What is used and reserved stays so."""
         old, new = self.windows.book, book.flat
         now_ms = int(self.desk.cell[at.EPOCH_MS]) + now_ps // PS_PER_MS
-        tier_of = dict(zip(*(self._agents()[:, f].tolist() for f in (at.SUBSCRIBER, at.TIER)), strict=True))
-        for subscriber, tier in tier_of.items():
-            limit = int(self.windows.tiers[tier * at.TERM_FIELDS + at.T_LIMIT])
-            if subscriber > 0 and limit > 0:
+        for subscriber, tier in list(enumerate(self.tier_of.tolist()))[1:]:
+            if limit := int(self.windows.tiers[tier * at.TERM_FIELDS + at.T_LIMIT]):
                 rebase(self.windows.states, subscriber * STATE_FIELDS, old, new, limit, now_ms)
         self.windows = self.windows._replace(book=np.array(new, np.int64))
-
-    def _agents(self) -> Ints:
-        return np.asarray(self.people.agents).reshape(-1, at.AGENT_FIELDS)
 
     def _grow(self) -> None:
         """Twice as many rows of requests."""
@@ -263,6 +259,16 @@ class Cell:
         self.engines = self.engines._replace(requests=more)
         self.desk = self.desk._replace(notes=notes)
         self.windows = self.windows._replace(held=held)
+
+    def take_hits(self) -> Ints:
+        """How many people of each tier each window has refused since the last call, [tier, window by place]."""
+        begin = int(self.windows.tiers[at.T_HIT])
+        hit = np.asarray(self.windows.tiers[begin:])
+        found = np.zeros((len(self.tiers), at.WINDOWS_COUNTED), np.int64)
+        for place in range(at.WINDOWS_COUNTED):
+            found[:, place] = np.bincount(self.tier_of[(hit >> place & 1) > 0], minlength=len(self.tiers))
+        self.windows.tiers[begin:] = np.zeros(len(hit), np.int64)
+        return found
 
     def result(self) -> CellResult:
         """What has been met so far."""
@@ -349,7 +355,9 @@ def open_cell(
     states = np.zeros((most + 1) * STATE_FIELDS, np.int64)
     held = np.zeros((ROWS_AT_FIRST * replicas + 1 if book else 1) * HELD_FIELDS, np.int64)
     flat = np.array(book.flat if book else (0,), np.int64)
-    lines = np.array(with_caps([tier.row(book) for tier in tiers], [tier.cap for tier in tiers]), np.int64)
+    terms = with_caps([tier.row(book) for tier in tiers], [tier.cap for tier in tiers])
+    terms[at.T_HIT : len(tiers) * at.TERM_FIELDS : at.TERM_FIELDS] = [len(terms)] * len(tiers)
+    lines = np.array(terms + [0] * (most + 1), np.int64)
     return Cell(
         tiers=tuple(tier.name for tier in tiers),
         engines=Engines(rows, rules, tables, requests, sessions),
@@ -371,9 +379,18 @@ def open_cell(
             _line(cell, routing, tiers, most),
             np.zeros((ROWS_AT_FIRST * replicas + 1) * at.TAB_FIELDS, np.int64),
         ),
+        tier_of=_tier_of(scripts, most),
         changes=[((ms - epoch_ms) * PS_PER_MS, book) for ms, book in changes],
         kernel=kernel(),
     )
+
+
+def _tier_of(scripts: Scripts, most: int) -> Ints:
+    """The tier of every subscriber up to `most`: that of their first agent."""
+    tier = np.zeros(most + 1, np.int64)
+    who, first = np.unique(scripts.agents[:, at.SUBSCRIBER], return_index=True)
+    tier[who] = scripts.agents[first, at.TIER]
+    return tier
 
 
 def _laid_out(pools: tuple[Pool, ...]) -> tuple[Ints, Ints]:

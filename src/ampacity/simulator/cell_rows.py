@@ -134,8 +134,9 @@ HERE_STEP = 7
     T_CLASS,  # of priority in the engine
     T_CAP,  # where behind the rows of tiers its capacity curve stands; 0: it has none
     T_TAKEN,  # where what is taken of it stands
+    T_HIT,  # where behind it all stands of everybody which windows have refused them, a bit each, by place
     TERM_FIELDS,
-) = range(16)
+) = range(17)
 
 # counted by tier
 (

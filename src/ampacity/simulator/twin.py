@@ -7,13 +7,13 @@ the best hour: nothing fails, no contract ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.base.calendar import utc_s
+from ampacity.base.calendar import WEEK_H, utc_s
 from ampacity.demand.asked import Asked, asked, fitting
 from ampacity.demand.people import HOURS, habits_of, zone_of
 from ampacity.demand.resting import works_with_agents
@@ -50,7 +50,8 @@ class Weeks:
 
     result: of its cell. replicas: how many. hours: looked at. left_out: requests of more context than a replica holds,
     and those that would have followed them. other_mixes: of tiers whose plan counts another mix of tokens. short_hours:
-    hours in which a request was refused for want of capacity.
+    hours in which a request was refused for want of capacity. hit: people whom each window stopped in a whole week, on
+    the mean, by tier and window; nothing where no week was whole.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Weeks:
     left_out: int
     other_mixes: tuple[OtherMix, ...] = ()
     short_hours: int = 0
+    hit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def carried_share(self) -> float:
@@ -89,16 +91,29 @@ def twin(
     found_weeks, mixes = [], other_mixes(s)
     for m in model_cells(s, found, seed, routing, curves):
         cell = m.open()
-        short = 0
+        short, weeks = 0, []
         for hour in range(1, hours + 1):
             before = cell.result().overloaded()
             cell.run(hour * HOUR_PS)
             short += cell.result().overloaded() > before
+            if hour % WEEK_H == 0:
+                weeks.append(cell.take_hits())
         own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
-        found_weeks.append(
-            Weeks(m.model, cell.result(), sum(m.replicas_of), hours, sum(m.left_out.values()), own, short)
-        )
+        replicas, left_out = sum(m.replicas_of), sum(m.left_out.values())
+        found_weeks.append(Weeks(m.model, cell.result(), replicas, hours, left_out, own, short, _hit(m, weeks)))
     return found_weeks
+
+
+def _hit(m: ModelCell, weeks: list[NDArray[np.int64]]) -> dict[str, dict[str, float]]:
+    """People whom each window stopped in a week, on the mean, by tier and window."""
+    if not weeks:
+        return {}
+    mean = np.mean(weeks, axis=0)
+    return {
+        tier.name: {m.window(i, place): float(mean[i, place]) for place in range(m.windows(i))}
+        for i, tier in enumerate(m.tiers)
+        if m.windows(i)
+    }
 
 
 def model_cells(
