@@ -57,6 +57,7 @@ def fleet_data(r: FleetRun) -> dict[str, Any]:
             "requests_per_cpu_s": s.with_warm_up / s.cpu_s if s.cpu_s else None,
         },
         "tiers": {tier.name: _tier(r, tier.name) for tier in served(r)},
+        "scarce_pools": list(s.scarce),
         "pools": {name: {"busy_share": _told(busy)} for name, busy in s.busy().items()},
         "disruptions": [
             {

@@ -66,10 +66,13 @@ def between_samples(r: FleetRun) -> list[str]:
     """What the sampling leaves, and apart what drawing shared failures anew does."""
     shocks = r.shocks
     here = "Nothing is left to sampling" if r.whole else "The intervals hold what sampling leaves"
+    few = ", ".join(r.sample.scarce)
+    scarce = f"A part of the sample sees next to nobody in {few}: intervals of what is asked there are wide."
     return [
+        *([scarce] if few else []),
         f"{here}; what all cells meet at once is in none of them. Drawn {shocks.seeds} times, shared causes leave the "
         f"door open in {spread(shocks.door, share)} of four weeks, and the mean replica up in "
-        f"{spread(shocks.up, share)} of them."
+        f"{spread(shocks.up, share)} of them.",
     ]
 
 
