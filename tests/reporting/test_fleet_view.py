@@ -51,6 +51,12 @@ def test_pools_of_which_a_part_of_the_sample_sees_nobody_are_named(r: Simulated,
     assert simulate_data(r)["fleet"]["scarce_pools"] == [name]
 
 
+def test_what_another_swing_would_make_is_told_apart_from_intervals(r: Simulated, fleet: FleetRun) -> None:
+    told_of = simulate_data(r)["fleet"]["between_seeds"]["answered"]
+    assert told_of == {"value": fleet.swings.value, "low": fleet.swings.low, "high": fleet.swings.high}
+    assert f"people share makes it {spread(fleet.swings, big)} requests" in between_samples(fleet)[-1]
+
+
 def test_refusals_by_window_are_those_by_tier_of_a_sample_too(r: Simulated) -> None:
     by_tier, by_window = r.refusals(), r.refusals(by="window")
     assert by_window["refused_attempts"].sum() == pytest.approx(by_tier["refused_attempts"].sum())

@@ -71,6 +71,7 @@ def fleet_data(r: FleetRun) -> dict[str, Any]:
         ],
         "between_seeds": {
             "seeds": r.shocks.seeds,
+            "answered": _told(r.swings),
             "door_open_share": _told(r.shocks.door),
             "up_share": _told(r.shocks.up),
         },
