@@ -9,7 +9,7 @@ import pytest
 
 from ampacity.reporting.fleet_chapter import fleet_chapter
 from ampacity.reporting.fleet_plots import busy_by_load
-from ampacity.reporting.fleet_words import big, hours_in_words, seconds, spread
+from ampacity.reporting.fleet_words import between_samples, big, hours_in_words, seconds, spread
 from ampacity.reporting.simulate_view import simulate_data, simulate_view
 from ampacity.reporting.simulated import Simulated, simulate
 from ampacity.reporting.twin_told import told
@@ -41,6 +41,20 @@ def test_frames_have_the_estimates_of_the_sample_with_their_ends(r: Simulated, f
         assert row["answered"] == fleet.sample.total(at.ANSWERED, row["tier"]).value
         whole = row["uncached_input_tokens"] + row["cached_input_tokens"]
         assert whole == pytest.approx(fleet.sample.total(at.INPUT_TOKENS, row["tier"]).value, abs=2)
+
+
+def test_pools_of_which_a_part_of_the_sample_sees_nobody_are_named(r: Simulated, fleet: FleetRun) -> None:
+    """One of two cells of the third pool is not there on the first day."""
+    (name,) = fleet.sample.scarce
+    assert name == fleet.sample.pools[2]
+    assert f"sees next to nobody in {name}: " in " ".join(between_samples(fleet))
+    assert simulate_data(r)["fleet"]["scarce_pools"] == [name]
+
+
+def test_what_another_swing_would_make_is_told_apart_from_intervals(r: Simulated, fleet: FleetRun) -> None:
+    told_of = simulate_data(r)["fleet"]["between_seeds"]["answered"]
+    assert told_of == {"value": fleet.swings.value, "low": fleet.swings.low, "high": fleet.swings.high}
+    assert f"people share makes it {spread(fleet.swings, big)} requests" in between_samples(fleet)[-1]
 
 
 def test_refusals_by_window_are_those_by_tier_of_a_sample_too(r: Simulated) -> None:

@@ -16,7 +16,7 @@ from ampacity.simulator.failure_causes import Causes, stated_causes
 from ampacity.simulator.fleet import busiest, fleet, one_look, seen_in, setting_of
 from ampacity.simulator.fleet_run import FleetRun, fleet_run
 from ampacity.simulator.sampled import COMPUTE, MEMORY, PREFILL, SPENT, USEFUL
-from ampacity.simulator.shared_shocks import between_seeds
+from ampacity.simulator.shared_shocks import between_seeds, between_swings
 from ampacity.simulator.strata import every_look
 from ampacity.supply.waterfall import STAGES
 
@@ -144,3 +144,26 @@ def test_shared_causes_leave_over_many_drawings_what_is_to_be_expected(small: Sc
     assert 1 - found.up.value == pytest.approx(1 - float(up.shared.mean()), rel=0.35)
     assert 1 - found.door.value == pytest.approx(1 - up.door, rel=0.35)
     assert found.up.low < found.up.value < found.up.high <= 1
+
+
+def test_another_swing_moves_answers_as_it_moves_activity() -> None:
+    answered, active = np.array([600.0, 100.0, 0.0]), np.array([3.0, 1.0, 0.0])
+    others = active * np.array([[0.9], [1.0], [1.1]])
+    found = between_swings(answered, active, others)
+    assert (found.value, found.low, found.high) == pytest.approx((700, 637, 763))
+
+
+def test_answers_of_this_seed_are_among_those_of_others(sample: FleetRun) -> None:
+    """Twelve hours, each with a swing of its own of 35 %: a tenth, more or less."""
+    found = sample.swings
+    answered = sample.sample.total(at.ANSWERED).value
+    assert found.low < answered < found.high
+    assert found.value == pytest.approx(answered, rel=0.25)
+    assert 0.1 < (found.high - found.low) / found.value < 0.8
+
+
+def test_one_hour_swings_by_more_than_many(sample: FleetRun, every: FleetRun) -> None:
+    def spread(r: FleetRun) -> float:
+        return (r.swings.high - r.swings.low) / r.swings.value
+
+    assert spread(every) > spread(sample)

@@ -140,7 +140,7 @@ def test_contexts_beyond_a_replica_are_left_out_and_counted() -> None:
 
 
 def test_as_many_people_are_stopped_in_a_week_as_a_plan_expects() -> None:
-    """200 people under the windows that a plan finds for them: request by request, and by sessions under all windows."""
+    """200 people under the windows that a plan finds for them, request by request and by sessions."""
     p = amp.plan(amp.load("laptop").replace({"worlds": 1, "tiers.developers.people": 200}))
     (weeks,) = twin(p.scenario, limits_found(p))
     expected = {w.window: 200 * w.people_hit_share.value for w in p.windows if w.people_hit_share is not None}

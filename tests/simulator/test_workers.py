@@ -8,7 +8,7 @@ import pytest
 
 from ampacity.scenario.load import load
 from ampacity.simulator.estimate import Sample
-from ampacity.simulator.fleet import Fleet, Workers, fleet, gathered, setting_of
+from ampacity.simulator.fleet import Fleet, Workers, fleet, gathered, known, setting_of
 from ampacity.simulator.strata import Look, every_look
 
 
@@ -19,6 +19,7 @@ def laid_out(small_fleet: Path) -> Fleet:
 
 def bytes_of(sample: Sample) -> tuple[bytes, ...]:
     arrays = (sample.counts, sample.by_hour, sample.histograms, sample.busy_ps, sample.replica_ps, sample.good)
+    arrays += (sample.whole.counts, sample.whole.histograms, sample.whole.good)
     return (*(a.tobytes() for a in arrays), sample.worked.tobytes(), repr((sample.busy_of, sample.seen)).encode())
 
 
@@ -27,7 +28,7 @@ def some(f: Fleet) -> list[Look]:
 
 
 def shared(f: Fleet, processes: Workers) -> tuple[bytes, ...]:
-    return bytes_of(gathered(f, some(f), processes, None, 1))
+    return bytes_of(gathered(f, some(f), processes, None, 1, known(f, 48)))
 
 
 def test_two_processes_show_what_one_does(laid_out: Fleet) -> None:

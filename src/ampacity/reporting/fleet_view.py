@@ -57,6 +57,7 @@ def fleet_data(r: FleetRun) -> dict[str, Any]:
             "requests_per_cpu_s": s.with_warm_up / s.cpu_s if s.cpu_s else None,
         },
         "tiers": {tier.name: _tier(r, tier.name) for tier in served(r)},
+        "scarce_pools": list(s.scarce),
         "pools": {name: {"busy_share": _told(busy)} for name, busy in s.busy().items()},
         "disruptions": [
             {
@@ -70,6 +71,7 @@ def fleet_data(r: FleetRun) -> dict[str, Any]:
         ],
         "between_seeds": {
             "seeds": r.shocks.seeds,
+            "answered": _told(r.swings),
             "door_open_share": _told(r.shocks.door),
             "up_share": _told(r.shocks.up),
         },

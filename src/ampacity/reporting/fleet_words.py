@@ -63,13 +63,16 @@ def goodput(r: FleetRun) -> str:
 
 
 def between_samples(r: FleetRun) -> list[str]:
-    """What the sampling leaves, and apart what drawing shared failures anew does."""
+    """What the sampling leaves, and apart what drawing anew does that all cells share."""
     shocks = r.shocks
     here = "Nothing is left to sampling" if r.whole else "The intervals hold what sampling leaves"
+    few = ", ".join(r.sample.scarce)
+    scarce = f"A part of the sample sees next to nobody in {few}: intervals of what is asked there are wide."
     return [
-        f"{here}; what all cells meet at once is in none of them. Drawn {shocks.seeds} times, shared causes leave the "
-        f"door open in {spread(shocks.door, share)} of four weeks, and the mean replica up in "
-        f"{spread(shocks.up, share)} of them."
+        *([scarce] if few else []),
+        f"{here}; what all cells meet at once is in none of them. Drawn {shocks.seeds} times, the swing that all "
+        f"people share makes it {spread(r.swings, big)} requests; shared causes leave the door open in "
+        f"{spread(shocks.door, share)} of four weeks, and the mean replica up in {spread(shocks.up, share)} of them.",
     ]
 
 

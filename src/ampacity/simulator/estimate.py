@@ -1,9 +1,10 @@
 """From a sample to the fleet: totals, ratios and quantiles, each with what the sampling leaves unknown.
 
-Every look counts by its weight. Cells with the same group number in all pools and strata make a replicate of the whole
-sample; how much replicates differ tells the standard error of any figure, of quantiles too (random groups [1]_). It
-holds the sampling alone: what all cells share (a shared swing, a bad release) is the same in all of them, and other
-seeds tell how much that moves.
+Every look counts by the cell-hours that it stands for, and what it shows of a tier so that the tier's known activity
+adds up, in all looks together and in each replicate (`known_activity.py`). Cells with the same group number in all
+pools and strata make a replicate of the whole sample; how much replicates differ tells the standard error of any
+figure, of quantiles too (random groups [1]_). It holds the sampling alone: what all cells share (a shared swing, a bad
+release) is the same in all of them, and other seeds tell how much that moves.
 
 References
 ----------
@@ -13,7 +14,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell_hour import Seen
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.histograms import BUCKETS, quantile_s
+from ampacity.simulator.known_activity import Factors, Known, factors, no_factors
 from ampacity.simulator.sampled import WORK_FIELDS
 from ampacity.simulator.strata import CELLS, Look
 
@@ -41,15 +43,26 @@ class Estimate:
     high: float
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What all looks together say of the fleet. counts: [pool, tier, COUNT_FIELDS]. histograms: [tier, METRICS,
+    BUCKETS]. good: [tier]."""
+
+    counts: Floats
+    histograms: Floats
+    good: Floats
+
+
 @dataclass
 class Sample:
-    """What looks have shown so far, by replicate, each of which stands for the whole fleet.
+    """What looks have shown so far: all of them together, and by replicate, each of which stands for the whole fleet.
 
-    counts: [replicate, pool, tier, COUNT_FIELDS]. by_hour: the hours looked at, and counts in them as they were,
-    [hour, tier, COUNT_FIELDS]. histograms: [replicate, tier, METRICS, BUCKETS]. busy_ps, replica_ps: [replicate, pool].
-    good: answered within both bounds of `cell_hour.good`, [replicate, tier]. worked: sums over windows,
-    [replicate, pool, WORK_FIELDS]. seen: the looks in which there was something to see. busy_of: the busy share of
-    each. requests: looked at, as they were; with_warm_up: with those that only warm memory up. cpu_s: of all looks.
+    factors: by what looks count besides their cell-hours. counts: [replicate, pool, tier, COUNT_FIELDS]. by_hour: the
+    hours looked at, and counts in them as they were, [hour, tier, COUNT_FIELDS]. histograms: [replicate, tier, METRICS,
+    BUCKETS]. busy_ps, replica_ps: [replicate, pool]. good: answered within both bounds of `cell_hour.good`, [replicate,
+    tier]. worked: sums over windows, [replicate, pool, WORK_FIELDS]. seen: the looks in which there was something to
+    see. busy_of: the busy share of each. requests: looked at, as they were; with_warm_up: with those that only warm
+    memory up. cpu_s: of all looks.
     One replicate has no intervals: it is the whole fleet, or too little to tell.
     """
 
@@ -57,6 +70,8 @@ class Sample:
     pools: tuple[str, ...]
     groups: dict[int, int]
     hours: dict[int, int]
+    factors: Factors
+    whole: Whole
     counts: Floats
     by_hour: Floats
     histograms: Floats
@@ -73,16 +88,28 @@ class Sample:
 
     @classmethod
     def empty(
-        cls, tiers: tuple[str, ...], pools: tuple[str, ...], wanted: Sequence[Look], replicates: int = CELLS
+        cls,
+        tiers: tuple[str, ...],
+        pools: tuple[str, ...],
+        wanted: Sequence[Look],
+        replicates: int = CELLS,
+        known: Known | None = None,
     ) -> Sample:
-        """Before anything is looked at. replicates: not more than each pool has groups."""
+        """Before anything is looked at. replicates: not more than each pool has groups. known: what the looks' activity
+        adds up to; None: looks count by cell-hours alone."""
         groups = {p: len({w.group for w in wanted if w.pool == p}) for p in range(len(pools))}
         hours = {hour: i for i, hour in enumerate(sorted({w.hour for w in wanted}))}
-        return cls(
+        empty = cls(
             tiers,
             pools,
             groups,
             hours,
+            no_factors(replicates, len(pools), len(tiers)),
+            Whole(
+                np.zeros((len(pools), len(tiers), at.COUNT_FIELDS)),
+                np.zeros((len(tiers), at.METRICS, BUCKETS)),
+                np.zeros(len(tiers)),
+            ),
             np.zeros((replicates, len(pools), len(tiers), at.COUNT_FIELDS)),
             np.zeros((len(hours), len(tiers), at.COUNT_FIELDS)),
             np.zeros((replicates, len(tiers), at.METRICS, BUCKETS)),
@@ -91,22 +118,35 @@ class Sample:
             np.zeros((replicates, len(tiers))),
             np.zeros((replicates, len(pools), WORK_FIELDS)),
         )
+        return empty if known is None else replace(empty, factors=factors(known.whole, empty._active(wanted, known)))
 
     @property
     def replicates(self) -> int:
         """How many estimates of the whole fleet there are."""
         return len(self.counts)
 
+    @property
+    def scarce(self) -> tuple[str, ...]:
+        """Pools of which some replicate sees next to nobody of a tier: what is known makes no interval narrower there
+        (`known_activity.factors`)."""
+        return tuple(name for name, apart in zip(self.pools, self.factors.apart, strict=True) if not apart.all())
+
     def add(self, one: Look, seen: Seen) -> None:
         """Count a look."""
         result = seen.result
         own = [self.tiers.index(name) for name in result.tiers]
         replicate, weight = self.place(one)
-        self.counts[replicate, one.pool, own] += weight * result.counts
-        self.histograms[replicate, own] += weight * result.histograms
+        there = weight * self.factors.each[replicate, one.pool, own]
+        self.counts[replicate, one.pool, own] += there[:, None] * result.counts
+        self.histograms[replicate, own] += there[:, None, None] * result.histograms
+        self.good[replicate, own] += there * seen.good
+        in_all = weight / self.replicates * self.factors.together[one.pool, own]
+        self.whole.counts[one.pool, own] += in_all[:, None] * result.counts
+        self.whole.histograms[own] += in_all[:, None, None] * result.histograms
+        self.whole.good[own] += in_all * seen.good
+        # shares of time have an end, which more activity does not move: they count by cell-hours
         self.busy_ps[replicate, one.pool] += weight * result.busy_ps
         self.replica_ps[replicate, one.pool] += weight * seen.replicas * HOUR_PS
-        self.good[replicate, own] += weight * seen.good
         # a window is one replica's: it stands for all of its cell
         self.worked[replicate, one.pool] += weight * seen.replicas * seen.worked
         self.seen.append(one)
@@ -123,10 +163,18 @@ class Sample:
         known, replicate = self.groups[one.pool], one.group % self.replicates
         return replicate, one.weight * known / len(range(replicate, known, self.replicates))
 
+    def _active(self, wanted: Sequence[Look], known: Known) -> Floats:
+        """Activity that the looks of each replicate add up to by their cell-hours, [replicate, pool, tier]."""
+        found = np.zeros_like(self.factors.each)
+        for one in wanted:
+            replicate, weight = self.place(one)
+            found[replicate, one.pool] += weight * known.of(one)
+        return found
+
     def figure(self, of: Callable[[Floats, Floats], float], most: float = np.inf) -> Estimate:
         """Any figure of counts [pool, tier, field] and histograms [tier, metric, bucket], with its interval, which
         ends at `most`."""
-        value = float(of(self.counts.mean(axis=0), self.histograms.mean(axis=0)))
+        value = float(of(self.whole.counts, self.whole.histograms))
         return around(value, [of(c, h) for c, h in zip(self.counts, self.histograms, strict=True)], most)
 
     def total(self, field: int, tier: str | None = None) -> Estimate:
@@ -148,7 +196,8 @@ class Sample:
         """Share of answered requests that came within both bounds of `cell_hour.good`, of one tier or of all."""
         own = self._own(tier)
         good, answered = self.good[:, own].sum(axis=1), self.counts[:, :, own, at.ANSWERED].sum(axis=(1, 2))
-        value = float(good.sum() / answered.sum()) if answered.any() else 0.0
+        of_all = self.whole.counts[:, own, at.ANSWERED].sum()
+        value = float(self.whole.good[own].sum() / of_all) if of_all else 0.0
         return around(value, [float(g / a) if a else 0.0 for g, a in zip(good, answered, strict=True)], 1.0)
 
     def quantile_s(self, metric: int, share: float, tier: str | None = None) -> Estimate:

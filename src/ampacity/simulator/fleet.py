@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.demand.hourly import hourly
-from ampacity.demand.people import HOURS, zone_of
+from ampacity.demand.people import HOURS, people_seed, zone_of
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
@@ -31,6 +31,7 @@ from ampacity.simulator.estimate import Sample
 from ampacity.simulator.failure_causes import Causes, stated_causes
 from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
+from ampacity.simulator.known_activity import Known, known_activity
 from ampacity.simulator.limits_in_time import LimitsInTime, TokensFound, limits_in_time
 from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.of_scenario import cap_of
@@ -154,7 +155,14 @@ def sampled(
     """
     span = min(len(f.load), hours, HOURS)
     wanted = looks(f.load[:span], f.replicas, f.setting.seed, cells=cells)
-    return gathered(f, wanted, processes, progress, min(cells, REPLICATES_MOST))
+    return gathered(f, wanted, processes, progress, min(cells, REPLICATES_MOST), known(f, span))
+
+
+def known(f: Fleet, hours: int) -> Known:
+    """How long people are expected to be active in the first hours, pool by pool."""
+    setting, there = f.setting, np.array([np.floor(p.replicas[:hours]) for p in f.pools]).reshape(-1, hours)
+    drawn_by = people_seed(setting.seed, setting.world)
+    return known_activity(setting.s, f.tiers, f.share[:, :hours], there, f.start_s, drawn_by)
 
 
 def whole(
@@ -176,10 +184,11 @@ def gathered(
     processes: Workers,
     progress: Callable[[int, int], None] | None,
     replicates: int = CELLS,
+    activity: Known | None = None,
 ) -> Sample:
-    """What these looks show, together."""
+    """What these looks show, together. activity: of all cell-hours that they stand for."""
     names = tuple(t.name for t in f.setting.s.tiers)
-    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted, replicates)
+    sample = Sample.empty(names, tuple(p.pool.name for p in f.pools), wanted, replicates, activity)
     for done, (one, seen) in enumerate(zip(wanted, _results(f, wanted, processes), strict=True), 1):
         if seen is not None:
             sample.add(one, seen)

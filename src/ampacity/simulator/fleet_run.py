@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.demand.people import HOURS
 from ampacity.policy.rows import WindowRule
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
+from ampacity.simulator import cell_rows as at
 from ampacity.simulator.disruption import Disruption, expected_disruptions
-from ampacity.simulator.estimate import Sample
+from ampacity.simulator.estimate import Estimate, Sample
 from ampacity.simulator.failure_causes import Causes
-from ampacity.simulator.fleet import Fleet, Workers, busiest, fleet, sampled, setting_of, whole
+from ampacity.simulator.fleet import Fleet, Workers, busiest, fleet, known, sampled, setting_of, whole
 from ampacity.simulator.limits_in_time import TokensFound
 from ampacity.simulator.measured_fleet import Spread, measured_fleet
-from ampacity.simulator.shared_shocks import BetweenSeeds, between_seeds
+from ampacity.simulator.shared_shocks import SEEDS, BetweenSeeds, between_seeds, between_swings
 from ampacity.simulator.strata import CELLS, cells_of
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,18 @@ class FleetRun:
     def shocks(self) -> BetweenSeeds:
         """What shared causes leave of the scenario's first four weeks, by seed."""
         return between_seeds(self._causes, self.fleet.layout, min(HOURS, len(self.fleet.load)), self.fleet.start_s)
+
+    @cached_property
+    def swings(self) -> Estimate:
+        """Answers in the same hours if the swing that all people share were drawn anew."""
+        answered = self.sample.whole.counts[:, :, at.ANSWERED].sum(axis=0)
+        others = np.array([self._active(seed) for seed in range(1, SEEDS + 1)])
+        return between_swings(answered, self._active(self.fleet.setting.seed), others)
+
+    def _active(self, seed: int) -> Floats:
+        """How long people are expected to be active in the hours, [tier]."""
+        other = replace(self.fleet, setting=replace(self.fleet.setting, seed=seed))
+        return np.asarray(known(other, max(self.hours) + 1).active[:, :, list(self.hours)].sum(axis=(0, 2)))
 
     @property
     def _causes(self) -> Causes:

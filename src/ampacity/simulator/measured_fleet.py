@@ -57,7 +57,8 @@ def _measured(f: Fleet, sample: Sample, replicates: list[int], weight: Floats) -
     up = np.array([p.replica_availability for p in f.pools])
     share = np.divide(busy, there * up, out=np.zeros_like(busy), where=there * up > 0)
     took = [PoolTook(p, float(share[i]), pool_shares(sample, i, replicates)) for i, p in enumerate(f.pools)]
-    counts = sample.counts[replicates].sum(axis=(1, 2)).mean(axis=0)
+    all_of_it = len(replicates) == sample.replicates
+    counts = (sample.whole.counts if all_of_it else sample.counts[replicates].mean(axis=0)).sum(axis=(0, 1))
     read = min(counts[at.HIT], counts[at.INPUT_TOKENS])
     tokens = {
         "uncached_input": round(counts[at.INPUT_TOKENS] - read),

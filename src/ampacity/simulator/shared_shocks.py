@@ -1,7 +1,8 @@
-"""What no sample of cells can tell: how much of a span all cells lose together, in one drawing of failures or another.
+"""What no sample of cells can tell: how much all cells lose, or are asked for, together, in one drawing or another.
 
-A bad release, a closed door or a site that is out is met by every cell of a sample at once, so cells do not differ by
-it. Here the shared causes alone are drawn anew under many seeds, without a request.
+A bad release, a closed door or a site that is out is met by every cell of a sample at once, and so is a busy week, so
+cells do not differ by it. Here the shared causes and the shared swing alone are drawn anew under many seeds, without a
+request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.simulator.disruption import open_share, up_share
 from ampacity.simulator.engine import PS_PER_S
@@ -18,6 +20,8 @@ from ampacity.simulator.failure_causes import Causes
 from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout
 from ampacity.simulator.timeline import timeline
+
+Floats = NDArray[np.float64]
 
 SEEDS = 20
 
@@ -41,6 +45,19 @@ def between_seeds(causes: Causes, layout: Layout, hours: int, epoch_s: int, seed
     low, high = np.quantile(each, [0.05, 0.95], axis=0)
     door, up = (Estimate(float(each[:, i].mean()), float(low[i]), float(high[i])) for i in range(2))
     return BetweenSeeds(seeds, door, up)
+
+
+def between_swings(answered: Floats, active: Floats, others: Floats) -> Estimate:
+    """Answers under other drawings of the swing that all people share, as many for as much activity: mean, and the 5 %
+    and 95 % quantiles.
+
+    answered: by tier. active: how long people of a tier are expected to be active under the drawing in which they were
+    counted, [tier]; others: under the others, [drawing, tier].
+    """
+    for_each = np.divide(answered, active, out=np.zeros_like(answered), where=active > 0)
+    each = others @ for_each
+    low, high = np.quantile(each, [0.05, 0.95])
+    return Estimate(float(each.mean()), float(low), float(high))
 
 
 def _each(causes: Causes, layout: Layout, end_ps: int, epoch_s: int, seeds: int) -> Iterator[tuple[float, float]]:

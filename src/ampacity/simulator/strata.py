@@ -55,14 +55,19 @@ def strata_of(load: Floats, hour_strata: int = HOUR_STRATA) -> list[Ints]:
 
 
 def looks(
-    load: Floats, replicas: list[int], seed: int, hour_strata: int = HOUR_STRATA, cells: int = CELLS
+    load: Floats,
+    replicas: list[int],
+    seed: int,
+    hour_strata: int = HOUR_STRATA,
+    cells: int = CELLS,
+    most: int = CELL_REPLICAS,
 ) -> list[Look]:
     """What is looked at. load: of the fleet in each hour, in any unit. replicas: of each pool. cells: of each pool, or
-    so many groups of looks where there are fewer cells."""
+    so many groups of looks where there are fewer cells. most: replicas of a cell."""
     strata = strata_of(load, hour_strata)
     found = []
     for pool, have in enumerate(replicas):
-        every = cells_of(have)
+        every = cells_of(have, most)
         chosen = _some(pool, len(every), seed, cells)
         times = -(-cells // len(chosen)) if chosen else 0
         for group in range(times * len(chosen)):
@@ -92,11 +97,11 @@ def _some(pool: int, have: int, seed: int, cells: int) -> list[int]:
     return sorted(rank[: min(cells, have)])
 
 
-def every_look(replicas: list[int], hours: list[int]) -> list[Look]:
-    """All cells of all pools in each of these hours."""
+def every_look(replicas: list[int], hours: list[int], most: int = CELL_REPLICAS) -> list[Look]:
+    """All cells of all pools in each of these hours. most: replicas of a cell."""
     return [
         Look(pool, cell, first, count, cell, hour, 1.0)
         for pool, have in enumerate(replicas)
-        for cell, (first, count) in enumerate(cells_of(have))
+        for cell, (first, count) in enumerate(cells_of(have, most))
         for hour in hours
     ]
