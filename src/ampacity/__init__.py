@@ -6,7 +6,7 @@ s = amp.load("laptop")          # or a path; frozen; s.replace({...}) for what-i
 p = amp.plan(s)                 # p.limits, p.hours, p.waterfall, p.curves
 r = amp.simulate(s, plan=p)     # r.slo(), r.refusals(by="tier"), r.waterfall(), r.cost(), r.emissions(), r.requests()
 amp.report(p).save("laptop.html")
-amp.plots.waterfall(p)
+amp.plots.waterfall(p)          # or of r: as planned, or as requests made it
 """
 
 from __future__ import annotations

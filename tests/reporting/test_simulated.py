@@ -121,3 +121,12 @@ def test_the_screen_says_sentences_first_and_then_the_same_figures() -> None:
     assert any(line.split()[:2] == ["developers", "five-hour"] for line in said)
     for row in view.data["slo"]:
         assert any(line.split()[0] == row["tier"] for line in said if line.strip())
+
+
+def test_the_figure_of_the_waterfall_shows_the_stages_of_the_run() -> None:
+    r = day()
+    left, lost = amp.plots.waterfall(r).data
+    rows = r.waterfall()
+    assert left.x[0] == pytest.approx(rows["contracted_accelerator_ms"].sum() / 3.6e6)
+    assert left.x[-1] == pytest.approx(rows["useful_accelerator_ms"].sum() / 3.6e6)
+    assert sum(lost.x) == pytest.approx(left.x[0] - left.x[-1])

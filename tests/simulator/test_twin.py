@@ -12,10 +12,12 @@ from ampacity.demand.stretches import stretches
 from ampacity.inference.replica import replica
 from ampacity.reporting.twin_view import limits_found
 from ampacity.scenario.load import load
+from ampacity.scenario.placement import FollowsLoad
 from ampacity.simulator import cell_rows as at
 from ampacity.simulator.cell import Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import kv_tiers
+from ampacity.simulator.of_scenario import scaling_of
 from ampacity.simulator.twin import Weeks, twin, why_not
 
 WEEK = 168
@@ -146,3 +148,32 @@ def test_as_many_people_are_stopped_in_a_week_as_a_plan_expects() -> None:
     expected = {w.window: 200 * w.people_hit_share.value for w in p.windows if w.people_hit_share is not None}
     assert weeks.hit["developers"]["five-hour"] == pytest.approx(expected["five-hour"], rel=0.1)
     assert weeks.hit["developers"]["weekly"] == pytest.approx(expected["weekly"], rel=0.3)
+
+
+def test_replicas_that_follow_the_load_come_by_day_go_by_night_and_serve_what_all_would() -> None:
+    """Five servers of which one does by night; everybody is answered, a little later."""
+    many = {
+        "worlds": 1,
+        "sites.here.power": None,
+        "contracts.server.deliveries.0.quantity": 40,
+        "tiers.developers.people": 150,
+        "placements.code.accelerators_per_replica": 8,
+    }
+    s = amp.load("laptop").replace(many)
+    (every,) = twin(s, {}, hours=48)
+    (some,) = twin(s.replace({"placements.code.follows_load": {"target": 6, "start": "2 min"}}), {}, hours=48)
+    assert every.replicas == some.replicas == 5
+    assert every.replicas_there == 5
+    assert 1 <= some.replicas_there < 4
+    assert some.result.scaled.starts > 4
+    assert some.busy_share > 1.2 * every.busy_share
+    assert some.result.count(at.ASKED) == pytest.approx(every.result.count(at.ASKED), rel=0.02)
+    assert some.result.quantile_s(at.TTFT, 0.9) >= every.result.quantile_s(at.TTFT, 0.9)
+
+
+def test_a_follower_of_the_load_in_a_sampled_fleet_scales_each_cell() -> None:
+    own = scaling_of(FollowsLoad(target=6, least=10), 0, 16, 64)
+    assert own is not None
+    assert (own.least, own.target, own.most) == (2, 6, None)
+    assert scaling_of(FollowsLoad(target=6), 0, 3, 64).least == 1  # type: ignore[union-attr]
+    assert scaling_of(None, 0, 16, 64) is None

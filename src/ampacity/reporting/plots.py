@@ -25,6 +25,8 @@ from ampacity.supply.waterfall import STAGES
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from ampacity.reporting.simulated import Simulated
+
 Array = NDArray[np.float64]
 
 BLUE, VERMILLION, GREEN, GREY, LOST = "#0072b2", "#d55e00", "#007a5a", "#6b7280", "#d8d3c8"
@@ -47,8 +49,8 @@ KIND_WORDS = {"uncached_input": "uncached input", "output": "output", "all": "al
 WEEKDAY_WORDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def waterfall(p: Plan) -> Figure:
-    """Accelerator-hours at every stage, with what was lost in reaching it."""
+def waterfall(p: Plan | Simulated) -> Figure:
+    """Accelerator-hours at every stage, with what was lost in reaching it: as planned, or as requests made it."""
     import plotly.graph_objects as go
 
     hours = stage_hours(p)
@@ -190,9 +192,10 @@ def moved(p: Plan) -> str:
     return "people carried" if p.verdict is not None else "limits"
 
 
-def stage_hours(p: Plan) -> dict[str, float]:
+def stage_hours(p: Plan | Simulated) -> dict[str, float]:
     """Accelerator-hours of every stage, all pools together."""
-    return {stage: sum(b.totals[stage] for b in p.central.bookings) / 3.6e6 for stage in STAGES}
+    bookings = p.central.bookings if isinstance(p, Plan) else p.measured.bookings
+    return {stage: sum(b.totals[stage] for b in bookings) / 3.6e6 for stage in STAGES}
 
 
 def series(p: Plan, load: ModelLoad) -> dict[str, Array]:

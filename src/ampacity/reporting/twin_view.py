@@ -10,6 +10,7 @@ from ampacity.reporting.chapter import Chapter, Table
 from ampacity.reporting.simulated import limits_of
 from ampacity.reporting.words import count, digits, share
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell_result import NOT_SCALED
 from ampacity.simulator.limits_in_time import TokensFound
 from ampacity.simulator.of_scenario import OtherMix
 from ampacity.simulator.shedding import QUEUE_S
@@ -83,6 +84,9 @@ def twin_rows(weeks: Sequence[Weeks]) -> list[tuple[str, str]]:
                     f"input found in memory{_refused(w, tier)}",
                 )
             )
+        if (came := w.result.scaled) != NOT_SCALED:
+            there = f"{digits(w.replicas_there, 2)} of {w.replicas} replicas there on the mean"
+            rows.append(("requests", f"{w.model}: {there}: {count(came.starts)} started, {count(came.drains)} drained"))
         if w.left_out:
             rows.append(("requests", f"left out: {_left_out(w)}"))
     return rows
@@ -107,6 +111,8 @@ def twin_data(weeks: Sequence[Weeks]) -> dict[str, Any]:
             "hours": w.hours,
             "hours_carried_share": w.carried_share,
             "replicas": w.replicas,
+            "replicas_there": w.replicas_there,
+            "replicas_started": w.result.scaled.starts,
             "iteration_running_share": w.busy_share,
             "left_out": w.left_out,
             "preemptions": w.result.preemptions,

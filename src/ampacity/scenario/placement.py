@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.engine import Engine, KvPrecision, Precision
-from ampacity.scenario.value import Bandwidth, Bytes, Noun, Share, Value
+from ampacity.scenario.value import Bandwidth, Bytes, Noun, PlainSeconds, Share, Value
 
 BYTES_PER_NUMBER: dict[str, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625, "int4": 0.5625}
 """Four-bit numbers carry a scale of 8 bits for 16 of them (NVFP4) or 16 bits for 32 (int4, weights only)."""
@@ -20,6 +20,20 @@ MEMORY_SHARE = 0.9
 HOST_KV_BYTES_PER_S = 25e9
 """Of an accelerator from its host's memory, assumed: 40 % of the 63 GB/s of PCIe 5.0 x16 one way (32 GT/s, 128b/130b
 coding), for the chips of a server load at once, in blocks, from memory that they share. [B/s]"""
+
+
+class FollowsLoad(Noun):
+    """Replicas that come and go with the load, looked at every quarter of a minute.
+
+    target: requests that each is to have, waiting ones included [>= 1]. least: replicas that are always there [>= 1].
+    start_s: until one that is started serves, its memory empty [s]. calm_s: for so long fewer must do before any goes.
+    [s]
+    """
+
+    target: int = Field(ge=1, le=100_000)
+    least: int = Field(1, ge=1)
+    start_s: PlainSeconds = Field(120.0, alias="start", gt=0, le=86_400)
+    calm_s: PlainSeconds = Field(300.0, alias="calm", ge=0, le=86_400)
 
 
 class Placement(Noun):
@@ -38,6 +52,8 @@ class Placement(Noun):
     host_kv, store_kv: memory beside each accelerator where context goes that HBM evicts: of its host; then of an SSD or
     a remote store [B]; absent: what is evicted is forgotten. host_kv_bandwidth, store_kv_bandwidth: at which each
     accelerator loads it back [B/s]; of a host HOST_KV_BYTES_PER_S where nothing is said, of a store to be stated.
+    follows_load: replicas that come and go when requests are looked at one by one; absent: all are there. A plan counts
+    on all of them.
     alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
     """
 
@@ -61,6 +77,7 @@ class Placement(Noun):
     calibration: Calibration | None = None
     draft_tokens: int = Field(0, ge=0, le=16)
     acceptance: Share = Value(value=0.0)
+    follows_load: FollowsLoad | None = None
     alias: str | None = None
     endpoint: str | None = None
     known_since: date | None = None

@@ -41,6 +41,7 @@ from ampacity.simulator.of_scenario import cell_tier
 from ampacity.simulator.request_rows import agents_of
 from ampacity.simulator.sampled import WORK_FIELDS
 from ampacity.simulator.sampled import worked as worked_in
+from ampacity.simulator.scaling import Scaling
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.ticks import Tick
 from ampacity.simulator.watch import watch
@@ -70,7 +71,7 @@ class CellHour:
     start_s: when hours begin to count, from 1970 [s]. hour: which. warm_s: sent before the hour counts, not from before
     the start [s]. name: of the cell, what its people are drawn by. step: of its replicas; None: no window is looked at
     iteration by iteration. hours: for how many it goes on. quanta: of tiers in a fair queue; none: alike. caps: of
-    tiers; none: no tier has one."""
+    tiers; none: no tier has one. scaling: how its replicas follow the load; None: all are there."""
 
     s: Scenario
     tiers: tuple[Tier, ...]
@@ -89,6 +90,7 @@ class CellHour:
     hours: int = 1
     quanta: tuple[int, ...] = ()
     caps: tuple[CapacityCurve | None, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def opens_ms(self) -> int:
@@ -227,6 +229,7 @@ def opened(
         bits(c.seed, "cell", c.name) >> 8,
         keep=keep,
         ticks=c.ticks,
+        scaling=c.scaling,
         changes=c.limits.changes(c.opens_ms),
     )
     flat = np.concatenate(states).reshape(-1)

@@ -33,8 +33,8 @@ from ampacity.simulator.failures import failures
 from ampacity.simulator.fleet_layout import Layout, layout_of
 from ampacity.simulator.known_activity import Known, known_activity
 from ampacity.simulator.limits_in_time import LimitsInTime, TokensFound, limits_in_time
-from ampacity.simulator.model_cell import pool_of
-from ampacity.simulator.of_scenario import cap_of
+from ampacity.simulator.model_cell import follows, pool_of
+from ampacity.simulator.of_scenario import cap_of, scaling_of
 from ampacity.simulator.shedding import quanta, room_of, shedding
 from ampacity.simulator.strata import CELLS, Look, every_look, looks
 from ampacity.simulator.ticks import DOOR, SPEED, Tick
@@ -265,6 +265,7 @@ def cell_hour(f: Fleet, one: Look) -> CellHour | None:
         seed=setting.seed,
         world=setting.world,
         ticks=_ticks(f, one, replicas, warm_s),
+        scaling=scaling_of(follows(pool), 0, replicas, there),
         caps=tuple(
             cap_of(t, setting.curves, [pool.pool.name], one.hour - -(-warm_s // 3600), replicas, there)
             for t in f.tiers[one.pool]

@@ -13,13 +13,15 @@ import numpy as np
 from ampacity.inference.engines import token_budget
 from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica
 from ampacity.inference.step_time import StepTime
-from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, Placement
+from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, FollowsLoad, Placement
 from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
 from ampacity.simulator.dispatch import pool_of as pool_number
 from ampacity.simulator.engine import PS_PER_S, SEQS_USUAL, KvTier, sglang, vllm
 from ampacity.simulator.limits_in_time import LimitsInTime
+from ampacity.simulator.of_scenario import scaling_of
 from ampacity.simulator.replica import advance
 from ampacity.simulator.rows import NOW_PS, RESTED_PS, Ints
+from ampacity.simulator.scaling import Scaling
 from ampacity.simulator.scripts import Scripts
 from ampacity.simulator.step_table import step_table
 from ampacity.supply.capacity import PoolCapacity
@@ -54,12 +56,18 @@ class ModelCell:
         """Replicas of each pool; their numbers go through all pools."""
         return tuple(replicas_in(p) for p in self.supply)
 
+    @property
+    def scaling(self) -> Scaling | None:
+        """How the one pool follows the load that does."""
+        pools = enumerate(zip(self.supply, self.replicas_of, strict=True))
+        return next((own for i, (p, n) in pools if (own := scaling_of(follows(p), i, n, n)) is not None), None)
+
     def open(self, *, keep: bool = False) -> Cell:
         """The cell before anything has happened. keep: what every request met."""
         book, changes = self.limits.book(self.epoch_ms), self.limits.changes(self.epoch_ms)
         return open_cell(
             self.pools, self.scripts, self.routing, self.tiers, book, self.epoch_ms, self.seed, keep=keep,
-            changes=changes,
+            scaling=self.scaling, changes=changes,
         )  # fmt: skip
 
     def window(self, tier: int, place: int) -> str:
@@ -81,6 +89,11 @@ def pool_of(p: PoolCapacity) -> Pool:
     # data parallel groups are one replica here, as in the step time: their blocks together
     engine = (sglang if r.engine == "sglang" else vllm)(r.kv_blocks, budget, seqs, tiers=kv_tiers(p.placement, r))
     return Pool(engine, step_table(p.step, budget), replicas_in(p))
+
+
+def follows(p: PoolCapacity) -> FollowsLoad | None:
+    """How a pool's replicas follow the load, if they do."""
+    return p.placement.follows_load if p.placement is not None else None
 
 
 def kv_tiers(p: Placement, r: Replica) -> tuple[KvTier, ...]:

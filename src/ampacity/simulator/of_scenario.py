@@ -9,10 +9,12 @@ from ampacity.demand.asked import input_per_output
 from ampacity.demand.reactions import stated
 from ampacity.demand.resting import works_with_agents
 from ampacity.scenario.capacity_curve import CapacityCurve
+from ampacity.scenario.placement import FollowsLoad
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import CellTier
 from ampacity.simulator.limits_in_time import LimitsInTime
+from ampacity.simulator.scaling import Scaling
 
 MIX_APART = 0.15
 """Of a mix, relative: as far as means of the sessions that were fitted may lie from those of the trace."""
@@ -55,6 +57,14 @@ def cap_of(
         return None
     sizes = tuple(sum(hour) * part // whole for hour in zip(*(c.uncached_input[first:] for c in own), strict=True))
     return CapacityCurve(tier.name, " and ".join(c.pool for c in own), own[0].start_s + 3600 * first, sizes, (), ())
+
+
+def scaling_of(follows: FollowsLoad | None, pool: int, part: int, whole: int) -> Scaling | None:
+    """How a cell's pool follows the load that has `part` of `whole` replicas; None if all of them stay."""
+    if follows is None or part < 1:
+        return None
+    least = max(min(round(follows.least * part / whole), part), 1)
+    return Scaling(follows.target, least=least, start_s=follows.start_s, calm_s=follows.calm_s, pool=pool)
 
 
 def cell_tier(tier: Tier, limits: LimitsInTime, seed: int, world: int = 0) -> CellTier:

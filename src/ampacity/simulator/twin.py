@@ -23,10 +23,10 @@ from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator.cell import Routing
-from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_result import NOT_SCALED, CellResult
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.limits_in_time import TokensFound, limits_in_time
-from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in, serving
+from ampacity.simulator.model_cell import ModelCell, context_most, follows, replicas_in, serving
 from ampacity.simulator.of_scenario import OtherMix, cap_of, cell_tier, other_mixes
 from ampacity.simulator.scripts import Scripts, joined, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.shedding import quanta, room_of, shedding
@@ -51,7 +51,8 @@ class Weeks:
     result: of its cell. replicas: how many. hours: looked at. left_out: requests of more context than a replica holds,
     and those that would have followed them. other_mixes: of tiers whose plan counts another mix of tokens. short_hours:
     hours in which a request was refused for want of capacity. hit: people whom each window stopped in a whole week, on
-    the mean, by tier and window; nothing where no week was whole.
+    the mean, by tier and window; nothing where no week was whole. unscaled: replicas of pools that do not follow the
+    load, beside one that does.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Weeks:
     other_mixes: tuple[OtherMix, ...] = ()
     short_hours: int = 0
     hit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unscaled: int = 0
 
     @property
     def carried_share(self) -> float:
@@ -69,9 +71,15 @@ class Weeks:
         return 1.0 - self.short_hours / self.hours
 
     @property
+    def replicas_there(self) -> float:
+        """How many there were on the mean: fewer than `replicas` where they come and go with the load."""
+        scaled = self.result.scaled
+        return self.replicas if scaled == NOT_SCALED else self.unscaled + scaled.here_ps / (self.hours * HOUR_PS)
+
+    @property
     def busy_share(self) -> float:
-        """Share of the replicas' time in which an iteration ran. [0 to 1]"""
-        return self.result.busy_ps / (self.replicas * self.hours * HOUR_PS)
+        """Share of the time of the replicas that were there in which an iteration ran. [0 to 1]"""
+        return self.result.busy_ps / (self.replicas_there * self.hours * HOUR_PS)
 
 
 def twin(
@@ -100,7 +108,10 @@ def twin(
                 weeks.append(cell.take_hits())
         own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
         replicas, left_out = sum(m.replicas_of), sum(m.left_out.values())
-        found_weeks.append(Weeks(m.model, cell.result(), replicas, hours, left_out, own, short, _hit(m, weeks)))
+        unscaled = replicas - m.replicas_of[m.scaling.pool] if m.scaling is not None else 0
+        found_weeks.append(
+            Weeks(m.model, cell.result(), replicas, hours, left_out, own, short, _hit(m, weeks), unscaled)
+        )
     return found_weeks
 
 
@@ -154,6 +165,9 @@ def why_not(s: Scenario) -> str:
         return f"{most:,.0f} replicas of a model, more than {REPLICAS_MOST}"
     if in_all > REQUESTS_MOST:
         return f"about {in_all / 1e6:.2g} M requests in four weeks, more than {REQUESTS_MOST / 1e6:.2g} M"
+    following = [p.replica.model.name for p in supply if p.replica is not None and follows(p) is not None]
+    if len(following) > len(set(following)):
+        return "several pools of a model follow the load"
     if any(p.replicas.min() != p.replicas.max() for p in supply):
         return "capacity changes from hour to hour"
     return ""
