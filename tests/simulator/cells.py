@@ -64,12 +64,14 @@ class CellWorkload:
         return self.pools[0][0]
 
 
-def drawn_cell(seed: int, limited: bool | None = None, tiered: bool = False, **routing: Any) -> CellWorkload:
-    """A cell of a seed. limited: whether windows count some of its tiers. tiered: with KV tiers below HBM."""
+def drawn_cell(
+    seed: int, limited: bool | None = None, tiered: bool = False, reserves: bool = False, **routing: Any
+) -> CellWorkload:
+    """A cell of a seed. limited: whether windows count some of its tiers. tiered, reserves: as `drawn`."""
     rng = np.random.default_rng([seed, 7])
     rule = str(routing.pop("rule", rng.choice(RULES)))
     lag = {"lag": 0} if rule == "soonest" else {}  # the naive cache runs ahead with scheduling
-    first = drawn(seed, tiered=tiered, **lag)
+    first = drawn(seed, tiered=tiered, reserves=reserves, **lag)
     pools = [(first, int(rng.integers(1, 5)))]
     if rng.random() < 0.3:
         other = drawn(seed + 1, kv_blocks=first.engine.kv_blocks, prefix_cache=first.engine.prefix_cache, **lag)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
+from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, RESERVE_UNIT, WATERMARK, block_count
 from ampacity.simulator.kv_tiers import begin_loading, end_loading, group_loads
 from ampacity.simulator.lists import append, are_known, next_in_line, take_first
 from ampacity.simulator.preempt import preempt_partial
 from ampacity.simulator.prefix_cache import evict
+from ampacity.simulator.reserve import has_room_beside
 from ampacity.simulator.rows import (
     ADMISSION,
     ADMISSIONS,
@@ -18,6 +19,7 @@ from ampacity.simulator.rows import (
     DONE,
     FLIGHT_P,
     FREE,
+    FULL,
     GROUP,
     HELD_SEQS,
     HIT_TOKENS,
@@ -48,6 +50,9 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
                 return a2
             if row[LOADED_PS] <= known_ps:
                 begin_prompt(row, requests, end_loading(row, requests, sessions))
+            elif row[FULL]:
+                row[STEADY] = row[HELD_SEQS] == 0
+                return a2
             else:
                 line = next_in_line(row, requests, known_ps)
                 if line == 0:
@@ -69,15 +74,21 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
 
 
 def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool:
-    """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs or loads."""
+    """Whether there is a place, and blocks for the whole prompt: if anything runs or loads, above the watermark.
+
+    And beside the output to come, if the engine reserves any; then a refusal is noted.
+    """
     at = place * REQUEST_FIELDS
     if group_loads(row, sessions, requests[at + GROUP]):
         return False
     spare = rules[WATERMARK] if row[SEQS] > 0 else 0
-    needed = block_count(requests[at + INPUT] + requests[at + DONE])
-    if rules[PREFIX_CACHE]:
-        needed -= blocks_there(sessions, requests[at + GROUP])
-    return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
+    there = blocks_there(sessions, requests[at + GROUP]) if rules[PREFIX_CACHE] else 0
+    needed = block_count(requests[at + INPUT] + requests[at + DONE]) - there
+    found_room = bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
+    if rules[RESERVE_UNIT] > 0:
+        found_room = found_room and (row[SEQS] == 0 or has_room_beside(row, rules, requests, place, there))
+        row[FULL] = not found_room
+    return found_room
 
 
 def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:
