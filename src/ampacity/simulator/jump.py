@@ -39,7 +39,7 @@ from ampacity.simulator.rows import (
 from ampacity.simulator.step_table import PER_CONTEXT, PREFILL_A2, TICK_BITS, TICKS, piece_ends_at, piece_of
 
 SUM_MOST = 1 << 61
-"""Ticks that a jump stays below: nine minutes."""
+"""Ticks that a jump stays below: two minutes."""
 ROUNDS_MOST = 1 << 24
 
 
@@ -89,7 +89,7 @@ def taken(row: Any, requests: Any, n: int) -> int:
 
 
 def ticks_of(row: Any, n: int) -> int:
-    """What the next `n` equal iterations take. [1 / 4,096 ps]"""
+    """What the next `n` equal iterations take. [1 / 16,384 ps]"""
     ticks: int = n * row[TICKS_LAST] + row[SLOPE] * (n * (n + 1) // 2)
     return ticks
 

@@ -33,13 +33,13 @@ IDLE, READY, FLYING = range(3)
 (
     PHASE,
     NOW_PS,  # when the last iteration ended, or the one in flight ends
-    NOW_TICKS,  # and the part of a picosecond beyond it [1 / 4,096 ps]
+    NOW_TICKS,  # and the part of a picosecond beyond it [1 / 16,384 ps]
     START_PS,  # when that iteration began
     TICKS_LAST,  # how long it takes
     FLIGHT_B,  # its decoding sequences
     FLIGHT_P,  # its prompt tokens
     EQUALS,  # so many iterations after it are like it but for a longer context
-    SLOPE,  # by which each of them takes longer than the one before [1 / 4,096 ps]
+    SLOPE,  # by which each of them takes longer than the one before [1 / 16,384 ps]
     DECODES,  # whether its decoding sequences get a token
     LOADED_PS,  # when the first of those who load has what it loads; FOREVER_PS if nobody does
     WAKE_PS,  # while nothing runs: when there may be something to begin
