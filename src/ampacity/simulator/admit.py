@@ -58,7 +58,10 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
                 if line == 0:
                     row[STEADY] = are_known(row, requests, known_ps)
                     return a2
-                if not fits(row, rules, requests, sessions, row[line]):
+                fitting = fits(row, rules, requests, sessions, row[line])
+                if rules[RESERVE_UNIT] > 0:
+                    fitting = fits_beside(row, rules, requests, sessions, row[line], fitting)
+                if not fitting:
                     row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
                     return a2
                 begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
@@ -74,21 +77,30 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
 
 
 def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool:
-    """Whether there is a place, and blocks for the whole prompt: if anything runs or loads, above the watermark.
-
-    And beside the output to come, if the engine reserves any; then a refusal is noted.
-    """
+    """Whether there is a place, and blocks for the whole prompt, above the watermark if anything runs or loads."""
     at = place * REQUEST_FIELDS
     if group_loads(row, sessions, requests[at + GROUP]):
         return False
     spare = rules[WATERMARK] if row[SEQS] > 0 else 0
-    there = blocks_there(sessions, requests[at + GROUP]) if rules[PREFIX_CACHE] else 0
-    needed = block_count(requests[at + INPUT] + requests[at + DONE]) - there
-    found_room = bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
-    if rules[RESERVE_UNIT] > 0:
-        found_room = found_room and (row[SEQS] == 0 or has_room_beside(row, rules, requests, place, there))
-        row[FULL] = not found_room
-    return found_room
+    needed = block_count(requests[at + INPUT] + requests[at + DONE])
+    if rules[PREFIX_CACHE]:
+        needed -= blocks_there(sessions, requests[at + GROUP])
+    return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
+
+
+def fits_beside(row: Any, rules: Any, requests: Any, sessions: Any, place: int, fitting: bool) -> bool:
+    """Whether a request that is `fitting` or not also fits beside the output to come, if anything runs or loads.
+
+    A refusal is noted, but where the request only waits for what its group shares.
+    """
+    group = requests[place * REQUEST_FIELDS + GROUP]
+    if group_loads(row, sessions, group):
+        return False
+    if fitting and row[SEQS] > 0:
+        there = blocks_there(sessions, group) if rules[PREFIX_CACHE] else 0
+        fitting = has_room_beside(row, rules, requests, place, there)
+    row[FULL] = not fitting
+    return fitting
 
 
 def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:
