@@ -16,13 +16,16 @@ from ampacity.scenario.load import load
 from ampacity.simulator import replica
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, UNIT_MOST, Engine, Reserve, sglang, vllm
 from ampacity.simulator.open_loop import serve_open_loop
-from ampacity.simulator.reserve import share_now
+from ampacity.simulator.reserve import decodings_since, share_now
 from ampacity.simulator.rows import (
     ARRIVAL_PS,
     INPUT,
     OUTPUT,
     REQUEST_FIELDS,
     ROUND,
+    ROUND_PART,
+    SHARE_AT,
+    SHARE_PART,
     fresh_replicas,
     fresh_requests,
     fresh_sessions,
@@ -55,6 +58,19 @@ def test_shares_that_fall_within_four_iterations_and_rise_after_a_rest(asked: in
     for seed in range(200):
         w = drawn(seed, lag=1, reserve=quickly)
         assert by_engine(w).times == by_naive(w), f"seed {seed}: {w.engine}"
+
+
+def test_prompts_of_every_length_are_let_in_or_refused_alike_after_another_has_gone() -> None:
+    falls = Reserve(first=Fraction(1), least=Fraction(0), fall=Fraction(1, 20))
+    e = Engine(kv_blocks=20, lag=1, mixed=False, prefix_cache=False, reserve=falls)
+    refused = 0
+    for inputs in range(100, 280):
+        chains = [[(0, 16, 0, 100)], [(0, 16, 0, 3)], [(85 * MS, inputs, 0, 5)]]
+        w = Workload(e, TEN_MS, chains, (), (0,) * 3, (0,) * 3, (None,) * 3)
+        found = by_engine(w)
+        assert found.times == by_naive(w)
+        refused += found.times[2][0] > found.times[0][1]
+    assert 50 < refused < 150
 
 
 @settings(max_examples=60)
@@ -110,6 +126,20 @@ def test_whoever_has_least_output_gives_way_and_waits_behind_all() -> None:
     assert first_ends < then < FOREVER_PS
     by_output = met(replace(rules, least_output_first=True), later, long, last)
     assert by_output[2][0] < one_token
+
+
+@pytest.mark.parametrize("rate", [Fraction(1), Fraction(3), Fraction(27, 10), Fraction(7, 5)])
+def test_decoding_iterations_are_counted_by_the_rounds_that_they_gave(rate: Fraction) -> None:
+    rules = Engine(100, drafts=2, tokens_per_round=rate, reserve=Reserve()).rules()
+    for start in range(10):
+        row = fresh_replicas(Engine(100), 1)[0]
+        for iteration in range(40):
+            if iteration == start:
+                row[SHARE_AT], row[SHARE_PART] = row[ROUND], row[ROUND_PART]
+            if iteration >= start:
+                assert decodings_since(row, rules) == iteration - start
+            row[ROUND] += replica.gain(rules, row[ROUND_PART])
+            row[ROUND_PART] = (row[ROUND_PART] + 1) % rate.denominator
 
 
 def test_sglangs_share_falls_to_its_least_in_six_hundred_iterations() -> None:
