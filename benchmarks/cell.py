@@ -36,8 +36,9 @@ from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.engine import PS_PER_S, vllm
 from ampacity.simulator.scripts import Scripts, scripts_of_sessions, scripts_of_trace
 from ampacity.simulator.step_table import step_table

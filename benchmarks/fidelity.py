@@ -29,7 +29,8 @@ from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
 from ampacity.scenario.model import Model
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Pool, Routing, open_cell
+from ampacity.simulator.cell import open_cell
+from ampacity.simulator.cell_terms import Pool, Routing
 from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.measured_table import measured_table
 from ampacity.simulator.scripts import scripts_of_trace

@@ -23,8 +23,9 @@ from ampacity.policy.rows import AT_FIRST_USE, EVENLY, IN_FLIGHT, ONE_IN_FLIGHT,
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.simulator import cell_loop
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import LOADS, Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_terms import LOADS, CellTier, Pool, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 from ampacity.simulator.route import BY_SOONEST
 from ampacity.simulator.scaling import Scaling
@@ -68,12 +69,14 @@ class CellWorkload:
         return self.pools[0][0]
 
 
-def drawn_cell(seed: int, limited: bool | None = None, tiered: bool = False, **routing: Any) -> CellWorkload:
-    """A cell of a seed. limited: whether windows count some of its tiers. tiered: with KV tiers below HBM."""
+def drawn_cell(
+    seed: int, limited: bool | None = None, tiered: bool = False, reserves: bool = False, **routing: Any
+) -> CellWorkload:
+    """A cell of a seed. limited: whether windows count some of its tiers. tiered, reserves: as `drawn`."""
     rng = np.random.default_rng([seed, 7])
     rule = str(routing.pop("rule", rng.choice(RULES)))
     lag = {"lag": 0} if rule == "soonest" else {}  # the naive cache runs ahead with scheduling
-    first = drawn(seed, tiered=tiered, **lag)
+    first = drawn(seed, tiered=tiered, reserves=reserves, **lag)
     pools = [(first, int(rng.integers(1, 5)))]
     if rng.random() < 0.3:
         other = drawn(seed + 1, kv_blocks=first.engine.kv_blocks, prefix_cache=first.engine.prefix_cache, **lag)

@@ -8,10 +8,24 @@ at a time.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 BLOCK = 16
+
+
+@dataclass
+class Reserve:
+    """As `engine.Reserve`, in plain numbers."""
+
+    first: Fraction
+    least: Fraction
+    fall: Fraction
+    ahead: int
+    most: int
+    asked: int
 
 
 @dataclass
@@ -30,6 +44,8 @@ class Rules:
     over: int = 1  # tokens that come out of `under` decoding iterations
     under: int = 1
     tiers: tuple[tuple[int, int], ...] = ()  # below HBM: blocks, and what loading one takes [ps]
+    least_output: bool = False  # who gives way; else the last admitted
+    reserve: Reserve | None = None
 
 
 @dataclass(eq=False)
@@ -97,6 +113,11 @@ class Replica:
         self.left_at: dict[int, int] = {}
         self.going: list[Request] = []
         self.gave_way = False
+        self.share = rules.reserve.first if rules.reserve else Fraction(0)
+        self.full = False  # somebody was refused, and nobody who ran has gone since
+        self.gone = False  # somebody has ended since decoding was last composed
+        self.may_come: dict[Request, int] = {}  # to those who decode, when the iteration was begun to be composed
+        self.completed: list[int] = []  # to those whose prompt is completed by the iteration that is composed
         self.rounds = 0
         self.iterations: list[tuple[int, int, int, int]] = []
 
@@ -159,16 +180,53 @@ class Replica:
         r.prompt = r.inputs + r.promised
         r.preempted += 1
         self.gave_way = True
-        self.waiting.insert(0, r)
+        self.full = False
+        self.waiting.insert(len(self.waiting) if self.rules.least_output else 0, r)
 
     def has_room(self, r: Request, chunk: int) -> bool:
         return blocks(r.computed + chunk) - blocks(r.computed) <= self.free()
+
+    def needed(self, decoding: list[Request], gain: int) -> int:
+        return sum(blocks(r.computed + gain) - blocks(r.computed) for r in decoding if r in self.running)
 
     def last_in_line(self) -> Request:
         """Of those who went on before this iteration and have the worst class, the one admitted last."""
         going = [r for r in self.running if r in self.going]
         worst = max(r.priority for r in going)
-        return [r for r in going if r.priority == worst][-1]
+        going = [r for r in going if r.priority == worst]
+        if not self.rules.least_output:
+            return going[-1]
+        return sorted(going, key=lambda r: (-r.promised, r.inputs))[-1]
+
+    def to_come(self, r: Request) -> int:
+        """Output that a request may still have, as far as it is counted."""
+        reserve = self.rules.reserve
+        assert reserve is not None
+        return min(max(r.outputs, reserve.asked) - r.promised, reserve.most)
+
+    def fits_beside(self, r: Request, there: int) -> bool:
+        """Whether r's prompt and output fit beside what is kept for the output of the others."""
+        if self.rules.reserve is None or not self.here():
+            return True
+        needed = r.prompt - there * BLOCK + self.to_come(r) + BLOCK
+        kept = self.share * sum(n for one, n in self.may_come.items() if one in self.running)
+        kept += sum(n + BLOCK for n in self.completed)
+        return needed + kept < self.free() * BLOCK
+
+    def decoding_composed(self, decoding: list[Request], gave_way: bool) -> None:
+        """What follows for admission: who has ended is gone, and if somebody gave way the share is reckoned anew."""
+        reserve = self.rules.reserve
+        if reserve is None:
+            return
+        if self.gone or gave_way:
+            self.full = self.gone = False
+        stay = [r for r in decoding if r in self.running]
+        if gave_way:
+            unit = math.lcm(reserve.first.denominator, reserve.least.denominator, reserve.fall.denominator)
+            came = sum(self.came[r] + reserve.ahead for r in stay)
+            share = Fraction(came, sum(max(r.outputs, reserve.asked) for r in stay) + 1)
+            self.share = min(Fraction(int(share * unit), unit), Fraction(1))
+            self.share_stays = True
 
     def compose(self, now_ps: int) -> Iteration:
         """The next iteration from what is known at this instant."""
@@ -179,6 +237,13 @@ class Replica:
         self.going = [r for r in self.running if r.promised < r.outputs]
         decoding = [r for r in self.going if r.computed >= r.prompt]
         partial = [r for r in self.going if r.computed < r.prompt]
+        if self.rules.reserve is not None:
+            self.may_come = {r: self.to_come(r) for r in decoding}
+        self.came = {r: r.promised for r in decoding}
+        self.completed = []
+        self.share_stays = False
+        if not decoding:
+            self.full = self.gone = False
         if self.rules.mixed:
             preempted = self.decode(it, decoding, now_ps)
             room -= len(it.decode) * (1 + self.rules.drafts)
@@ -195,6 +260,8 @@ class Replica:
             self.admit(it, room, now_ps)
         if not self.rules.mixed and not it.chunks:
             self.decode(it, decoding, now_ps)
+        if self.rules.reserve is not None and it.decode and not self.share_stays:
+            self.share = max(self.share - self.rules.reserve.fall, self.rules.reserve.least)
         return it
 
     def decode(self, it: Iteration, decoding: list[Request], now_ps: int) -> bool:
@@ -202,6 +269,10 @@ class Replica:
         n, over, under = self.rounds, self.rules.over, self.rules.under
         gain = (n + 1) * over // under - n * over // under
         taken: dict[Request, int] = {}  # who has a place in the iteration so far, with its context
+        if self.rules.least_output:  # SGLang sees first that all who stay have room
+            while self.needed(decoding, gain) > self.free():
+                self.preempt(self.last_in_line(), now_ps)
+                preempted = True
         for r in decoding:
             while r in self.running and not self.has_room(r, gain):
                 last = self.last_in_line()
@@ -219,6 +290,7 @@ class Replica:
         it.decode = list(taken.items())
         it.tokens += [(r, gain) for r in taken]
         self.rounds += bool(it.decode)
+        self.decoding_composed(decoding, preempted)
         return preempted
 
     def chunk(self, it: Iteration, r: Request, chunk: int) -> None:
@@ -226,6 +298,8 @@ class Replica:
         r.computed += chunk
         self.evict()
         if r.computed == r.prompt:
+            if self.rules.reserve is not None:
+                self.completed.append(self.to_come(r))
             r.promised += 1
             it.tokens.append((r, 1))
 
@@ -242,12 +316,16 @@ class Replica:
                 self.chunk(it, r, chunk)
                 room -= chunk
                 continue
-            if not self.waiting or len(self.here()) >= self.rules.max_seqs:
+            if not self.waiting or self.full:
                 return
             r = min(self.waiting, key=lambda r: r.priority)  # the first of them
             spare = self.rules.watermark_blocks if self.here() else 0
             there = r.shared if r.group and self.holds(r.group) else 0
-            if r.group in self.filling or blocks(r.prompt) - there > self.free() - spare:
+            if r.group in self.filling:
+                return
+            enough = len(self.here()) < self.rules.max_seqs and blocks(r.prompt) - there <= self.free() - spare
+            if not enough or not self.fits_beside(r, there):
+                self.full = self.rules.reserve is not None
                 return
             self.waiting.remove(r)
             self.load_ps = 0
@@ -290,6 +368,10 @@ class Replica:
                 n += 1
         return n
 
+    def rest(self) -> None:
+        if self.rules.reserve is not None:
+            self.share = self.rules.reserve.first
+
     def abort(self, r: Request, now_ps: int, queued: Iteration | None) -> None:
         """Let r go, if it is here; an iteration that is already composed stays as it is, but for its token."""
         if r in self.waiting:
@@ -298,6 +380,7 @@ class Replica:
             self.running = [x for x in self.running if x is not r]
             self.loading = [x for x in self.loading if x[1] is not r]
             self.filling = {group: x for group, x in self.filling.items() if x is not r}
+            self.gone = True
             self.leave(r, min(r.computed, r.inputs + r.outputs - 1), now_ps)
             if queued is not None:
                 queued.tokens = [(x, gain) for x, gain in queued.tokens if x is not r]
@@ -341,6 +424,7 @@ class Replica:
                     then += [r.arrival_ps + r.abort_after_ps for r in here]
                 if not then:
                     return
+                self.rest()
                 now = min(then) * self.unit
                 continue
             shape = it.shape()
@@ -358,6 +442,7 @@ class Replica:
                     r.finish_ps = now // self.unit
                     self.running.remove(r)
                     self.leave_own(r, r.inputs + r.outputs - 1, r.finish_ps)
+                    self.gone = True
                     ended.append(r)
                     if r.follower is not None:
                         r.follower.arrival_ps = r.finish_ps + r.gap_ps

@@ -61,6 +61,8 @@ class Stepper(Replica):
         if self.flight is not None:
             return
         if self.queued is None:
+            if now_ps * self.unit > self.now:
+                self.rest()
             self.now = max(self.now, now_ps * self.unit)
             it, gave_way = self.composed(now_ps)
             while it.empty() and self.gave_way:
@@ -101,6 +103,7 @@ class Stepper(Replica):
                 r.finish_ps = now_ps
                 self.running.remove(r)
                 self.leave_own(r, r.inputs + r.outputs - 1, now_ps)
+                self.gone = True
                 ended.append(r)
                 del self.left[r]
         for group in dict.fromkeys(r.group for r in ended if r.group):

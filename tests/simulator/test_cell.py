@@ -15,7 +15,8 @@ from ampacity.demand.sessions import generate
 from ampacity.policy.routing import R_BACKLOG, R_SHARE, REPLICA_FIELDS, WHOLE_SHARE, least, replica_rows
 from ampacity.simulator import cell as cell_module
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
 from ampacity.simulator.route import BY_SOONEST, TAKES_NOTHING, least_loaded
 from ampacity.simulator.scripts import Scripts, checked, scripts_of_sessions, scripts_of_trace
@@ -278,3 +279,9 @@ def test_every_mistake_in_a_cell_is_named_at_once() -> None:
         checked(Scripts(np.array([[0, 1]]), np.zeros((2, at.AGENT_FIELDS), np.int64), steps, 0))
     with pytest.raises(ValueError, match=r"pool 0 has 0 replicas.*needs 199 tokens.*tier 1"):
         open_cell((pool(0, kv_blocks=5),), scripts_of_trace(0, 100, 100, tier=1), Routing(), (CellTier("one"),))
+
+
+def test_an_iteration_that_whole_numbers_cannot_count_is_refused_with_what_would_help() -> None:
+    slow = Pool(Engine(1 << 16, token_budget=1 << 15), StepTable(per_iteration=TICKS, prefill_a2=1 << 31), 1)
+    with pytest.raises(ValueError, match=r"pool 0: an iteration may take 1,\d+ s, beyond the 281 s.*fewer tokens"):
+        open_cell((slow,), scripts_of_trace([0], 130_000, 10), Routing())

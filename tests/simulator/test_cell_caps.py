@@ -18,7 +18,8 @@ from ampacity.policy.rows import AT_FIRST_USE, ONE_REQUEST, WindowRule
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.fleet import Setting, fleet, one_look
 from ampacity.simulator.of_scenario import cap_of

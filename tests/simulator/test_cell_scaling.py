@@ -14,7 +14,8 @@ from test_cell_ticks import COUNTED, MS, REACTIONS, counted, one_pool
 from ampacity.policy.book import STATE_FIELDS
 from ampacity.simulator import cell as cell_module
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
+from ampacity.simulator.cell_terms import Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.scaling import Scaling
 from ampacity.simulator.scripts import Scripts, scripts_of_trace

@@ -15,8 +15,9 @@ from ampacity.policy.line import P_COUNTER, PERSON_FIELDS, TIERS_MOST
 from ampacity.policy.rows import IN_FLIGHT, ONE_IN_FLIGHT, WindowRule
 from ampacity.simulator import cell as cell_module
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine
 from ampacity.simulator.scripts import Scripts, scripts_of_trace
 from ampacity.simulator.step_table import TICKS, StepTable

@@ -19,8 +19,9 @@ from ampacity.inference.replica import KV_BLOCK_TOKENS
 from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellTier, Routing, open_cell
+from ampacity.simulator.cell import open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_terms import CellTier, Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import pool_of
 from ampacity.simulator.scripts import scripts_of_sessions

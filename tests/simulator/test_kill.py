@@ -15,7 +15,7 @@ from ampacity.simulator.step_table import TICKS, iteration_ticks
 @settings(max_examples=120)
 @given(st.integers(0, 2**32), st.floats(0, 1), st.booleans())
 def test_what_ran_is_handed_back_with_its_tokens_and_goes_on_elsewhere(seed: int, share: float, plain: bool) -> None:
-    w = drawn(seed, aborts=False)
+    w = drawn(seed, aborts=False, reserves=seed % 2 == 1)
     whole = by_naive(w)
     end = max(finish for _, finish in whole)
     at = int(share * end)

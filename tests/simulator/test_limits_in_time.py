@@ -16,8 +16,9 @@ from ampacity.policy.rows import AT_FIRST_USE, Price, WindowRule
 from ampacity.scenario.announced import after, days_of_change, in_force
 from ampacity.scenario.scenario import Scenario
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import open_cell
 from ampacity.simulator.cell_result import CellResult
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.engine import PS_PER_S, Engine
 from ampacity.simulator.fleet import Setting, fleet, one_look
 from ampacity.simulator.limits_in_time import limits_in_time

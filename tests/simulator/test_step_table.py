@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ampacity.inference.coefficients import coefficients
+from ampacity.inference.engines import token_budget
 from ampacity.inference.layout import Layout
-from ampacity.inference.replica import replica
+from ampacity.inference.published import installed, points
+from ampacity.inference.replica import replica, usual_kv
 from ampacity.inference.step_time import PS, StepTime, step_time
 from ampacity.scenario import lookup
 from ampacity.scenario.accelerator import Accelerator
+from ampacity.scenario.catalog_nouns import catalog_accelerator, catalog_model
 from ampacity.scenario.model import Model
 from ampacity.simulator import step_table as room
 from ampacity.simulator.step_table import BEND, TICKS, StepTable, iteration_ticks, piece_ends_at, piece_of, step_table
@@ -51,6 +55,25 @@ def test_a_table_gives_the_step_time_to_two_millionths(kind: str, beside: bool) 
         a2 = p * int(np.exp(rng.uniform(0, 13)))
         true = float(step.seconds(b, k, p, a2 / 2)) * PS * TICKS
         assert iteration_ticks(flat, b, k, p, a2) == pytest.approx(true, rel=2e-6)
+
+
+def test_every_published_configuration_has_a_table() -> None:
+    """gpt-oss-120b on eight of the fastest chips among them, for which ticks of 1/4,096 ps would be too coarse."""
+    if not installed():
+        pytest.skip("the measured points come with aiconfigurator-core: pip install 'ampacity[calibrate]'")
+    made = {}
+    for p in points():
+        key = (p.model, p.accelerator, p.engine, p.version, p.precision, str(p.layout))
+        if key not in made:
+            chip = catalog_accelerator(p.accelerator)
+            one = replica(catalog_model(p.model), chip, p.precision, usual_kv(p.precision), p.layout, p.engine)
+            known = coefficients(p.engine, p.accelerator, chip.vendor, p.precision, p.version)
+            made[key] = step_table(StepTime(one, known), token_budget(p.engine))
+    assert len(made) > 160
+    attention = [table.prefill_a2 for table in made.values()]
+    assert 0.5 / min(attention) < 2e-6
+    # and the slowest of them, at 100,000 tokens of context and a sixteenth of its speed, stays within 63 bits
+    assert 16 * max(attention) * 8192 * 2 * 100_000 < 1 << 62
 
 
 def test_a_calibrated_speed_is_in_the_table() -> None:

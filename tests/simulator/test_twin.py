@@ -14,7 +14,7 @@ from ampacity.reporting.twin_view import limits_found
 from ampacity.scenario.load import load
 from ampacity.scenario.placement import FollowsLoad
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Routing
+from ampacity.simulator.cell_terms import Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.model_cell import kv_tiers
 from ampacity.simulator.of_scenario import scaling_of

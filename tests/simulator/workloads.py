@@ -10,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from naive import BLOCK, Replica, Request, Rules
+from naive import BLOCK, Replica, Request, Reserve, Rules
 
 from ampacity.simulator import replica
 from ampacity.simulator.abort import abort
 from ampacity.simulator.compile import kernel
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S, Engine, KvTier
+from ampacity.simulator.engine import Reserve as Kept
 from ampacity.simulator.kill import kill
 from ampacity.simulator.kv_tiers import sunk_at
 from ampacity.simulator.rows import (
@@ -92,10 +93,11 @@ class Met:
     outstanding: list[tuple[int, int, int]]
 
 
-def drawn(seed: int, aborts: bool = True, tiered: bool = False, **fixed: Any) -> Workload:
+def drawn(seed: int, aborts: bool = True, tiered: bool = False, reserves: bool = False, **fixed: Any) -> Workload:
     """A workload of a seed: tight memory, long and short prompts, ties on grids of 1 and 10 ms, closed loops.
 
-    tiered: with one or two KV tiers below HBM, if it has a prefix cache.
+    tiered: with one or two KV tiers below HBM, if it has a prefix cache. reserves: with output to come for which
+    admission keeps memory free, with SGLang's order of giving way, or with both.
     """
     rng = np.random.default_rng(seed)
     grid = int(rng.choice([1, MS, 10 * MS]))
@@ -116,6 +118,8 @@ def drawn(seed: int, aborts: bool = True, tiered: bool = False, **fixed: Any) ->
     )
     if tiered and e.prefix_cache and fixed.get("prefix_cache", True):
         fixed = {"tiers": _tiers(np.random.default_rng([seed, 3]), grid, blocks), **fixed}
+    if reserves:
+        fixed = {**_reserves(np.random.default_rng([seed, 9])), **fixed}
     e = replace(e, **fixed)
     shared = tuple(int(n) for n in rng.integers(1, 90, int(rng.integers(0, 3)))) if e.prefix_cache else ()
     groups = [0, *range(1, len(shared) + 1)]
@@ -144,6 +148,26 @@ def _tiers(rng: np.random.Generator, grid: int, blocks: int) -> tuple[KvTier, ..
         KvTier(max(int(blocks * rng.choice([0.1, 0.5, 1, 10])), 1), int(rng.choice(each)) + (grid == 1))
         for _ in range(int(rng.integers(1, 3)))
     )
+
+
+def _reserves(rng: np.random.Generator) -> dict[str, Any]:
+    """Shares that fall at once, slowly or never, counted up to few tokens or many, with answers shorter than asked."""
+    which = int(rng.integers(4))
+    if which == 0:
+        return {"least_output_first": True}
+    least, first = sorted(Fraction(int(n), 20) for n in rng.integers(0, 21, 2))
+    if rng.random() < 0.5:
+        least, first = Fraction(0), Fraction(1)
+    reserve = Kept(
+        first=first,
+        least=least,
+        fall=(first - least) / int(rng.choice([1, 4, 40, 600])),
+        ahead=int(rng.choice([0, 20])),
+        most=int(rng.choice([1, 30, 4096])),
+        asked=int(rng.choice([0, 50, 200])),
+    )
+    both = {"mixed": False, "least_output_first": True} if which > 1 else {}
+    return {"reserve": reserve, **both}
 
 
 def _table(rng: np.random.Generator, grid: int) -> StepTable:
@@ -204,6 +228,7 @@ def rules_of(w: Workload) -> Rules:
     return Rules(
         e.kv_blocks, e.token_budget, e.max_seqs, watermark, e.lag, e.mixed, e.prefix_cache, idle, e.drafts, *rate,
         tiers=tuple((tier.blocks, tier.load_ps_per_block) for tier in e.tiers),
+        least_output=e.least_output_first, reserve=Reserve(**vars(e.reserve)) if e.reserve else None,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from ampacity.simulator.rows import (
     FLYING,
     FREE,
     GAIN,
+    GONE_AT,
     HEAP_AT,
     IDLE,
     INPUT,
@@ -100,6 +101,7 @@ def stop_loading(row: Any, requests: Any, sessions: Any, place: int, now_ps: int
     no_longer_loads(row, requests, sessions, place)
     row[OUTSTANDING_TOKENS] -= requests[at + INPUT] + requests[at + DONE] - requests[at + COMPUTED]
     row[SEQS] -= 1
+    row[GONE_AT] = row[ROUND]
     row[FREE] += part(row, requests, sessions, place, requests[at + COMPUTED], now_ps)
     gone(row, requests, place)
 
@@ -148,6 +150,7 @@ def stop(row: Any, rules: Any, requests: Any, sessions: Any, place: int, now_ps:
         tokens = min(context, whole)
         beyond = block_count(context) - block_count(tokens)
     row[SEQS] -= 1
+    row[GONE_AT] = row[ROUND]
     row[FREE] += beyond
     row[FREE] += part(row, requests, sessions, place, tokens, now_ps) if rules[PREFIX_CACHE] else block_count(tokens)
     gone(row, requests, place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, WATERMARK, block_count
+from ampacity.simulator.engine import MAX_SEQS, PREFIX_CACHE, RESERVE_UNIT, WATERMARK, block_count
 from ampacity.simulator.kv_tiers import begin_loading, end_loading, group_loads
 from ampacity.simulator.lists import append, are_known, next_in_line, take_first
 from ampacity.simulator.preempt import preempt_partial
 from ampacity.simulator.prefix_cache import evict
+from ampacity.simulator.reserve import has_room_beside
 from ampacity.simulator.rows import (
     ADMISSION,
     ADMISSIONS,
@@ -18,6 +19,7 @@ from ampacity.simulator.rows import (
     DONE,
     FLIGHT_P,
     FREE,
+    FULL,
     GROUP,
     HELD_SEQS,
     HIT_TOKENS,
@@ -48,12 +50,18 @@ def compute_prompts(row: Any, rules: Any, requests: Any, sessions: Any, room: in
                 return a2
             if row[LOADED_PS] <= known_ps:
                 begin_prompt(row, requests, end_loading(row, requests, sessions))
+            elif row[FULL]:
+                row[STEADY] = row[HELD_SEQS] == 0
+                return a2
             else:
                 line = next_in_line(row, requests, known_ps)
                 if line == 0:
                     row[STEADY] = are_known(row, requests, known_ps)
                     return a2
-                if not fits(row, rules, requests, sessions, row[line]):
+                fitting = fits(row, rules, requests, sessions, row[line])
+                if rules[RESERVE_UNIT] > 0:
+                    fitting = fits_beside(row, rules, requests, sessions, row[line], fitting)
+                if not fitting:
                     row[STEADY] = row[HELD_SEQS] == 0 and are_known(row, requests, known_ps)
                     return a2
                 begin(row, rules, requests, sessions, take_first(row, requests, line), known_ps)
@@ -78,6 +86,21 @@ def fits(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> bool
     if rules[PREFIX_CACHE]:
         needed -= blocks_there(sessions, requests[at + GROUP])
     return bool(row[SEQS] < rules[MAX_SEQS] and needed + spare <= row[FREE])
+
+
+def fits_beside(row: Any, rules: Any, requests: Any, sessions: Any, place: int, fitting: bool) -> bool:
+    """Whether a request that is `fitting` or not also fits beside the output to come, if anything runs or loads.
+
+    A refusal is noted, but where the request only waits for what its group shares.
+    """
+    group = requests[place * REQUEST_FIELDS + GROUP]
+    if group_loads(row, sessions, group):
+        return False
+    if fitting and row[SEQS] > 0:
+        there = blocks_there(sessions, group) if rules[PREFIX_CACHE] else 0
+        fitting = has_room_beside(row, rules, requests, place, there)
+    row[FULL] = not fitting
+    return fitting
 
 
 def begin(row: Any, rules: Any, requests: Any, sessions: Any, place: int, known_ps: int) -> None:

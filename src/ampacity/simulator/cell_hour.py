@@ -31,9 +31,10 @@ from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import Cell, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
 from ampacity.simulator.cell_result import CellResult
 from ampacity.simulator.cell_rows import SUBSCRIBER
+from ampacity.simulator.cell_terms import Pool, Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.limits_in_time import LimitsInTime, Rules
 from ampacity.simulator.model_cell import bring_to_now

@@ -34,6 +34,20 @@ KV_TIERS_MOST = 2
 TIER_BLOCKS = TIERS + 1
 """Of each tier, side by side: the blocks that it holds; behind them what loading one of them takes."""
 TIER_LOAD_PS = TIER_BLOCKS + KV_TIERS_MOST
+(
+    LEAST_OUTPUT_FIRST,
+    RESERVE_UNIT,  # a share of 1, in which the next three are told; 0: nothing is reserved
+    RESERVE_FIRST,
+    RESERVE_LEAST,
+    RESERVE_FALL,
+    RESERVE_AHEAD,
+    RESERVE_MOST,
+    RESERVE_ASKED,
+) = range(TIER_LOAD_PS + KV_TIERS_MOST, TIER_LOAD_PS + KV_TIERS_MOST + 8)
+UNIT_MOST = 1 << 24
+"""Of a reserve's common denominator, so that no product leaves 63 bits."""
+RESERVE_MOST_TOKENS = 1 << 20
+ASKED_MOST_TOKENS = 1 << 31
 SEQS_MOST = 4096
 SEQS_USUAL = 1024
 """Sequences that a replica runs at once by vLLM's default on chips of 70 GB and more."""
@@ -54,6 +68,54 @@ class KvTier:
 
 
 @dataclass(frozen=True)
+class Reserve:
+    """Output that is still to come and for which admission keeps memory free, by default as SGLang does.
+
+    first: share of it that is kept, at first and after a rest. fall: what each decoding iteration takes off that share,
+    as long as nobody gives way. least: where it stops falling; all three from 0 to 1. ahead: after somebody gave way
+    the share is (output that came + ahead for each) / (output that may come + 1), over those who stay [>= 0]. most:
+    tokens of one sequence that are counted [1 to 2^20]. asked: tokens that every client says it takes (`max_tokens`);
+    where the answer is longer, and at 0, those that it has [>= 0].
+
+    Raises ValueError that lists everything that is impossible.
+    """
+
+    first: Fraction = Fraction(7, 10)
+    least: Fraction = Fraction(7, 10) * Fraction(14, 100)
+    fall: Fraction = Fraction(7, 10) * Fraction(86, 100) / 600
+    ahead: int = 20
+    most: int = 4096
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = {
+            f"shares reserved of {self.first} at first and {self.least} at least: from 0 to 1, in this order": not (
+                0 <= self.least <= self.first <= 1
+            ),
+            f"a share reserved that falls by {self.fall}: from 0 to 1": not 0 <= self.fall <= 1,
+            f"{self.ahead} tokens ahead: from 0 to {UNIT_MOST}": not 0 <= self.ahead <= UNIT_MOST,
+            f"{self.most} tokens of output reserved at most: from 1 to {RESERVE_MOST_TOKENS}": not (
+                1 <= self.most <= RESERVE_MOST_TOKENS
+            ),
+            f"{self.asked} tokens asked for: from 0 to {ASKED_MOST_TOKENS}": not 0 <= self.asked <= ASKED_MOST_TOKENS,
+            f"shares of which {self.unit} is the common denominator: at most {UNIT_MOST}": self.unit > UNIT_MOST,
+        }
+        found = [words for words, is_wrong in wrong.items() if is_wrong]
+        if found:
+            raise ValueError("; ".join(found))
+
+    @property
+    def unit(self) -> int:
+        """The common denominator of the three shares."""
+        return math.lcm(self.first.denominator, self.least.denominator, self.fall.denominator)
+
+    def rules(self) -> tuple[int, ...]:
+        """As the kernels read it."""
+        shares = (int(share * self.unit) for share in (self.first, self.least, self.fall))
+        return self.unit, *shares, self.ahead, self.most, self.asked
+
+
+@dataclass(frozen=True)
 class Engine:
     """What an engine does with the requests of one replica.
 
@@ -65,6 +127,9 @@ class Engine:
     unused prefix can be found; None: until it is evicted. drafts: tokens that are guessed ahead of every sequence in a
     decoding iteration [>= 0], of which all are computed; tokens_per_round: that come out of it [1 to 1 + drafts].
     tiers: where blocks go that the prefix cache evicts, at most two, the nearest first; none: they are forgotten.
+    least_output_first: when blocks are short, whoever has least output gives way and waits behind all others; else the
+    last admitted, who waits before them. reserve: output to come for which admission keeps blocks free; with it nobody
+    is tried after a refusal until somebody has gone. None: nothing is kept free.
 
     Raises ValueError that lists everything that is impossible.
     """
@@ -80,6 +145,8 @@ class Engine:
     drafts: int = 0
     tokens_per_round: Fraction = Fraction(1)
     tiers: tuple[KvTier, ...] = ()
+    least_output_first: bool = False
+    reserve: Reserve | None = None
 
     def __post_init__(self) -> None:
         wrong = [
@@ -131,6 +198,8 @@ class Engine:
                 *none,
                 *(tier.load_ps_per_block for tier in self.tiers),
                 *none,
+                self.least_output_first,
+                *(self.reserve.rules() if self.reserve is not None else [0] * 7),
             ],
             np.int64,
         )
@@ -171,10 +240,16 @@ def sglang(
 ) -> Engine:
     """SGLang 0.4 and 0.5 by default: prompts in iterations of their own, before decoding, in chunks; one ahead.
 
-    Left out: the share of future output that its admission keeps free (`new_token_ratio`), and that it takes back the
-    sequences with the least output first.
+    Admission keeps a share of the output to come free (`managers/schedule_policy.py`, `PrefillAdder`) that falls with
+    decoding and jumps up when somebody gives way (`managers/scheduler_components/new_token_ratio_tracker.py`), and
+    tries nobody after a refusal until somebody has gone (`batch_is_full` in `managers/scheduler.py`). Whoever has least
+    output gives way and waits behind all others (`retract_decode` in `managers/schedule_batch.py`). All under
+    python/sglang/srt at github.com/sgl-project/sglang, commits 00550cd, 1a882c5 and 0003215. What clients say that they
+    take at most is taken to be what they get; `Reserve(asked=...)` says otherwise.
     """
-    return Engine(kv_blocks, token_budget, max_seqs, mixed=False, tiers=tiers)
+    return Engine(
+        kv_blocks, token_budget, max_seqs, mixed=False, tiers=tiers, least_output_first=True, reserve=Reserve()
+    )
 
 
 def tokens_per_round(drafts: int, acceptance: float) -> Fraction:

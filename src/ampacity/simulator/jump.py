@@ -38,8 +38,8 @@ from ampacity.simulator.rows import (
 )
 from ampacity.simulator.step_table import PER_CONTEXT, PREFILL_A2, TICK_BITS, TICKS, piece_ends_at, piece_of
 
-SUM_MOST = 1 << 61
-"""Ticks that a jump stays below: nine minutes."""
+SUM_MOST = 1 << 62
+"""Ticks that a jump stays below: four minutes."""
 ROUNDS_MOST = 1 << 24
 
 
@@ -64,7 +64,7 @@ def foresee(row: Any, rules: Any, table: Any, requests: Any) -> None:
         row[SLOPE] += (table[piece + PER_CONTEXT] + 2 * rules[DRAFTS] * table[PREFILL_A2]) * longer
         rounds = min(rounds, (first_end(row) - row[ROUND] + row[GAIN] - 1) // row[GAIN])
         rounds = min(rounds, (piece_ends_at(table, piece, b) - 1 - row[K]) // longer)
-    while rounds * (row[TICKS_LAST] + row[SLOPE] * (0.5 * rounds)) > 1e18:
+    while rounds * (row[TICKS_LAST] + row[SLOPE] * (0.5 * rounds)) > 4e18:
         rounds //= 2
     if row[FLIGHT_P] == 0:
         row[EQUALS] = rounds_that_fit(row, rounds * row[GAIN]) // row[GAIN]
@@ -89,7 +89,7 @@ def taken(row: Any, requests: Any, n: int) -> int:
 
 
 def ticks_of(row: Any, n: int) -> int:
-    """What the next `n` equal iterations take. [1 / 4,096 ps]"""
+    """What the next `n` equal iterations take. [1 / 16,384 ps]"""
     ticks: int = n * row[TICKS_LAST] + row[SLOPE] * (n * (n + 1) // 2)
     return ticks
 

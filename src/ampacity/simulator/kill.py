@@ -8,6 +8,7 @@ from ampacity.simulator.engine import FOREVER_PS, KV_BLOCKS
 from ampacity.simulator.kv_tiers import end_loading, forget_all_below
 from ampacity.simulator.lists import ABORTED, PLACE_MASK, append, take_first
 from ampacity.simulator.prefix_cache import forget
+from ampacity.simulator.reserve import begin_anew
 from ampacity.simulator.rows import (
     ABORTS,
     BINS,
@@ -103,6 +104,7 @@ def kill(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -> Non
     row[NOW_PS] = now_ps
     row[NOW_TICKS] = 0
     row[ROUND_PART] = 0
+    begin_anew(row, rules)
     row[LINK_PS] = 0
     row[WAKE_PS] = FOREVER_PS
 

@@ -22,6 +22,7 @@ from ampacity.simulator.rows import (
     FLIGHT_P,
     FREE,
     GAIN,
+    GONE_AT,
     GROUP,
     HELD_BLOCKS,
     HELD_CACHED,
@@ -110,6 +111,8 @@ def end(row: Any, rules: Any, requests: Any, sessions: Any, place: int) -> None:
 
 def release_ended(row: Any, sessions: Any) -> None:
     """Give back the places and blocks of those who ended."""
+    if row[HELD_SEQS] > 0:
+        row[GONE_AT] = row[ROUND]
     row[FREE] += row[HELD_BLOCKS]
     row[SEQS] -= row[HELD_SEQS]
     row[HELD_BLOCKS] = 0

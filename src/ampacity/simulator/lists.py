@@ -34,6 +34,24 @@ def prepend(row: Any, requests: Any, first: int, place: int) -> None:
     row[first] = place
 
 
+def append_known(row: Any, requests: Any, first: int, place: int, known_ps: int) -> None:
+    """Put a request behind all of a list who had come by `known_ps`, and before those who came later."""
+    last = row[first + 1]
+    if last == 0 or requests[last * REQUEST_FIELDS + ARRIVAL_PS] <= known_ps:
+        append(row, requests, first, place)
+        return
+    before = 0
+    after = row[first]
+    while requests[after * REQUEST_FIELDS + ARRIVAL_PS] <= known_ps:
+        before = after
+        after = requests[after * REQUEST_FIELDS + NEXT]
+    if before == 0:
+        prepend(row, requests, first, place)
+        return
+    requests[place * REQUEST_FIELDS + NEXT] = after
+    requests[before * REQUEST_FIELDS + NEXT] = place
+
+
 def file_in(row: Any, requests: Any, first: int, place: int) -> None:
     """Put a request into a list that is in the order of admission."""
     admission = requests[place * REQUEST_FIELDS + ADMISSION]

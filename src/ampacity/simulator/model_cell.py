@@ -14,7 +14,8 @@ from ampacity.inference.engines import token_budget
 from ampacity.inference.replica import KV_BLOCK_TOKENS, Replica
 from ampacity.inference.step_time import StepTime
 from ampacity.scenario.placement import HOST_KV_BYTES_PER_S, FollowsLoad, Placement
-from ampacity.simulator.cell import Cell, CellTier, Pool, Routing, open_cell
+from ampacity.simulator.cell import Cell, open_cell
+from ampacity.simulator.cell_terms import CellTier, Pool, Routing
 from ampacity.simulator.dispatch import pool_of as pool_number
 from ampacity.simulator.engine import PS_PER_S, SEQS_USUAL, KvTier, sglang, vllm
 from ampacity.simulator.limits_in_time import LimitsInTime

@@ -12,7 +12,7 @@ from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.placement import FollowsLoad
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import CellTier
+from ampacity.simulator.cell_terms import CellTier
 from ampacity.simulator.limits_in_time import LimitsInTime
 from ampacity.simulator.scaling import Scaling
 

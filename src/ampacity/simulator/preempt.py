@@ -1,13 +1,14 @@
-"""Room for decoding: when blocks run out, the last in line gives its own back and waits again."""
+"""Room for decoding: when blocks run out, somebody gives their own back and waits again."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ampacity.simulator.blocks import blocks_taken
-from ampacity.simulator.engine import PREFIX_CACHE, block_count
-from ampacity.simulator.lists import PLACE_BITS, PLACE_MASK, heap_take, prepend
+from ampacity.simulator.engine import LEAST_OUTPUT_FIRST, PREFIX_CACHE, RESERVE_UNIT, block_count
+from ampacity.simulator.lists import PLACE_BITS, PLACE_MASK, append_known, heap_take, prepend
 from ampacity.simulator.prefix_cache import evict
+from ampacity.simulator.reserve import reckon
 from ampacity.simulator.rows import (
     ADMISSION,
     BIN_MASK,
@@ -17,6 +18,7 @@ from ampacity.simulator.rows import (
     COMPUTED,
     DONE,
     FREE,
+    FULL,
     GAIN,
     HEAP_AT,
     INPUT,
@@ -45,7 +47,7 @@ def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -
     """
     gone = 0
     while blocks_taken(row, row[GAIN]) > row[FREE]:
-        last = last_in_line(row, requests)
+        last = least_output(row, requests) if rules[LEAST_OUTPUT_FIRST] else last_in_line(row, requests)
         if last < 0:
             preempt_partial(row, rules, requests, sessions, now_ps)
         else:
@@ -53,6 +55,8 @@ def make_room(row: Any, rules: Any, requests: Any, sessions: Any, now_ps: int) -
         gone += 1
     row[FREE] -= blocks_taken(row, row[GAIN])
     evict(row, sessions)
+    if rules[RESERVE_UNIT] > 0:
+        reckon(row, rules, requests, gone > 0)
     return gone
 
 
@@ -66,6 +70,37 @@ def last_in_line(row: Any, requests: Any) -> int:
             rank = other
             found = i
     return found
+
+
+def least_output(row: Any, requests: Any) -> int:
+    """Who gives way in SGLang: of the worst class who has least output, as a position in the heap; -1 for PARTIAL.
+
+    Of several the one with the longest prompt, of those the last admitted.
+    """
+    found = -1
+    goes = row[PARTIAL]
+    came = requests[goes * REQUEST_FIELDS + DONE]
+    for i in range(row[B]):
+        one = row[HEAP_AT + i] & PLACE_MASK
+        output = requests[one * REQUEST_FIELDS + OUTPUT] - ((row[HEAP_AT + i] >> PLACE_BITS) - row[ROUND])
+        if goes == 0 or goes_before(requests, one, output, goes, came):
+            found = i
+            goes = one
+            came = output
+    return found
+
+
+def goes_before(requests: Any, one: int, output: int, other: int, others_output: int) -> bool:
+    """Whether one request gives way before another, when so much output has come out of each."""
+    a = one * REQUEST_FIELDS
+    b = other * REQUEST_FIELDS
+    if requests[a + CLASS] != requests[b + CLASS]:
+        return bool(requests[a + CLASS] > requests[b + CLASS])
+    if output != others_output:
+        return output < others_output
+    if requests[a + INPUT] != requests[b + INPUT]:
+        return bool(requests[a + INPUT] > requests[b + INPUT])
+    return bool(requests[a + ADMISSION] > requests[b + ADMISSION])
 
 
 def rank_of(requests: Any, place: int) -> int:
@@ -96,7 +131,7 @@ def preempt_decoding(row: Any, rules: Any, requests: Any, sessions: Any, i: int,
 
 
 def give_back(row: Any, rules: Any, requests: Any, sessions: Any, place: int, tokens: int, now_ps: int) -> None:
-    """Free the blocks of so many tokens of a request and let it wait before all others."""
+    """Free the blocks of so many tokens of a request and let it wait: before all others, or behind them."""
     at = place * REQUEST_FIELDS
     row[SEQS] -= 1
     row[PREEMPTIONS] += 1
@@ -109,4 +144,9 @@ def give_back(row: Any, rules: Any, requests: Any, sessions: Any, place: int, to
     else:
         row[FREE] += block_count(tokens)
     row[OUTSTANDING_TOKENS] += requests[at + INPUT] + requests[at + DONE] - requests[at + CACHEABLE]
-    prepend(row, requests, WAITING + 2 * requests[at + CLASS], place)
+    row[FULL] = 0
+    line = WAITING + 2 * requests[at + CLASS]
+    if rules[LEAST_OUTPUT_FIRST]:
+        append_known(row, requests, line, place, now_ps)
+    else:
+        prepend(row, requests, line, place)

@@ -19,6 +19,7 @@ from ampacity.simulator.engine import (
     KV_BLOCKS,
     LAG,
     MIXED,
+    RESERVE_UNIT,
     TOKEN_BUDGET,
     block_count,
 )
@@ -26,6 +27,7 @@ from ampacity.simulator.jump import foresee, jump, move_clock, ticks_of
 from ampacity.simulator.land import land, release_ended
 from ampacity.simulator.lists import append, first_arrival_ps, take_first
 from ampacity.simulator.preempt import make_room
+from ampacity.simulator.reserve import begin_anew, let_go
 from ampacity.simulator.rows import (
     ABORTS,
     ARRIVAL_PS,
@@ -140,6 +142,8 @@ def begin_at_rest(row: Any, rules: Any, table: Any, requests: Any, sessions: Any
     That can be nothing while somebody loads; who gave way meanwhile may come in again at once.
     """
     row[RESTED_PS] += now_ps - row[NOW_PS]
+    if rules[RESERVE_UNIT] > 0 and now_ps > row[NOW_PS]:
+        begin_anew(row, rules)
     row[NOW_PS] = now_ps
     preemptions = row[PREEMPTIONS]
     if not fly(row, rules, table, requests, sessions, now_ps):
@@ -192,6 +196,8 @@ def fly(row: Any, rules: Any, table: Any, requests: Any, sessions: Any, known_ps
     row[EQUALS] = 0
     row[GAIN] = gain(rules, row[ROUND_PART])
     each = 1 + rules[DRAFTS]
+    if rules[RESERVE_UNIT] > 0:
+        let_go(row)
     if rules[MIXED]:
         gone = make_room(row, rules, requests, sessions, known_ps)
         b = row[B]

@@ -14,6 +14,7 @@ from ampacity.simulator.engine import (
     KV_BLOCKS,
     KV_TIERS_MOST,
     MAX_SEQS,
+    RESERVE_FIRST,
     TIER_BLOCKS,
     TIERS,
     Engine,
@@ -32,13 +33,13 @@ IDLE, READY, FLYING = range(3)
 (
     PHASE,
     NOW_PS,  # when the last iteration ended, or the one in flight ends
-    NOW_TICKS,  # and the part of a picosecond beyond it [1 / 4,096 ps]
+    NOW_TICKS,  # and the part of a picosecond beyond it [1 / 16,384 ps]
     START_PS,  # when that iteration began
     TICKS_LAST,  # how long it takes
     FLIGHT_B,  # its decoding sequences
     FLIGHT_P,  # its prompt tokens
     EQUALS,  # so many iterations after it are like it but for a longer context
-    SLOPE,  # by which each of them takes longer than the one before [1 / 4,096 ps]
+    SLOPE,  # by which each of them takes longer than the one before [1 / 16,384 ps]
     DECODES,  # whether its decoding sequences get a token
     LOADED_PS,  # when the first of those who load has what it loads; FOREVER_PS if nobody does
     WAKE_PS,  # while nothing runs: when there may be something to begin
@@ -54,6 +55,7 @@ IDLE, READY, FLYING = range(3)
     HELD_BLOCKS,  # of sequences that ended, given back only after the next iteration is composed
     HELD_SEQS,
     STEADY,  # whether nobody can be admitted before somebody ends or comes
+    FULL,  # whether somebody was refused beside a reserve, so that nobody is tried until somebody has gone
     PARTIAL,  # the request whose prompt is partly computed
     LANDING,  # first of a list: requests whose prompt the iteration in flight completes
     LANDING_LAST,
@@ -73,6 +75,10 @@ IDLE, READY, FLYING = range(3)
     NEWEST,
     STEPPED,  # iterations that were composed one by one
     JUMPED,  # iterations that were not
+    SHARE,  # of the output to come for which admission kept blocks free
+    SHARE_AT,  # in which ROUND
+    SHARE_PART,  # and ROUND_PART: with each decoding iteration later it falls
+    GONE_AT,  # the ROUND in which scheduling learned of one that ended; NOBODY_GONE once decoding was composed after it
     ABORTS,  # requests that were taken back and have not gone yet
     PREEMPTIONS,
     PROMPT_TOKENS,  # computed, of all iterations begun
@@ -85,7 +91,8 @@ IDLE, READY, FLYING = range(3)
     HIT_FURTHER,  # and from the second
     BELOW,  # of each tier TIER_STATE fields
     BINS_AT,
-) = (*range(54), 53 + 6)
+) = (*range(59), 58 + 6)
+NOBODY_GONE = -1
 # of a tier on a replica
 TIER_FREE, TIER_OLDEST, TIER_NEWEST, TIER_STATE = range(4)
 CLASSES = 4
@@ -149,6 +156,8 @@ def fresh_replicas(engine: Engine, count: int) -> Ints:
     rows[:, FREE] = rules[KV_BLOCKS]
     rows[:, [LOADED_PS, WAKE_PS]] = FOREVER_PS
     rows[:, TIER_COUNT] = rules[TIERS]
+    rows[:, SHARE] = rules[RESERVE_FIRST]
+    rows[:, GONE_AT] = NOBODY_GONE
     for tier in range(KV_TIERS_MOST):
         rows[:, BELOW + tier * TIER_STATE + TIER_FREE] = rules[TIER_BLOCKS + tier]
     return rows

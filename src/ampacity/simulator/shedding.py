@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ampacity.policy.line import ROOM_MOST
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import Routing
+from ampacity.simulator.cell_terms import Routing
 from ampacity.supply.capacity import PoolCapacity
 from ampacity.supply.serving_point import serving_point
 

@@ -16,7 +16,7 @@ from ampacity.base.streams import uniform
 from ampacity.demand.traces.trace import Trace
 from ampacity.scenario.mistakes import Mistake, Mistakes
 from ampacity.simulator import cell_rows as at
-from ampacity.simulator.cell import CellTier, Routing
+from ampacity.simulator.cell_terms import CellTier, Routing
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 from ampacity.simulator.limits_in_time import NO_LIMITS
 from ampacity.simulator.model_cell import ModelCell, context_most, replicas_in

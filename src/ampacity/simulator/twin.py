@@ -22,8 +22,8 @@ from ampacity.demand.stretches import stretches
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
-from ampacity.simulator.cell import Routing
 from ampacity.simulator.cell_result import NOT_SCALED, CellResult
+from ampacity.simulator.cell_terms import Routing
 from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.limits_in_time import TokensFound, limits_in_time
 from ampacity.simulator.model_cell import ModelCell, context_most, follows, replicas_in, serving
