@@ -11,6 +11,7 @@ import pytest
 from ampacity.demand.traces.trace import Trace, canonical
 from ampacity.scenario.load import load
 from ampacity.simulator.engine import PS_PER_S
+from ampacity.simulator.estimate import around
 from ampacity.simulator.model_cell import busy_ps, serving, step_of
 from ampacity.simulator.ran import Ran, ran
 from ampacity.simulator.sampled import run_sampled, shares
@@ -70,3 +71,9 @@ def test_the_busy_time_is_that_of_all_iterations() -> None:
     whole_ps = int((np.minimum(i[:, ENDS_PS], SPAN_PS) - i[:, BEGINS_PS]).sum())
     assert whole_ps == busy_ps(run.cell)[0] == run.result.busy_ps
     assert run.pool_busy() == [run.busy_share] == [whole_ps / SPAN_PS]
+
+
+def test_an_interval_of_something_hardly_ever_seen_is_wide_and_warns_of_nothing() -> None:
+    e = around(1e-6, [0.0, 0.0, 0.0, 0.0, 5e-6 * 1e6], most=1.0)
+    assert 0 <= e.low < 1e-20
+    assert e.high == 1.0

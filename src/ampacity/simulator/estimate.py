@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 
 HOUR_PS = 3600 * PS_PER_S
 FINE = 1024
+FACTOR_MOST = 50.0
+"""Of the logarithm of an interval's end over the value: beyond it nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -231,5 +233,5 @@ def around(value: float, each: Sequence[float], most: float = np.inf) -> Estimat
     either_way = float(np.std(each, ddof=1) / np.sqrt(many) * stdtrit(many - 1, 0.95))
     if value <= 0:
         return Estimate(value, value - either_way, min(value + either_way, most))
-    factor = float(np.exp(either_way / value))
+    factor = float(np.exp(min(either_way / value, FACTOR_MOST)))
     return Estimate(value, value / factor, min(value * factor, most))
