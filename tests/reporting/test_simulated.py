@@ -130,3 +130,18 @@ def test_the_figure_of_the_waterfall_shows_the_stages_of_the_run() -> None:
     assert left.x[0] == pytest.approx(rows["contracted_accelerator_ms"].sum() / 3.6e6)
     assert left.x[-1] == pytest.approx(rows["useful_accelerator_ms"].sum() / 3.6e6)
     assert sum(lost.x) == pytest.approx(left.x[0] - left.x[-1])
+
+
+def test_what_is_good_is_counted_request_by_request() -> None:
+    """Against the rows themselves, one after the other; where the service level is strict, hardly anything is good."""
+    r = day("service_level.tpot=9 ms")
+    for row in r.slo().to_dicts():
+        good = 0
+        for one in r.requests().filter(pl.col("tier") == row["tier"]).to_dicts():
+            if one["outcome"] == "answered":
+                soon = one["first_token_ps"] - one["asked_ps"] <= 10 * 10**12
+                pace_ps = (one["finished_ps"] - one["first_token_ps"]) // max(one["output_tokens"] - 1, 1)
+                good += soon and pace_ps <= 9 * 10**9
+        assert row["good_share"] == good / row["answered"]
+        usual = day().slo().row(by_predicate=pl.col("tier") == row["tier"], named=True)
+        assert row["good_share"] < 0.97 < usual["good_share"]

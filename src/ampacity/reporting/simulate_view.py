@@ -191,14 +191,15 @@ def _as_measured(r: Simulated) -> str:
 
 def _times(r: Simulated) -> list[list[str]]:
     names = [f"p{100 * q:g}" for q in QUANTILES]
-    table = [["tier", "requests", *(f"{HEADS[t]} {q}" for t in HEADS for q in names)]]
+    table = [["tier", "requests", *(f"{HEADS[t]} {q}" for t in HEADS for q in names), "good"]]
     for row in r.slo().to_dicts():
         cells = [_seconds(row[f"{t}_{q}_s"]) for t in TIMES for q in names]
-        table.append([row["tier"], count(row["answered"]), *cells])
+        good = share(row["good_share"]) if row["good_share"] is not None else ""
+        table.append([row["tier"], count(row["answered"]), *cells, good])
     beside = measured_beside(r)
     if beside and len(r.slo()) == 1:
         cells = [_seconds(beside.get(f"{t}_s_measured", {}).get(q)) for t in TIMES for q in names]
-        table.append(["as measured", "", *cells])
+        table.append(["as measured", "", *cells, ""])
     return table
 
 

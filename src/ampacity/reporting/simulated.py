@@ -27,6 +27,8 @@ from ampacity.scenario.announced import after
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.worlds import draw
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell_hour import GOOD_TTFT_S
+from ampacity.simulator.engine import PS_PER_S
 from ampacity.simulator.fleet import Workers
 from ampacity.simulator.fleet_run import FleetRun, fleet_run
 from ampacity.simulator.limits_in_time import TokensFound
@@ -83,7 +85,8 @@ class Simulated:
 
     def slo(self) -> pl.DataFrame:
         """One row a tier: requests, and quantiles of the time to the first token, per token, to the last, and held
-        back by a window. Of answered requests; within 0.4 %."""
+        back by a window. Of answered requests; within 0.4 %. good_share: of them, those that came within both bounds
+        of `cell_hour.good`."""
         if self.fleet is not None:
             return fleet_frames.slo(self.fleet)
         rows = []
@@ -99,7 +102,7 @@ class Simulated:
                     for q in QUANTILES:
                         x = r.result.quantile_s(metric, q, tier)
                         row[f"{name.removesuffix('_s')}_p{100 * q:g}_s"] = None if x != x else x
-                rows.append({**row, **_memory(r, tier)})
+                rows.append({**row, "good_share": _good_share(self.scenario, r, tier), **_memory(r, tier)})
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def refusals(self, by: str = "tier") -> pl.DataFrame:
@@ -289,6 +292,17 @@ def _hours(s: Scenario, hours: int | None) -> int:
     if hours is not None and not 1 <= hours <= most:
         raise ValueError(f"{hours} hours: from 1 to {most}")
     return hours or most
+
+
+def _good_share(s: Scenario, r: Ran, tier: str) -> float | None:
+    """Share of a tier's answers whose first token came soon and the others at the pace of the service level."""
+    done = r.requests.filter((pl.col("tier") == tier) & (pl.col("outcome") == "answered"))
+    if not done.height:
+        return None
+    soon = pl.col("first_token_ps") - pl.col("asked_ps") <= GOOD_TTFT_S * PS_PER_S
+    after_first = pl.max_horizontal(pl.col("output_tokens") - 1, 1)
+    pace_ps = (pl.col("finished_ps") - pl.col("first_token_ps")) // after_first
+    return done.filter(soon & (pace_ps <= round(s.service_level.tpot_s * PS_PER_S))).height / done.height
 
 
 def _memory(r: Ran, tier: str) -> dict[str, Any]:
