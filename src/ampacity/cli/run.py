@@ -27,15 +27,21 @@ def run(
     """Check a scenario, find its limits, answer on one screen, and write the report."""
     from ampacity.cli.options import load_scenario
     from ampacity.cli.screen import planned, request_by_request, say, shows, write_json
+    from ampacity.simulator.compile_ahead import Ahead
 
     s = load_scenario(scenario, sets, as_of)
     show = shows(json, quiet=quiet)
-    p = planned(s, seed, show=show)
+    ahead = Ahead()
+    p = planned(s, seed, show=show, meanwhile=ahead.start if cells else None)
     from ampacity.reporting.result import result
     from ampacity.reporting.twin_told import told
 
     if show:
         say(p, [])
+    if ahead.goes_on:
+        if show:
+            typer.echo("  compiling the engine, once for this version: a minute since the first sentence", err=True)
+        ahead.wait()
     requests = told(request_by_request(p, seed, cells, show=show))
     if show:
         if requests.sentences:

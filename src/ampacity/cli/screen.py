@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ampacity.planner.plan import Plan
     from ampacity.reporting.catalog_views import View
     from ampacity.scenario.scenario import Scenario
@@ -19,18 +21,25 @@ if TYPE_CHECKING:
     from ampacity.simulator.twin import Weeks
 
 
-def planned(s: Scenario, seed: int, *, show: bool) -> Plan:
-    """Plan a scenario, saying the first sentence as soon as it is known and showing progress after a second."""
+def planned(s: Scenario, seed: int, *, show: bool, meanwhile: Callable[[], None] | None = None) -> Plan:
+    """Plan a scenario, saying the first sentence as soon as it is known and showing progress after a second.
+
+    meanwhile: begins what goes on beside, once the first sentence is said.
+    """
     from ampacity.planner.plan import plan
     from ampacity.scenario.worlds import draw
 
     shared = os.cpu_count() or 1
     if not show:
+        if meanwhile is not None:
+            meanwhile()
         return plan(s, seed=seed, processes=shared)
     began = time.monotonic()
     typer.echo(f"{headline(s)} · seed {seed}\n")
     say_what_is_compiled(draw(s, seed, 0))
     typer.echo("  " + _first(draw(s, seed, 0)))
+    if meanwhile is not None:
+        meanwhile()
     progress = Progress("worlds", began)
     p = plan(s, seed=seed, progress=progress, processes=shared)
     progress.close()
