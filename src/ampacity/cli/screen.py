@@ -130,7 +130,8 @@ def say(p: Plan, following: list[tuple[str, str]]) -> None:
     from ampacity.reporting.words import rows, sentences
 
     said = sentences(p)
-    for sentence in said if p.verdict else said[1:]:
+    conditional = p.verdict is not None and p.scenario.about == "public"
+    for sentence in said if conditional else said[1:]:
         typer.echo("  " + sentence)
     typer.echo("")
     for word, line in rows(p):

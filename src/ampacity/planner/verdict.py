@@ -18,6 +18,7 @@ from ampacity.planner.limits import ModelLoad, windows_of
 from ampacity.planner.use import Use
 from ampacity.planner.whom import binding_window
 from ampacity.scenario.announced import after, came_with_it, changes
+from ampacity.scenario.limit import Window
 from ampacity.scenario.pool import counted
 from ampacity.scenario.scenario import Scenario
 from ampacity.scenario.tier import Tier
@@ -176,11 +177,19 @@ def verdict(
 
 
 def factor(s: Scenario) -> float:
-    """How many times the tokens of a tier's shortest window, after over before, at the stated values."""
-    tier = next(t for t in s.tiers if t.name == changes(s)[0].tier)
-    old = min(s.limit(str(tier.limit)).windows, key=lambda w: w.length_s)
-    new = min(s.limit(str(after(s).tier(tier.name).limit)).windows, key=lambda w: w.length_s)
-    return new.tokens.value / old.tokens.value if new.tokens and old.tokens else math.nan
+    """How many times the tokens of a tier's shortest window, after over before, at the stated values; NaN where either
+    has none, or states none."""
+    name = str(changes(s)[0].tier)
+    old, new = (shortest_window(state, name) for state in (s, after(s)))
+    if old is None or new is None or old.tokens is None or new.tokens is None:
+        return math.nan
+    return new.tokens.value / old.tokens.value
+
+
+def shortest_window(s: Scenario, tier: str) -> Window | None:
+    """The shortest window of a tier's limit; None without one."""
+    limit = s.tier(tier).limit
+    return min(s.limit(limit).windows, key=lambda w: w.length_s, default=None) if limit is not None else None
 
 
 def _spread(numbers: list[float]) -> Spread:

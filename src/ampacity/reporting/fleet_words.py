@@ -14,7 +14,7 @@ from ampacity.simulator.estimate import Estimate
 from ampacity.simulator.fleet_run import FleetRun
 from ampacity.simulator.of_scenario import other_mixes
 from ampacity.simulator.shedding import QUEUE_S
-from ampacity.simulator.strata import CELL_REPLICAS, HOUR_STRATA
+from ampacity.simulator.strata import CELL_REPLICAS
 
 SLOW_S = {0.9: 10.0, 0.99: 60.0}
 """First tokens are slow if one in ten, or one in a hundred, takes longer. [s]"""
@@ -46,7 +46,7 @@ def looked_at(r: FleetRun) -> str:
         return f"{count(many)} requests, every one of {which}, in all {count(r.cells)} cells of the fleet."
     stands = r.sample.total(at.ANSWERED)
     cells = len({(w.pool, w.cell) for w in r.sample.seen})
-    each = min(HOUR_STRATA, len(r.hours))
+    each = round(r.sample.looks / max(cells, 1))
     return (
         f"{count(many)} requests were looked at one by one, for {spread(stands, big)} in {span}: {count(cells)} of "
         f"{count(r.cells)} cells, {each} hours of each, of quiet hours and of busy ones."

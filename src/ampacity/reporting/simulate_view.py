@@ -15,7 +15,9 @@ from ampacity.reporting.fleet_words import fleet_sentences
 from ampacity.reporting.simulated import QUANTILES, Simulated
 from ampacity.reporting.twin_view import mix_sentences
 from ampacity.reporting.words import count, digits, share, tokens, usd
+from ampacity.scenario.announced import changes
 from ampacity.simulator import cell_rows as at
+from ampacity.simulator.cell_result import NOT_SCALED
 from ampacity.simulator.of_scenario import other_mixes
 from ampacity.simulator.ran import Ran
 
@@ -50,6 +52,11 @@ def simulate_sentences(r: Simulated) -> list[str]:
         said += [f"{note[:1].upper()}{note[1:]}." for note in r.replayed.notes]
         said.append(_as_measured(r) or "The trace does not say how long its own answers took.")
     else:
+        said += [
+            f"The limit of {e.tier} changes to {e.limit} on {e.date}."
+            for e in changes(r.scenario)
+            if e.date > r.scenario.start
+        ]
         said += mix_sentences(other_mixes(r.scenario))
     return said + _slow(r) + _stopped(r) + _overloaded(r)
 
@@ -65,6 +72,8 @@ def simulate_data(r: Simulated) -> dict[str, Any]:
             run.setup.model: {
                 "hours": run.span_ps / (3600 * 10**12),
                 "replicas": run.replicas,
+                "replicas_there": run.replicas_there,
+                "replicas_started": run.result.scaled.starts,
                 "iteration_running_share": run.busy_share,
                 "iterations": {"composed": run.result.stepped, "solved_for": run.result.jumped},
                 "preemptions": run.result.preemptions,
@@ -123,6 +132,8 @@ def _replay_data(r: Simulated) -> dict[str, Any] | None:
 def _whole(r: Simulated, run: Ran) -> str:
     asked, answered = run.result.count(at.ASKED), run.result.count(at.ANSWERED)
     copies = "1 replica" if run.replicas == 1 else f"{count(run.replicas)} replicas"
+    if run.result.scaled != NOT_SCALED and run.replicas > 1:
+        copies += f" of which {digits(run.replicas_there, 2)} are there on the mean ({run.result.scaled.starts} starts)"
     span = _length(run.span_ps / 1e12)
     if r.replayed is not None and r.trace is not None:
         way = "each session's next request a pause after the answer" if r.replayed.closed else "each at its instant"
@@ -163,7 +174,7 @@ def _stopped(r: Simulated) -> list[str]:
             first = max(windows, key=lambda w: w["refused_attempts"])["window"]
             said.append(
                 f"Windows refuse {count(row['refused_attempts'])} attempts of {row['tier']}, the {first} one most of "
-                f"them; {count(row['lost'])} requests are never asked again."
+                f"them; {count(row['lost'])} requests are never asked."
             )
     return said
 

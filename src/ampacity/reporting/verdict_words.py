@@ -9,7 +9,7 @@ from typing import Any
 from ampacity.planner.headcount import people_carried
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan
-from ampacity.planner.verdict import Spread, Verdict, factor
+from ampacity.planner.verdict import Spread, Verdict, factor, shortest_window
 from ampacity.reporting.words import count, digits, path_in_words, share, tokens
 from ampacity.scenario.announced import after, changes
 from ampacity.scenario.contract import Contract
@@ -22,11 +22,12 @@ DISCLAIMER = "A model built on public statements; not a finding, not affiliated,
 
 def what_changed(s: Scenario, factor: float) -> str:
     """The change in words: "doubling the five-hour limits"."""
-    windows = s.limit(str(after(s).tier(str(changes(s)[0].tier)).limit)).windows
-    shortest = min(windows, key=lambda w: w.length_s).name
+    shortest = shortest_window(after(s), str(changes(s)[0].tier))
+    if shortest is None or math.isnan(factor):
+        return "the new limits"
     if math.isclose(factor, 2.0):
-        return f"doubling the {shortest} limits"
-    return f"changing the {shortest} limits x{digits(factor, 2)}" if not math.isnan(factor) else "the new limits"
+        return f"doubling the {shortest.name} limits"
+    return f"changing the {shortest.name} limits x{digits(factor, 2)}"
 
 
 def first_condition(s: Scenario, load: ModelLoad) -> str:
@@ -140,11 +141,11 @@ def _binding(v: Verdict) -> str:
     parts = []
     for tier, after_shares in v.binds_after.items():
         window, worlds = max(after_shares.items(), key=lambda item: item[1])
-        old, _ = max(v.binds_before[tier].items(), key=lambda item: item[1])
+        old, _ = max(v.binds_before.get(tier, {"none": 1.0}).items(), key=lambda item: item[1])
         was = f"; before, the {old} one" if old != window else ""
         name = f"the {window} window" if window != "none" else "no window"
         parts.append(f"for {tier} {name} in {share(worlds)} of worlds{was}")
-    return "What binds now: " + ", ".join(parts) + "."
+    return f"What binds now: {', '.join(parts) or 'no window'}."
 
 
 def _ninety(s: Spread) -> str:

@@ -11,6 +11,7 @@ from ampacity.planner.limits import ModelLoad
 from ampacity.planner.plan import Plan, PlannedWindow
 from ampacity.reporting.calibrated import calibrations
 from ampacity.reporting.what_fits import none_fits, what_would_fit
+from ampacity.scenario.announced import changes
 from ampacity.scenario.pool import counted
 from ampacity.supply.waterfall import STAGES, ratios_of
 
@@ -155,6 +156,8 @@ def own_sentences(p: Plan) -> list[str]:
         least = digits(1000 * min(x.step_s for x in slow), 2)
         level = digits(1000 * p.scenario.service_level.tpot_s, 2)
         said.append(f"The service level of {level} ms per output token is not kept: {least} ms even alone.")
+    for e in changes(p.scenario):
+        said.append(f"The limit of {e.tier} changes to {e.limit} on {e.date}: this is the answer after it.")
     if not any(c.firm for c in counted(p.scenario)):
         said.append("All of this holds only if capacity that no contract promises came true.")
     return said

@@ -37,9 +37,18 @@ class Ran:
         return sum(self.setup.replicas_of)
 
     @property
+    def replicas_there(self) -> float:
+        """How many of them there were on the mean: fewer where they come and go with the load."""
+        scaling = self.setup.scaling
+        if scaling is None or not self.span_ps:
+            return self.replicas
+        stay = self.replicas - self.setup.replicas_of[scaling.pool]
+        return stay + self.result.scaled.here_ps / self.span_ps
+
+    @property
     def busy_share(self) -> float:
-        """Share of the replicas' time in which an iteration ran. [0 to 1]"""
-        return self.result.busy_ps / (self.replicas * self.span_ps) if self.span_ps else 0.0
+        """Share of the time of the replicas that were there in which an iteration ran. [0 to 1]"""
+        return self.result.busy_ps / (self.replicas_there * self.span_ps) if self.span_ps else 0.0
 
     @cached_property
     def requests(self) -> pl.DataFrame:
