@@ -434,3 +434,12 @@ def test_bounds_of_the_engine_are_stated_together_or_alone_and_agree(over_laptop
     assert "max_sequences 512 above token_budget 256: an iteration has a token of every sequence" in wrong
     (none,) = told(over_laptop("placements: {code: {max_sequences: 0}}"))
     assert "max_sequences" in none
+
+
+def test_every_mistake_in_how_replicas_follow_the_load_is_told_at_once(over_laptop: Over) -> None:
+    wrong = "placements: {code: {follows_load: {target: 0, start: 20 d, calm: -1 min, lest: 2}}}"
+    said = " ".join(told(over_laptop(wrong)))
+    for words in ("target: expected at least 1", "start: expected at most a day", "below zero", 'nearest is "least"'):
+        assert words in said
+    (zero,) = told(over_laptop("placements: {code: {follows_load: {target: 6, start: 0 s}}}"))
+    assert "follows_load.start" in zero

@@ -197,6 +197,10 @@ def test_a_placement_that_names_sglang_is_simulated_with_its_rules() -> None:
 
 
 def test_nothing_is_left_of_a_reserve() -> None:
-    one = One(drawn(7, reserves=True))
+    """Every request is answered, and then no block, sequence or token is booked any more."""
+    w = drawn(7, reserves=True)
+    one = One(w)
     one.run()
     one.hold_that_nothing_is_left()
+    assert w.engine.reserve is not None
+    assert all(finish >= first > 0 for first, finish in one.met().times)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from ampacity.base.calendar import DAY_S
 from ampacity.scenario.calibration import Calibration
 from ampacity.scenario.engine import Engine, KvPrecision, Precision
 from ampacity.scenario.value import Bandwidth, Bytes, Noun, PlainSeconds, Share, Value
@@ -32,8 +33,15 @@ class FollowsLoad(Noun):
 
     target: int = Field(ge=1, le=100_000)
     least: int = Field(1, ge=1)
-    start_s: PlainSeconds = Field(120.0, alias="start", gt=0, le=86_400)
-    calm_s: PlainSeconds = Field(300.0, alias="calm", ge=0, le=86_400)
+    start_s: PlainSeconds = Field(120.0, alias="start", gt=0)
+    calm_s: PlainSeconds = Field(300.0, alias="calm")
+
+    @field_validator("start_s", "calm_s")
+    @classmethod
+    def _within_a_day(cls, seconds: float) -> float:
+        if seconds > DAY_S:
+            raise PydanticCustomError("mistake", "expected at most a day, such as 5 min")
+        return seconds
 
 
 class Placement(Noun):

@@ -99,11 +99,12 @@ def twin(
     found_weeks, mixes = [], other_mixes(s)
     for m in model_cells(s, found, seed, routing, curves):
         cell = m.open()
-        short, weeks = 0, []
+        short, refused, weeks = 0, 0, []
         for hour in range(1, hours + 1):
-            before = cell.result().overloaded()
+            before = refused
             cell.run(hour * HOUR_PS)
-            short += cell.result().overloaded() > before
+            refused = cell.result().overloaded()
+            short += refused > before
             if hour % WEEK_H == 0:
                 weeks.append(cell.take_hits())
         own = tuple(mix for mix in mixes if mix.tier in [t.name for t in m.tiers])
