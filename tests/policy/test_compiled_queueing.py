@@ -11,7 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.base.compiled import compiled, kernel_text
-from ampacity.policy import capacity_cap, homes, index_heap, limits, mixing, prices, queueing, routing, stores, turns
+from ampacity.policy import (
+    capacity_cap,
+    health,
+    homes,
+    index_heap,
+    limits,
+    mixing,
+    prices,
+    queueing,
+    reclaim,
+    retry_budget,
+    routing,
+    stores,
+    turns,
+)
 from ampacity.policy.homes import PERCENT_MOST, home_of, home_within, nearer
 from ampacity.policy.line import (
     AGEING_MOST,
@@ -201,20 +215,23 @@ def test_all_of_the_room_can_be_compiled_as_one_kernel() -> None:
     """No two functions share a name, and no two constants of one name differ."""
     rooms: list[ModuleType] = [
         capacity_cap,
+        health,
         homes,
         index_heap,
         limits,
         mixing,
         prices,
         queueing,
+        reclaim,
+        retry_budget,
         routing,
         stores,
         turns,
     ]
-    plain_only = {replica_rows, capacity_cap.compile_caps}
+    plain_only = {replica_rows, capacity_cap.compile_caps, health.health_rules, retry_budget.budget_rules}
     functions = [f for room in rooms for f in vars(room).values() if callable(f) and not isinstance(f, type)]
     own = [f for f in functions if f.__module__ in {r.__name__ for r in rooms} and f not in plain_only]
-    assert len(own) > 60
+    assert len(own) > 80
     assert "def late_bound" in kernel_text(tuple(dict.fromkeys(own)))
 
 
