@@ -20,6 +20,10 @@ ADMITTED, QUEUED, REFUSED, REFUSED_ORGANIZATION, NO_CAPACITY = range(5)
 OUTCOMES = ("admitted", "queued", "refused", "refused by the organization's limit", "no capacity")
 RESERVING = (ADMITTED, QUEUED)
 
+# What else is told of a request by placements: what happened (its first byte came, its pool failed), and what was
+# decided (a request of a higher rank took its place, so it waits again).
+BEGUN, FAILED, PREEMPTED = range(5, 8)
+
 # How a request ended. Aborted: cut short, charged what it had cost by then, as settled. Expired: what it reserved came
 # back, and the answer may still come.
 SETTLED, RELEASED, EXPIRED, ABORTED = range(4)

@@ -108,23 +108,26 @@ def compile_book(
     like: Book | None = None,
     prior_tokens: tuple[int, int, int, int] = PRIOR_TOKENS,
     quantile: int = QUANTILE_DEFAULT,
+    at_rest: bool = False,
 ) -> Book:
     """Lay out limits. Families and products not named here are one more, last, that only windows of all count.
 
     prior_tokens: uncached, written, read and output tokens that a request of an unknown subscriber costs.
     quantile: of the cost that is reserved [1 / 1000]. like: the book in force; the new one keeps its offsets, so that
-    rows written under the old one stay valid (see `limits.rebase`). Raises LimitError with every mistake.
+    rows written under the old one stay valid (see `limits.rebase`). at_rest: no request is in flight, so that limits,
+    families and products may be others than in `like`: subscribers' rows stay valid, offsets do not.
+    Raises LimitError with every mistake.
     """
     families, products = tuple(families), tuple(products)
-    mistakes = _unlike(limits, families, products, like)
+    mistakes = _unlike(limits, families, products, None if at_rest else like)
     if not 1 <= quantile <= 999:
         mistakes.append(f"quantile {quantile} lies outside 1 to 999")
     if mistakes:
         raise LimitError(mistakes)
-    placed = {name: _placed(rules, like.places[name] if like else ()) for name, rules in limits.items()}
+    placed = {name: _placed(rules, like.places.get(name, ()) if like else ()) for name, rules in limits.items()}
     slots = {}
     for name, rules in placed.items():
-        slots[name], found = _slots(rules, limits[name], like.slots[name] if like else ())
+        slots[name], found = _slots(rules, limits[name], like.slots.get(name, ()) if like else ())
         found += [m for rule in rules for m in rule.mistakes()]
         if len(rules) > WINDOWS_MOST:
             found.append(f"{len(rules)} windows, at most {WINDOWS_MOST} (dropped ones keep their place)")

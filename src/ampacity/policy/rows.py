@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ampacity.base.calendar import local_intervals_ms, weekly_instants_ms
-from ampacity.scenario.limit import Anchor, Limit, Window
+
+if TYPE_CHECKING:
+    from ampacity.scenario.limit import Limit, Window
 
 AT_FIRST_USE, AT_INSTANTS, EVENLY, NEVER, IN_FLIGHT = range(5)
 REFILL = {
@@ -181,6 +183,8 @@ def compile_limit(
 def _instants(w: Window, start_s: int, end_s: int) -> tuple[int, ...]:
     if w.refill != "at-instants":
         return ()
+    from ampacity.scenario.limit import Anchor  # brings pydantic, which a live service does without
+
     anchor = w.anchor or Anchor()
     beyond = weekly_instants_ms(start_s, end_s + 2 * WEEK_S, anchor.weekday, anchor.at, anchor.time_zone)
     within = sum(instant < end_s * 1000 for instant in beyond)

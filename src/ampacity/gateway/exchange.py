@@ -1,0 +1,321 @@
+"""One request from its last byte in to its last byte out: decided on, sent to a pool, its answer passed on, settled.
+
+The end of an answer is held until what it cost is on disk. Until its first byte a request can still be sent elsewhere;
+so an answer's head waits for the first byte of its body.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ampacity.gateway.client import Answering, Client, Request
+from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, error_event, status_in
+from ampacity.gateway.keys import Holder
+from ampacity.gateway.upstream import Connections, Upstream
+from ampacity.gateway.usage import Usage
+from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on
+from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
+from ampacity.policy.ticket import Kind, Ticket
+
+if TYPE_CHECKING:
+    from ampacity.gateway.server import Gateway
+
+ANSWER_MOST = 8 << 20  # bytes of a JSON answer that are looked into for its usage
+FULL = (429, 503, 529)  # a pool says that it has no room
+
+
+class Exchange(Answering):
+    """What answers one request that asks a model."""
+
+    __slots__ = (
+        "_answer",
+        "_begun_ms",
+        "_client",
+        "_gateway",
+        "_head",
+        "_headers",
+        "_kind",
+        "_last",
+        "_parts",
+        "_rechunk",
+        "_request",
+        "_size",
+        "_status",
+        "_stream",
+        "_unchunk",
+        "api",
+        "attempt",
+        "heard_s",
+        "id",
+        "ticket",
+        "upstream",
+        "usage",
+    )
+
+    def __init__(self, gateway: Gateway, client: Client, request: Request, api: Api) -> None:
+        self._gateway, self._client, self._request, self.api = gateway, client, request, api
+        self.id = gateway.new_id()
+        self.ticket: Ticket | None = None
+        self.upstream: Upstream | None = None
+        self.usage = Usage()
+        self.attempt = 0
+        self.heard_s = 0.0
+        self._status = 0
+        self._head: bytes | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._begun_ms = NOT_KNOWN
+        self._last = not request.keep_alive
+        self._stream = self._rechunk = self._unchunk = self._answer = False
+
+    # from the client to a pool
+
+    def begin(self, holder: Holder, kind: Kind, asked: Asked, session: int) -> None:
+        """Decide on the request, and do what was decided."""
+        self._client.exchange = self
+        self._gateway.exchanges.add(self)
+        self._kind = kind
+        now_ms = self._gateway.clock()
+        tokens = max(len(self._request.body) // 4, 1)
+        recorder = self._gateway.recorder
+        ticket = recorder.arrive(kind, holder, session, tokens, asked.output_most, now_ms, self)
+        self.ticket = ticket
+        if ticket.outcome == ADMITTED:
+            self.placed()
+        elif ticket.outcome != QUEUED:
+            self.refuse(self._gateway.why_refused(ticket, self.api, now_ms))
+
+    def placed(self) -> None:
+        """A pool has room: send it there."""
+        ticket = self.ticket
+        assert ticket is not None
+        self.attempt += 1
+        self.heard_s = self._gateway.now_s()
+        pool = self._gateway.pool(ticket)
+        pool.connections.ask(self, passed_on(self._request, pool, self.api))
+
+    def put_back(self) -> None:
+        """Another takes its place before its first byte: it waits again."""
+        self._abandon()
+
+    def turned_away(self) -> None:
+        """No pool took it in time."""
+        self._abandon()
+        self.refuse(OVERLOADED)
+
+    def _abandon(self) -> None:
+        """Take back what was sent."""
+        self.attempt += 1
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.drop()
+        self._head = None
+
+    # from the pool to the client
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], framed: bool) -> bool:
+        """The head of an answer has come; False if it is not wanted and the request went elsewhere."""
+        self.heard_s = self._gateway.now_s()
+        ticket = self.ticket
+        assert ticket is not None
+        if (status in FULL or status >= 500) and self._elsewhere(ticket, status):
+            return False
+        self._status = status
+        self._headers = headers
+        kind = next((value for name, value in headers if name == b"content-type"), b"")
+        self._stream = kind.startswith(b"text/event-stream")
+        self._rechunk = not framed and not self._request.http_1_0
+        self._unchunk = self._request.http_1_0
+        self._head = b""
+        return True
+
+    def _elsewhere(self, ticket: Ticket, status: int) -> bool:
+        """Whether a request whose pool has no room, or fails, was sent to another, or refused for want of one."""
+        if ticket.over:
+            return False
+        self._abandon()
+        outcome = self._gateway.failed(ticket, self._gateway.clock(), status)
+        if outcome == ADMITTED:
+            self.placed()
+        else:
+            self.refuse(OVERLOADED if status in FULL else out_of_reach(f"answered {status}"))
+        return True
+
+    def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
+        """Bytes of the answer's body, as they came and without their framing; and whether it is complete."""
+        if self._head == b"" and (pieces or complete):
+            self._first_byte()
+        self.heard_s = self._gateway.now_s()
+        usage = self.usage
+        if self._stream:
+            for piece in pieces:
+                usage.stream(piece)
+        else:
+            for piece in pieces:
+                self._size += len(piece)
+                if self._size <= ANSWER_MOST:
+                    self._parts.append(piece)
+        if self._rechunk:
+            raw = b"".join([b"%x\r\n%b\r\n" % (len(p), p) for p in pieces]) + (b"0\r\n\r\n" if complete else b"")
+        elif self._unchunk:
+            raw = b"".join(pieces)
+        if self._head:
+            raw, self._head = self._head + raw, None
+        if not complete:
+            if raw:
+                self._client.write(raw)
+            return
+        self.upstream = None
+        self._settle(SETTLED)
+        self._gateway.ticks.after(lambda: self._deliver(raw))
+
+    def _first_byte(self) -> None:
+        """The answer begins: from now on it is this client's."""
+        gateway, ticket = self._gateway, self.ticket
+        assert ticket is not None
+        now_ms = gateway.clock()
+        if not ticket.over:
+            self._begun_ms = now_ms - ticket.now_ms
+            gateway.recorder.begun(ticket, now_ms)
+            gateway.answered(ticket)
+        own = gateway.rate_headers(ticket, self.api, now_ms)
+        self._head = headed(self._status, self._headers, self.id, own, self._last, self._rechunk, self._unchunk)
+        self._answer = True
+
+    def _settle(self, status: int) -> None:
+        """Put what it cost in the place of what was reserved."""
+        ticket, usage = self.ticket, self.usage
+        if ticket is None or ticket.over:
+            return
+        if status != RELEASED and 200 <= self._status < 300:
+            if not self._stream and self._size <= ANSWER_MOST:
+                usage.whole(b"".join(self._parts))
+            if not usage.told:
+                usage.uncached = ticket.uncached
+            output = max(usage.output, usage.events) if status == ABORTED else usage.output
+            if not usage.told:
+                output = max(output, usage.events)
+            tokens = usage.uncached, usage.written, usage.read, output
+        else:
+            status, tokens = RELEASED, (0, 0, 0, 0)
+        self._gateway.settled(ticket, status, tokens, self._begun_ms, self._status)
+
+    def _deliver(self, raw: bytes) -> None:
+        """What it cost is on disk: the client may see the end."""
+        self._gateway.exchanges.discard(self)
+        if self._client.exchange is self:
+            self._client.write(raw)
+            self._client.done(not self._last)
+
+    # what goes wrong
+
+    def refuse(self, why: Refusal) -> None:
+        """Answer with an error in the API's shape."""
+        self._gateway.exchanges.discard(self)
+        if self._client.exchange is not self:
+            return
+        ticket = self.ticket
+        now_ms = self._gateway.clock()
+        own = b"" if ticket is None else self._gateway.rate_headers(ticket, self.api, now_ms)
+        status = status_in(self.api, why)
+        self._gateway.refused(self._kind if ticket else None, status)
+        self._client.write(refusal(self.api, why, self.id, own, self._last))
+        self._client.done(not self._last)
+
+    def broken(self, why: str, counts: bool, untouched: bool = False) -> None:
+        """The pool did not answer, or not to the end. untouched: an old connection was closed before it was used."""
+        self.upstream = None
+        ticket = self.ticket
+        if ticket is None:
+            return
+        if untouched and not ticket.over:
+            self.placed()
+            return
+        if not self._answer:
+            if ticket.over:
+                self.refuse(out_of_reach(why))
+                return
+            outcome = self._gateway.failed(ticket, self._gateway.clock(), 0 if counts else FULL[0])
+            self._abandon()
+            if outcome == ADMITTED:
+                self.placed()
+            else:
+                self.refuse(out_of_reach(why))
+            return
+        self._gateway.cut_short(ticket)
+        self._settle(ABORTED)
+        self._gateway.ticks.after(lambda: self._cut(why))
+
+    def cut(self, why: str) -> None:
+        """End an answer in its midst: its pool goes."""
+        framed = self.upstream is None or self.upstream.between_chunks
+        self._abandon()
+        if not self._answer:
+            ticket = self.ticket
+            if ticket is not None and not ticket.over:
+                self._settle(RELEASED)
+            self.refuse(OVERLOADED)
+            return
+        self._settle(ABORTED)
+        self._gateway.ticks.after(lambda: self._cut(why, framed))
+
+    def _cut(self, why: str, framed: bool = False) -> None:
+        """Say in the stream what happened, where there is a place for it, and close: the answer is not whole."""
+        self._gateway.exchanges.discard(self)
+        if self._client.exchange is not self:
+            return
+        if framed and self._stream:
+            event = error_event(self.api, out_of_reach(why), self.id)
+            if not self._unchunk:
+                event = b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event)
+            self._client.write(event)
+            self._client.exchange = None
+            self._client.close()
+        else:
+            self._client.cut()
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer: take it back, and charge what has come."""
+        self._gateway.exchanges.discard(self)
+        self._abandon()
+        if self.ticket is not None and not self.ticket.over:
+            self._gateway.left(self.ticket)
+            self._settle(ABORTED if self._answer else RELEASED)
+
+    def hold_up(self, paused: bool) -> None:
+        """The client reads slower than the answer comes, or has caught up."""
+        if self.upstream is not None:
+            self.upstream.hold_up(paused)
+
+    def last_of_connection(self) -> None:
+        """Close the connection after this answer."""
+        self._last = True
+
+    def look_at_clock(self, now_s: float, first_byte_s: float, silence_s: float) -> None:
+        """Give up on a pool that is silent for too long; called about once a second."""
+        if self.upstream is not None and now_s - self.heard_s > (silence_s if self._answer else first_byte_s):
+            upstream, self.upstream = self.upstream, None
+            upstream.drop()
+            self.broken("it was silent for too long", counts=True)
+
+
+def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:
+    """An error as a whole answer."""
+    status = status_in(api, why)
+    body = error_body(api, why, request_id)
+    lines = [
+        f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n".encode(),
+        b"content-length: %d\r\n" % len(body),
+        f"{'request-id' if api == 'anthropic' else 'x-request-id'}: {request_id}\r\n".encode(),
+    ]
+    if why.retry_after_s is not None:
+        lines.append(b"retry-after: %d\r\n" % why.retry_after_s)
+    if why.retry is not None:
+        lines.append(b"x-should-retry: true\r\n" if why.retry else b"x-should-retry: false\r\n")
+    if last:
+        lines.append(b"connection: close\r\n")
+    return b"".join([*lines, own, b"\r\n", body])
+
+
+__all__ = ["Connections", "Exchange", "refusal"]

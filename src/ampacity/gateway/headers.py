@@ -1,0 +1,143 @@
+"""How a subscriber's windows are told in the headers that clients read.
+
+Anthropic's: windows of hours and days as `unified-*` (what Claude Code shows), stores that refill evenly as
+`requests-*`, `tokens-*`, `input-tokens-*`, `output-tokens-*`. OpenAI's: stores that refill evenly as `x-ratelimit-*`.
+Of several windows of one name the fullest is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import gmtime, strftime
+
+from ampacity.policy.book import LENGTH_MS, MARK, PLACE, SIZE, WINDOW_FIELDS, WINDOWS, Book
+from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
+from ampacity.policy.stores import used_now
+from ampacity.policy.ticket import Kind
+
+WARNING = 80  # percent in use from which on clients are warned
+UNITS = ((604_800_000, "w"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"))
+CLAIMS = {18_000_000: "five_hour", 604_800_000: "seven_day", 86_400_000: "one_day", 3_600_000: "one_hour"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A window as headers name it. w, s: where it begins in the book, and its store in a subscriber's row."""
+
+    w: int
+    s: int
+    name: bytes
+    claim: bytes
+    even: bool
+
+
+class RateHeaders:
+    """The headers of one kind of arrival."""
+
+    def __init__(self, book: Book, kind: Kind) -> None:
+        self._flat = book.flat
+        rules = book.places[kind.limit_name]
+        self._told: list[_Told] = []
+        for w in book.flat[kind.plan + 1 : kind.plan + 1 + book.flat[kind.plan]]:
+            rule = rules[(w - kind.limit - WINDOWS) // WINDOW_FIELDS]
+            if rule.size not in (0, UNLIMITED) and (name := _name(rule)):
+                claim = _claim(rule)
+                self._told.append(_Told(w, book.flat[w + PLACE], name.encode(), claim, rule.refill == EVENLY))
+
+    def anthropic(self, state: Sequence[int], at: int, now_ms: int, refused: int = 0) -> bytes:
+        """The lines for a client of Anthropic's API, each with its end. refused: the window that refuses, or 0."""
+        flat, lines, worst, fullest = self._flat, [], None, -1
+        for told in self._told:
+            w, s = told.w, at + told.s
+            used = used_now(state, s, flat, w, now_ms)  # type: ignore[arg-type]
+            size = flat[w + SIZE]
+            if told.even:
+                back = (now_ms if used <= 0 else state[s + MARK] + 1) // 1000
+                left = (size - used) // SCALE if used < size else 0
+                reset = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(back)).encode()
+                lines.append(
+                    b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
+                    b"anthropic-ratelimit-%b-reset: %b\r\n"
+                    % (told.name, size // SCALE, told.name, left, told.name, reset)
+                )
+                continue
+            percent = used * 100 // size
+            full = w == refused or percent >= 100
+            status = b"rejected" if full else b"allowed_warning" if percent >= WARNING else b"allowed"
+            reset_s = -(-state[s + MARK] // 1000) if used > 0 else (now_ms + flat[w + LENGTH_MS]) // 1000
+            lines.append(
+                b"anthropic-ratelimit-unified-%b-status: %b\r\nanthropic-ratelimit-unified-%b-utilization: %d.%02d\r\n"
+                b"anthropic-ratelimit-unified-%b-reset: %d\r\n"
+                % (told.name, status, told.name, percent // 100, percent % 100, told.name, reset_s)
+            )
+            rank = percent + (1 << 20 if w == refused else 0)
+            if rank > fullest:
+                fullest, worst = rank, (status, reset_s, told.claim)
+        if worst is not None:
+            lines.append(
+                b"anthropic-ratelimit-unified-status: %b\r\nanthropic-ratelimit-unified-reset: %d\r\n"
+                b"anthropic-ratelimit-unified-representative-claim: %b\r\n" % worst
+            )
+        return b"".join(lines)
+
+    def openai(self, state: Sequence[int], at: int, now_ms: int) -> bytes:
+        """The lines for a client of OpenAI's API, each with its end."""
+        flat, lines = self._flat, []
+        for told in self._told:
+            if told.even and told.name in (b"requests", b"tokens"):
+                s = at + told.s
+                used = used_now(state, s, flat, told.w, now_ms)  # type: ignore[arg-type]
+                size = flat[told.w + SIZE]
+                left = (size - used) // SCALE if used < size else 0
+                wait_ms = 0 if used <= 0 else max(state[s + MARK] + 1 - now_ms, 0)
+                lines.append(
+                    b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
+                    % (told.name, size // SCALE, told.name, left, told.name, duration(wait_ms))
+                )
+        return b"".join(lines)
+
+
+def duration(ms: int) -> bytes:
+    """A wait as OpenAI writes it: `1s`, `6m0s`, `120ms`."""
+    if ms < 1000:
+        return b"%dms" % ms
+    seconds = -(-ms // 1000)
+    minutes, s = divmod(seconds, 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return b"%dh%dm%ds" % (hours, m, s)
+    return b"%dm%ds" % (m, s) if m else b"%ds" % s
+
+
+def _name(rule: WindowRule) -> str | None:
+    """What headers call a window; None if they have no word for it (requests in flight, credits)."""
+    if rule.refill in (AT_FIRST_USE, AT_INSTANTS):
+        return _length(rule.length_ms) + ("" if rule.families is None else "_" + _plain(rule.name))
+    if rule.refill != EVENLY:
+        return None
+    if rule.price == ONE_REQUEST:
+        return "requests"
+    p = rule.price
+    if p.output == 0:
+        return "input-tokens"
+    return "output-tokens" if max(p.uncached, p.write, p.read) == 0 else "tokens"
+
+
+def _claim(rule: WindowRule) -> bytes:
+    known = CLAIMS.get(rule.length_ms)
+    if known is None:
+        return _plain(rule.name).encode()
+    return (known if rule.families is None else f"{known}_{_plain(rule.name)}").encode()
+
+
+def _length(ms: int) -> str:
+    """`5h`, `7d`, `90s`: whole numbers of the largest unit that fits, of weeks in days."""
+    for unit_ms, letter in UNITS[1:]:
+        if ms % unit_ms == 0:
+            return f"{ms // unit_ms}{letter}"
+    return f"{ms}ms"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.lower())

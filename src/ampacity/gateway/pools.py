@@ -1,0 +1,46 @@
+"""A pool as the gateway reaches it: its connections, the name it knows the model by, its key."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from ampacity.gateway.upstream import Connections
+from ampacity.policy.terms import PoolTerms, TermsError
+
+
+class Pool:
+    """One pool. renames: its name of the model is not the alias that clients ask for."""
+
+    def __init__(self, terms: PoolTerms, alias: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.terms = terms
+        self.model = terms.model
+        self.renames = terms.model != alias
+        self.connections = Connections(terms.url, loop)
+        key = key_of(terms)
+        self.key_lines: dict[str, bytes] = {}
+        if key:
+            self.key_lines = {
+                "anthropic": b"x-api-key: " + key + b"\r\n",
+                "openai": b"authorization: Bearer " + key + b"\r\n",
+            }
+
+
+def key_of(terms: PoolTerms) -> bytes:
+    """The key of a pool from where its terms say it is; none is empty. Raises TermsError if it is not there."""
+    if terms.key_env:
+        key = os.environ.get(terms.key_env)
+        if key is None:
+            raise TermsError([f"pool {terms.name}: its key should stand in the environment as {terms.key_env}"])
+    elif terms.key_file:
+        try:
+            key = Path(terms.key_file).read_text(encoding="utf-8")
+        except OSError as err:
+            raise TermsError([f"pool {terms.name}: its key should stand in {terms.key_file}: {err.strerror}"]) from err
+    else:
+        return b""
+    key = key.strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise TermsError([f"pool {terms.name}: what {terms.key_env or terms.key_file} holds is no key"])
+    return key.encode()

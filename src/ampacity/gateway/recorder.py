@@ -1,0 +1,170 @@
+"""The desk with its journal: what is decided is written down in the same order, with all that it was decided on.
+
+The caller's `Waiter` is told what becomes of its request later: placed, put back, refused.
+"""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import Protocol, cast
+
+from ampacity.gateway.keys import Holder
+from ampacity.journal.append import Journal
+from ampacity.journal.records import (
+    ADMITTED,
+    BEGUN,
+    EXPIRED,
+    FAILED,
+    NO_CAPACITY,
+    NOT_KNOWN,
+    PREEMPTED,
+    REFUSED,
+    REFUSED_ORGANIZATION,
+    RELEASED,
+    SETTLED,
+)
+from ampacity.journal.ticks import Ticks
+from ampacity.policy.desk import Desk
+from ampacity.policy.routing import NOBODY
+from ampacity.policy.terms import Terms
+from ampacity.policy.ticket import Kind, Ticket
+
+CAP = "capacity of this hour"  # stands where the name of a window would
+
+
+class Waiter(Protocol):
+    """Who asked."""
+
+    def placed(self) -> None:
+        """Its request has a pool now."""
+
+    def put_back(self) -> None:
+        """Its request waits again: whatever was sent is to be taken back."""
+
+    def turned_away(self) -> None:
+        """No pool took it in time."""
+
+
+class Recorder:
+    """Decides and writes down. One thread uses it."""
+
+    def __init__(self, desk: Desk, journal: Journal, ticks: Ticks) -> None:
+        self.desk, self.journal, self.ticks = desk, journal, ticks
+        self._draw = SystemRandom().randrange
+        self._numbers: dict[Kind, int] = {}
+        self.under_way: dict[int, Ticket] = {}
+
+    def change(self, terms: Terms, now_ms: int) -> None:
+        """Bring other terms into force. Raises TermsError or LimitError, and nothing changes."""
+        self.desk.change(terms, now_ms)
+        self._numbers.clear()
+        self.journal.configure(terms.text(), now_ms)
+        self._tell(now_ms)
+
+    def arrive(
+        self, kind: Kind, holder: Holder, session: int, input_tokens: int, output_most: int, now_ms: int, owner: Waiter
+    ) -> Ticket:
+        """Decide on a request; its ticket says what."""
+        desk, journal = self.desk, self.journal
+        expires_ms = now_ms + desk.terms.expires_ms
+        draw = self._draw(1000)
+        who, organization = holder.subscriber, holder.organization
+        ticket = Ticket(kind, who, organization, session, input_tokens, output_most, now_ms, draw, expires_ms, owner)
+        outcome = desk.arrive(ticket, now_ms)
+        number = self._numbers.get(kind)
+        if number is None:
+            number = self._numbers[kind] = journal.kind(
+                kind.tier_name, kind.limit_name, kind.organization_limit_name, kind.alias, kind.product
+            )
+        place = 0
+        if outcome == ADMITTED:
+            place = journal.name(self.pool_of(ticket))
+        elif ticket.window > 0:
+            place = journal.name(desk.ledger.window_of(ticket, ticket.window)[1])
+        elif ticket.window < 0:
+            place = journal.name(CAP)
+        ticket.number = journal.arrived(
+            now_ms, number, who, input_tokens, output_most, draw, expires_ms, outcome, place, organization, session
+        )
+        if not ticket.over:
+            self.under_way[ticket.number] = ticket
+        self.ticks.touch()
+        if desk.told:
+            self._tell(now_ms)
+        return ticket
+
+    def pool_of(self, ticket: Ticket) -> str:
+        """The name of the pool that has a request."""
+        return self.desk.services[ticket.kind.alias].pools[ticket.pool].name
+
+    def begun(self, ticket: Ticket, now_ms: int) -> None:
+        """The first byte of its answer has come."""
+        self.desk.begun(ticket)
+        self.journal.placed(ticket.number, now_ms, BEGUN)
+
+    def failed(self, ticket: Ticket, now_ms: int) -> int:
+        """Its pool failed before the first byte: ADMITTED elsewhere, or NO_CAPACITY, and it is over."""
+        self.journal.placed(ticket.number, now_ms, FAILED, self.journal.name(self.pool_of(ticket)))
+        outcome = self.desk.failed(ticket, now_ms)
+        place = self.journal.name(self.pool_of(ticket)) if outcome == ADMITTED else 0
+        self.journal.placed(ticket.number, now_ms, outcome, place)
+        if outcome == NO_CAPACITY:
+            self._close(ticket, now_ms)
+        self._tell(now_ms)
+        return outcome
+
+    def ended(
+        self,
+        ticket: Ticket,
+        now_ms: int,
+        status: int = SETTLED,
+        uncached: int = 0,
+        written: int = 0,
+        read: int = 0,
+        output: int = 0,
+        first_token_ms: int = NOT_KNOWN,
+    ) -> bool:
+        """A request has ended; False if it had before."""
+        if not self.desk.ended(ticket, now_ms, status, uncached, written, read, output):
+            return False
+        self.journal.ended(ticket.number, now_ms, status, uncached, written, read, output, first_token_ms)
+        if status != EXPIRED:
+            self.under_way.pop(ticket.number, None)
+        self.ticks.touch()
+        if self.desk.told:
+            self._tell(now_ms)
+        return True
+
+    def due(self, now_ms: int) -> None:
+        """What the passing of time decides."""
+        self.desk.due(now_ms)
+        if self.desk.told:
+            self._tell(now_ms)
+
+    def _close(self, ticket: Ticket, now_ms: int) -> None:
+        self.journal.ended(ticket.number, now_ms, RELEASED)
+        self.under_way.pop(ticket.number, None)
+
+    def _tell(self, now_ms: int) -> None:
+        """Write down what became of other requests, then tell those who asked: they may ask again at once."""
+        told = self.desk.take_told()
+        for ticket, outcome, i in told:
+            place = 0 if i == NOBODY else self.journal.name(self.desk.services[ticket.kind.alias].pools[i].name)
+            self.journal.placed(ticket.number, now_ms, outcome, place)
+            if outcome == NO_CAPACITY:
+                self._close(ticket, now_ms)
+        if told:
+            self.ticks.touch()
+        for ticket, outcome, i in told:
+            waiter = cast(Waiter, ticket.owner)
+            if outcome == PREEMPTED:
+                waiter.put_back()
+            elif outcome == NO_CAPACITY:
+                waiter.turned_away()
+            elif ticket.pool == i:  # it has not been put back meanwhile
+                waiter.placed()
+
+
+def refused(outcome: int) -> bool:
+    """Whether a window refused: the subscriber's own or the organization's."""
+    return outcome in (REFUSED, REFUSED_ORGANIZATION)

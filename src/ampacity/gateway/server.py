@@ -1,0 +1,364 @@
+"""The data process: takes connections, finds out who asks for what, and keeps what all exchanges share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from secrets import randbits, token_bytes
+
+import msgspec
+
+from ampacity.gateway.client import Client, Malformed, Request
+from ampacity.gateway.clock import Clock
+from ampacity.gateway.dialects import Api, Refusal, decode_asked, error_body, models_body
+from ampacity.gateway.exchange import FULL, Exchange, refusal
+from ampacity.gateway.headers import RateHeaders
+from ampacity.gateway.keys import Holder, hashed, read_keys
+from ampacity.gateway.metrics import Metrics
+from ampacity.gateway.pools import Pool
+from ampacity.gateway.recorder import CAP, Recorder
+from ampacity.gateway.standing import seconds_until, standing_of, why_refused
+from ampacity.gateway.take_up import open_desk, write_checkpoint
+from ampacity.journal.append import Journal
+from ampacity.journal.opening import Durability
+from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, REFUSED, REFUSED_ORGANIZATION
+from ampacity.journal.ticks import Ticks
+from ampacity.policy.book import AT
+from ampacity.policy.terms import Terms
+from ampacity.policy.ticket import Kind, Ticket
+
+TICK_S = 0.1
+LOOKS = 10  # ticks between two looks at connections that are silent
+CHECKPOINT_S = 300.0
+GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
+FIRST_BYTE_S = 600.0
+SILENCE_S = 120.0
+NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
+NO_KEY = Refusal(401, "authentication_error", "This key is not known here; show one as x-api-key or as Bearer.")
+ASKING: dict[bytes, Api] = {b"/v1/messages": "anthropic", b"/v1/chat/completions": "openai", b"/v1/responses": "openai"}
+COUNTING, MODELS, USAGE = b"/v1/messages/count_tokens", b"/v1/models", b"/v1/usage"
+ONE_MODEL = b"/v1/models/"
+KNOWN = frozenset((*ASKING, COUNTING, MODELS, USAGE))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a process serves. first_byte_s, silence_s: how long a pool may be silent before and in an answer [s]."""
+
+    journal: Path
+    keys: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    durability: Durability = "normal"
+    control: Path | None = None
+    first_byte_s: float = FIRST_BYTE_S
+    silence_s: float = SILENCE_S
+
+
+@dataclass
+class Gateway:
+    """What all exchanges share. One thread, one event loop."""
+
+    terms: Terms
+    settings: Settings
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.now_s: Callable[[], float] = self.loop.time
+        self.clients: set[Client] = set()
+        self.exchanges: set[Exchange] = set()
+        self.metrics = Metrics()
+        self.draining = False
+        self._salt = token_bytes(16)
+        self._id = randbits(48)
+        self._rate: dict[Kind, RateHeaders] = {}
+        self._asked: dict[tuple[Holder, str], Kind] = {}
+        self._ticks_gone = 0
+        self._server: asyncio.Server | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self.read_keys()
+        self.pools = {p.name: Pool(p, s.alias, self.loop) for s in self.terms.services for p in s.pools}
+        self.journal = Journal(self.settings.journal, self.settings.durability)
+        try:
+            desk, self.cut_off = open_desk(self.journal, self.terms, self.clock())
+        except BaseException:
+            self.journal.close()
+            raise
+        self.ticks = Ticks(self.journal, self.loop, gather_s=GATHER_S)
+        self.recorder = Recorder(desk, self.journal, self.ticks)
+        self.desk = desk
+        self._checkpoint_s = self.now_s()
+
+    # starting and ending
+
+    async def listen(self) -> int:
+        """Take connections from now on; gives the port."""
+        self._server = await self.loop.create_server(
+            lambda: Client(self), self.settings.host, self.settings.port, backlog=4096, reuse_address=True
+        )
+        self._tick = self.loop.call_later(TICK_S, self._on_tick)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def drain(self, most_s: float) -> None:
+        """Take nothing new, let answers end for so long, and stop."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for client in list(self.clients):
+            if client.idle:
+                client.close()
+        until_s = self.now_s() + most_s
+        while self.exchanges and self.now_s() < until_s:
+            await asyncio.sleep(0.02)
+        for exchange in list(self.exchanges):
+            exchange.cut("the gateway stops")
+        if self._tick is not None:
+            self._tick.cancel()
+        self.checkpoint()
+        await self.ticks.on_disk()
+        for client in list(self.clients):
+            client.close()
+        for pool in self.pools.values():
+            pool.connections.close()
+        self.journal.close()
+
+    def checkpoint(self) -> None:
+        """Write the rows that changed, so that the next start is quick."""
+        write_checkpoint(self.journal, self.desk, self.recorder.under_way, self.clock())
+        self._checkpoint_s = self.now_s()
+        self.ticks.touch()
+
+    def read_keys(self) -> None:
+        """Know the keys as they are now."""
+        self._holders = read_keys(self.settings.keys)
+        self._asked.clear()
+
+    def change(self, terms: Terms) -> None:
+        """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
+        pools = {p.name: Pool(p, s.alias, self.loop) for s in terms.services for p in s.pools}
+        self.recorder.change(terms, self.clock())
+        self.terms = terms
+        for name, pool in pools.items():
+            if name not in self.pools or self.pools[name].terms != pool.terms:
+                self.pools[name] = pool
+        self._rate.clear()
+        self._asked.clear()
+
+    def _on_tick(self) -> None:
+        self._tick = self.loop.call_later(TICK_S, self._on_tick)
+        self.clock.follow()
+        self.recorder.due(self.clock())
+        self._ticks_gone += 1
+        if self._ticks_gone % LOOKS == 0:
+            now_s, now_ms = self.now_s(), self.clock()
+            for client in list(self.clients):
+                client.look_at_clock(now_s)
+            for exchange in list(self.exchanges):
+                exchange.look_at_clock(now_s, self.settings.first_byte_s, self.settings.silence_s)
+            for ticket in [t for t in self.recorder.under_way.values() if t.expires_ms <= now_ms]:
+                self.recorder.ended(ticket, now_ms, EXPIRED)
+            if now_s - self._checkpoint_s > CHECKPOINT_S and self.ticks.error is None:
+                self.checkpoint()
+
+    # answering
+
+    def answer(self, client: Client, request: Request) -> None:
+        """Answer a request that has come whole."""
+        path = request.path
+        api = ASKING.get(path)
+        if api is None or request.method != b"POST":
+            self._answer_other(client, request, path)
+            return
+        exchange = Exchange(self, client, request, api)
+        client.exchange = exchange
+        holder = self._holder(request)
+        if holder is None:
+            self.metrics.unauthenticated += 1
+            exchange.refuse(NO_KEY)
+            return
+        if self.ticks.error is not None or self.draining:
+            exchange.refuse(NOT_RECORDED)
+            return
+        try:
+            asked = decode_asked(request.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+            exchange.refuse(Refusal(400, "invalid_request_error", f"The body is not what this API asks for: {err}"))
+            return
+        kind = self._asked.get((holder, asked.model))
+        if kind is None:
+            try:
+                kind = self.desk.kind(holder.tier, asked.model, holder.product, holder.organization_limit)
+            except (KeyError, ValueError):
+                known = ", ".join(self.desk.services)
+                words = f"There is no model {asked.model[:100]!r} here for this key; there are: {known}."
+                exchange.refuse(Refusal(404, "not_found_error", words))
+                return
+            self._asked[holder, asked.model] = kind
+        exchange.begin(holder, kind, asked, self._session(request, asked.conversation))
+
+    def _holder(self, request: Request) -> Holder | None:
+        key = request.header(b"x-api-key")
+        if key is None:
+            bearer = request.header(b"authorization")
+            if bearer is None or bearer[:7].lower() != b"bearer ":
+                return None
+            key = bearer[7:].strip()
+        return self._holders.get(hashed(key))
+
+    def _session(self, request: Request, conversation: str | None) -> int:
+        """A whole number that stands for the session; 0 if the client names none."""
+        told = request.header(b"x-claude-code-session-id")
+        if told is None:
+            if not conversation:
+                return 0
+            told = conversation.encode()
+        return int.from_bytes(blake2b(told, digest_size=8, key=self._salt).digest(), "big") >> 2
+
+    def _answer_other(self, client: Client, request: Request, path: bytes) -> None:
+        """Whatever asks no model."""
+        head = request.method == b"HEAD"
+        if path == b"/healthz" or (path == b"/" and request.method in (b"GET", b"HEAD")):
+            self._plain(client, request, 200, b'{"status":"ok"}', head)
+        elif path == b"/readyz":
+            ready = not self.draining and self.ticks.error is None
+            self._plain(
+                client, request, 200 if ready else 503, b'{"ready":%b}' % (b"true" if ready else b"false"), head
+            )
+        elif path in KNOWN or path.startswith(ONE_MODEL):
+            self._answer_known(client, request, path)
+        else:
+            self._error(client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
+
+    def _answer_known(self, client: Client, request: Request, path: bytes) -> None:
+        holder = self._holder(request)
+        if holder is None:
+            self.metrics.unauthenticated += 1
+            self._error(client, request, NO_KEY)
+        elif path == COUNTING and request.method == b"POST":
+            tokens = max(len(request.body) // 4, 1)
+            self._plain(client, request, 200, b'{"input_tokens":%d}' % tokens, False)
+        elif path == MODELS and request.method == b"GET":
+            since = self.terms.notes.get("since", "1970-01-01")
+            self._plain(client, request, 200, models_body(list(self.desk.services), since), False)
+        elif path.startswith(ONE_MODEL) and request.method == b"GET":
+            self._one_model(client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
+        elif path == USAGE and request.method == b"GET":
+            self._plain(client, request, 200, msgspec.json.encode(self.standing(holder)), False)
+        else:
+            self._error(client, request, Refusal(405, "invalid_request_error", "This path is asked in another way."))
+
+    def _one_model(self, client: Client, request: Request, alias: str) -> None:
+        if alias not in self.desk.services:
+            self._error(client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here."))
+            return
+        listed = msgspec.json.decode(models_body([alias], self.terms.notes.get("since", "1970-01-01")))
+        self._plain(client, request, 200, msgspec.json.encode(listed["data"][0]), False)
+
+    def _plain(self, client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
+        last = b"" if request.keep_alive else b"connection: close\r\n"
+        lines = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
+        client.write(lines % (status, b"OK" if status == 200 else b"Not OK", len(body), last) + (b"" if head else body))
+        client.done(request.keep_alive)
+
+    def _error(self, client: Client, request: Request, why: Refusal) -> None:
+        api: Api = "anthropic" if request.header(b"anthropic-version") or b"messages" in request.path else "openai"
+        client.write(refusal(api, why, self.new_id(), b"", not request.keep_alive))
+        client.done(request.keep_alive)
+
+    def answer_malformed(self, client: Client, why: Malformed) -> None:
+        """Answer what cannot be read; the connection closes."""
+        self.metrics.malformed += 1
+        said = Refusal(why.status, "request_too_large" if why.status == 413 else "invalid_request_error", why.message)
+        client.write(refusal("anthropic", said, self.new_id(), b"", True))
+
+    def new_id(self) -> str:
+        """A name for a request, its own within this process and hardly another's."""
+        self._id += 1
+        return f"req_{self._id:014x}"
+
+    # what exchanges ask
+
+    def pool(self, ticket: Ticket) -> Pool:
+        """The pool that has a request."""
+        return self.pools[self.recorder.pool_of(ticket)]
+
+    def rate_headers(self, ticket: Ticket, api: Api, now_ms: int) -> bytes:
+        """How the subscriber's windows stand, in header lines."""
+        kind = ticket.kind
+        own = self._rate.get(kind)
+        if own is None:
+            own = self._rate[kind] = RateHeaders(self.desk.ledger.book, kind)
+        state, at = self.desk.ledger.state, ticket.held[AT]
+        if api == "anthropic":
+            return own.anthropic(state, at, now_ms, max(ticket.window, 0))
+        return own.openai(state, at, now_ms)
+
+    def why_refused(self, ticket: Ticket, api: Api, now_ms: int) -> Refusal:
+        """What to say of a request that was refused at once."""
+        counts = self.metrics.of(ticket.kind)
+        counts.outcomes[ticket.outcome] += 1
+        if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
+            self.metrics.refused(ticket.kind, self.desk.ledger.window_of(ticket, ticket.window)[1])
+            return why_refused(self.desk, ticket, now_ms)
+        if ticket.window < 0:
+            self.metrics.refused(ticket.kind, CAP)
+            wait_s = seconds_until(self.desk.ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
+            words = "The capacity of this hour is used up; it returns with the next."
+            return Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= 60)
+        from ampacity.gateway.words import OVERLOADED
+
+        return OVERLOADED
+
+    def standing(self, holder: Holder) -> dict[str, object]:
+        """How somebody's windows stand now."""
+        return standing_of(self.desk, holder, self.clock())
+
+    def failed(self, ticket: Ticket, now_ms: int, status: int) -> int:
+        """A pool has failed a request, or has no room: ADMITTED elsewhere, or NO_CAPACITY."""
+        self.metrics.of(ticket.kind).pool_failures += status not in FULL
+        return self.recorder.failed(ticket, now_ms)
+
+    def answered(self, ticket: Ticket) -> None:
+        """Its first byte has come."""
+        self.metrics.of(ticket.kind).outcomes[ADMITTED] += 1
+
+    def settled(
+        self, ticket: Ticket, status: int, tokens: tuple[int, int, int, int], first_ms: int, answer: int
+    ) -> None:
+        """A request has ended."""
+        now_ms = self.clock()
+        if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms):
+            self.metrics.ended(ticket, now_ms, status, tokens, first_ms)
+
+    def refused(self, kind: Kind | None, status: int) -> None:
+        """An error was answered."""
+        if kind is not None:
+            statuses = self.metrics.of(kind).statuses
+            statuses[status] = statuses.get(status, 0) + 1
+            if status in (503, 529):
+                self.metrics.of(kind).outcomes[NO_CAPACITY] += 1
+
+    def cut_short(self, ticket: Ticket) -> None:
+        """A pool broke off in an answer."""
+        self.metrics.cut_short += 1
+
+    def left(self, ticket: Ticket) -> None:
+        """A client went before its answer was whole."""
+        self.metrics.left += 1
+
+
+def open_files_most() -> None:
+    """Let this process have as many connections as the system lets it."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+__all__ = ["Gateway", "Settings", "error_body", "open_files_most", "os"]

@@ -1,0 +1,94 @@
+"""The words that pass between a client and a pool: heads as they are sent on, and what is said when a pool fails."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ampacity.gateway.client import Request
+from ampacity.gateway.dialects import REASONS, Api, Refusal
+
+if TYPE_CHECKING:
+    from ampacity.gateway.pools import Pool
+
+# Of one connection, not of the request; or written anew; or a secret between the client and this gateway. Answers are
+# to come as they are, since compressed ones do not tell what they cost.
+NOT_PASSED_ON = frozenset(
+    b"host authorization x-api-key content-length transfer-encoding connection keep-alive proxy-authorization "
+    b"proxy-connection proxy-authenticate te trailer upgrade expect accept-encoding cookie".split()
+)
+NOT_PASSED_BACK = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-connection te trailer upgrade request-id x-request-id retry-after "
+    b"set-cookie".split()
+)
+LIMITS_OF_OTHERS = (b"anthropic-ratelimit-", b"x-ratelimit-")
+_MODEL = re.compile(rb'"model"\s*:\s*')
+
+OVERLOADED = Refusal(529, "overloaded_error", "No pool has room for this request; try again soon.", 2, True)
+_STATUS = {status: f"HTTP/1.1 {status} {words}\r\n".encode() for status, words in REASONS.items()}
+
+
+def out_of_reach(why: str) -> Refusal:
+    """What to say when a pool did not do its work."""
+    return Refusal(502, "api_error", f"The model's server did not answer this request: {why}.", None, True)
+
+
+def passed_on(request: Request, pool: Pool, api: Api) -> bytes:
+    """A request as it goes to a pool: its own headers but those of its connection and its key; the body as it is."""
+    body = request.body
+    if pool.renames:
+        body = with_model(body, pool.model)
+    query = b"?" + request.query if request.query else b""
+    key = pool.key_lines.get(api, b"")
+    lines = [
+        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n%b"
+        % (request.method, pool.connections.prefix, request.path, query, pool.connections.authority, len(body), key)
+    ]
+    named = request.header(b"connection")
+    dropped = NOT_PASSED_ON if named is None else NOT_PASSED_ON.union(n.strip().lower() for n in named.split(b","))
+    lines += [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] not in dropped]
+    lines += [b"\r\n", body]
+    return b"".join(lines)
+
+
+def headed(
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    request_id: str,
+    own: bytes,
+    last: bool,
+    rechunk: bool,
+    unchunk: bool,
+) -> bytes:
+    """The head of an answer as it goes to the client: the pool's, with this gateway's own lines."""
+    lines = [_STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
+    for pair in headers:
+        name = pair[0]
+        if name in NOT_PASSED_BACK or name.startswith(LIMITS_OF_OTHERS):
+            continue
+        if unchunk and name == b"transfer-encoding":
+            continue
+        lines.append(b"%b: %b\r\n" % pair)
+    if rechunk:
+        lines.append(b"transfer-encoding: chunked\r\n")
+    lines.append(f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode())
+    if last:
+        lines.append(b"connection: close\r\n")
+    lines += [own, b"\r\n"]
+    return b"".join(lines)
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """The body with another model's name in it, all else as it is."""
+    found = list(_MODEL.finditer(body))
+    name = msgspec.json.encode(model)
+    if len(found) == 1:
+        begin = found[0].end()
+        end = body.find(b'"', begin + 1)
+        if body[begin : begin + 1] == b'"' and b"\\" not in body[begin:end]:
+            return body[:begin] + name + body[end + 1 :]
+    whole = msgspec.json.decode(body)
+    whole["model"] = model
+    return msgspec.json.encode(whole)

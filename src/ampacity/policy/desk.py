@@ -1,0 +1,177 @@
+"""All of deciding for a live service: limits first, then a pool or the queue, until the end of each request.
+
+Time and chance are arguments and nothing is read or written, so whoever feeds the same inputs in the same order gets
+the same decisions: the gateway from its sockets, a replay from a journal.
+
+A request's life: `arrive`; then, as they happen, `begun`, `failed`, `ended`. What is decided meanwhile of other
+requests (placed, put back, refused) stands in `told`, in order, until `take_told` is called.
+"""
+
+from __future__ import annotations
+
+from ampacity.journal.records import (
+    ABORTED,
+    EXPIRED,
+    NO_CAPACITY,
+    PREEMPTED,
+    QUEUED,
+    REFUSED,
+    REFUSED_ORGANIZATION,
+    SETTLED,
+)
+from ampacity.policy.capacity_cap import CAPPED, CURVE_FIELDS
+from ampacity.policy.ledger import ORGANIZATION, Ledger
+from ampacity.policy.service import Service
+from ampacity.policy.terms import Terms, TermsError
+from ampacity.policy.ticket import NO_CAP, Kind, Ticket
+
+TRIES_MOST = 3
+
+
+class Desk:
+    """Limits, pools and queues under the terms in force."""
+
+    def __init__(self, terms: Terms, ledger: Ledger | None = None) -> None:
+        self.terms = terms
+        self.ledger = Ledger(terms) if ledger is None else ledger
+        self.told: list[tuple[Ticket, int, int]] = []
+        self.services = {s.alias: Service(terms, s, self.told) for s in terms.services}
+        self._kinds: dict[tuple[str, str, str, str], Kind] = {}
+
+    def change(self, terms: Terms, now_ms: int) -> None:
+        """Bring other terms into force. Raises TermsError or LimitError, and nothing changes."""
+        missing = [t.name for t in self.terms.tiers if t.name not in {n.name for n in terms.tiers}]
+        if missing or [t.name for t in terms.tiers][: len(self.terms.tiers)] != [t.name for t in self.terms.tiers]:
+            raise TermsError(["tiers: those in force stay, in their order; new ones come last"])
+        self.ledger.change(terms, now_ms)
+        self.terms = terms
+        self._kinds.clear()
+        for service in terms.services:
+            self.services[service.alias].change(terms, service)
+        self._refill(now_ms)
+
+    def kind(self, tier: str, alias: str, product: str = "", organization_limit: str = "") -> Kind:
+        """What arrivals of a tier have in common that ask for an alias. Raises KeyError if there is none of these."""
+        key = tier, alias, product, organization_limit
+        found = self._kinds.get(key)
+        if found is None:
+            found = self._kinds[key] = self._kind(*key)
+        return found
+
+    def _kind(self, tier: str, alias: str, product: str, organization_limit: str) -> Kind:
+        book = self.ledger.book
+        i, terms = next(((i, t) for i, t in enumerate(self.terms.tiers) if t.name == tier), (0, None))
+        if terms is None:
+            raise KeyError(tier)
+        if alias not in self.services:
+            raise KeyError(alias)
+        c = next((c for c, of in enumerate(self.terms.caps) if (of.tier, of.pool) == (tier, alias)), None)
+        return Kind(
+            tier_name=tier,
+            limit_name=terms.limit,
+            organization_limit_name=organization_limit,
+            alias=alias,
+            product=product,
+            limit=book.limit(terms.limit),
+            plan=book.plan(terms.limit, alias, product),
+            organization_limit=book.limit(organization_limit) if organization_limit else 0,
+            organization_plan=book.plan(organization_limit, alias, product) if organization_limit else 0,
+            tier=i,
+            rank=terms.rank,
+            cap=NO_CAP if c is None else c * CURVE_FIELDS,
+            taken=0 if c is None else self.ledger.taken_at(tier, alias),
+        )
+
+    def arrive(self, ticket: Ticket, now_ms: int) -> int:
+        """Decide on a request that has come; the outcome, also in the ticket."""
+        service = self.services[ticket.kind.alias]
+        ticket.uncached = service.uncached(ticket)
+        refusing = self.ledger.reserve(ticket, now_ms)
+        if refusing == CAPPED:
+            ticket.window, ticket.over = CAPPED, True
+            outcome = NO_CAPACITY
+        elif refusing:
+            ticket.window, ticket.over = refusing, True
+            scope, _ = self.ledger.window_of(ticket, refusing)
+            outcome = REFUSED_ORGANIZATION if scope == ORGANIZATION else REFUSED
+        else:
+            outcome = service.seek(ticket, now_ms)
+            if outcome == NO_CAPACITY:
+                self._give_up(ticket, now_ms)
+            self._release_told(now_ms)
+        ticket.outcome = outcome
+        return outcome
+
+    def begun(self, ticket: Ticket) -> None:
+        """The first byte of its answer has come."""
+        self.services[ticket.kind.alias].begun(ticket)
+
+    def failed(self, ticket: Ticket, now_ms: int) -> int:
+        """Its pool failed before the first byte: ADMITTED by another one, or NO_CAPACITY, and it is over."""
+        service = self.services[ticket.kind.alias]
+        if ticket.tries < TRIES_MOST:
+            outcome = service.again(ticket, now_ms)
+        else:
+            service.ended(ticket, now_ms, 0, 0)
+            outcome = NO_CAPACITY
+        if outcome == NO_CAPACITY:
+            self._give_up(ticket, now_ms)
+        ticket.outcome = outcome
+        self._refill(now_ms)
+        return outcome
+
+    def ended(
+        self,
+        ticket: Ticket,
+        now_ms: int,
+        status: int = SETTLED,
+        uncached: int = 0,
+        written: int = 0,
+        read: int = 0,
+        output: int = 0,
+    ) -> bool:
+        """A request has ended: SETTLED, ABORTED, RELEASED; or EXPIRED, and may end once more. False if it was over."""
+        if status == EXPIRED:
+            return self.ledger.expire(ticket, now_ms)
+        if ticket.over:
+            return False
+        ticket.over = True
+        service = self.services[ticket.kind.alias]
+        if status in (SETTLED, ABORTED):
+            self.ledger.settle(ticket, now_ms, uncached, written, read, output)
+            service.ended(ticket, now_ms, uncached + written, uncached + written + read + output)
+        else:
+            self.ledger.release(ticket, now_ms)
+            service.ended(ticket, now_ms, 0, 0)
+        service.fill(now_ms)
+        return True
+
+    def due(self, now_ms: int) -> None:
+        """Refuse those who have waited too long, and send those for whom a pool has come back."""
+        for service in self.services.values():
+            if service.waiting:
+                service.due(now_ms)
+        self._refill(now_ms)
+        self._release_told(now_ms)
+
+    def take_told(self) -> list[tuple[Ticket, int, int]]:
+        """What became of other requests: (ticket, ADMITTED, PREEMPTED or NO_CAPACITY, the position of the pool)."""
+        told = self.told[:]
+        self.told.clear()
+        for ticket, outcome, _ in told:
+            ticket.outcome = outcome if outcome != PREEMPTED else QUEUED
+        return told
+
+    def _give_up(self, ticket: Ticket, now_ms: int) -> None:
+        ticket.over = True
+        self.ledger.release(ticket, now_ms)
+
+    def _release_told(self, now_ms: int) -> None:
+        for ticket, outcome, _ in self.told:
+            if outcome == NO_CAPACITY and not ticket.over:
+                self._give_up(ticket, now_ms)
+
+    def _refill(self, now_ms: int) -> None:
+        for service in self.services.values():
+            if service.waiting:
+                service.fill(now_ms)

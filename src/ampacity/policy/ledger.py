@@ -1,0 +1,233 @@
+"""What all subscribers and organizations have used under the limits in force: their rows, and the caps of tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ampacity.policy.book import (
+    HELD_FIELDS,
+    MARK,
+    PLANS,
+    STATE_FIELDS,
+    STORE_FIELDS,
+    USED,
+    WINDOW_FIELDS,
+    WINDOWS,
+    Book,
+    compile_book,
+)
+from ampacity.policy.capacity_cap import (
+    CAPPED,
+    IN_HOUR,
+    TAKEN_FIELDS,
+    compile_caps,
+    correct_cap,
+    fits_cap_from_ms,
+    reserve_capped,
+)
+from ampacity.policy.limits import expire, hold, rebase, release, reserve, retry_at_ms, settle
+from ampacity.policy.rows import EVENLY
+from ampacity.policy.stores import FOREVER
+from ampacity.policy.terms import Terms
+from ampacity.policy.ticket import NO_CAP, Ticket
+
+SUBSCRIBER, ORGANIZATION = range(2)
+
+
+class Ledger:
+    """Rows of use, and what moves them. No clock, no chance, nothing written anywhere."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.book = _book(terms, None)
+        self.state: list[int] = []
+        self._rows: tuple[dict[int, int], dict[int, int]] = ({}, {})  # of subscribers, of organizations: where
+        self._limits: dict[int, str] = {}  # of the row there
+        self.touched: set[tuple[int, int]] = set()
+        self.caps: list[int] = []
+        self._taken_at: dict[tuple[str, str], int] = {}
+        self.taken: list[int] = []
+        self._lay_caps(terms)
+
+    def change(self, terms: Terms, now_ms: int, at_rest: bool = False) -> None:
+        """Bring other limits into force; what is used stays used. Raises LimitError, and nothing changes.
+
+        at_rest: nothing is in flight, so limits, aliases and products may come and go. A limit that goes keeps its
+        place without windows, so that who comes under another one keeps what is used.
+        """
+        old, new = self.book, _book(terms, self.book, at_rest)
+        if new.flat != old.flat:
+            for scope, rows in enumerate(self._rows):
+                for who, at in rows.items():
+                    limit = self._limits[at]
+                    if new.places[limit] != old.places[limit]:
+                        rebase(self.state, at, old.flat, _moved(new, old, limit), old.limit(limit), now_ms)
+                        self.touched.add((scope, who))
+        self.book = new
+        self._lay_caps(terms)
+
+    def _lay_caps(self, terms: Terms) -> None:
+        self.caps = compile_caps(terms.caps)
+        for curve in terms.caps:
+            if (curve.tier, curve.pool) not in self._taken_at:
+                self._taken_at[curve.tier, curve.pool] = len(self.taken)
+                self.taken += [0] * TAKEN_FIELDS
+
+    def taken_at(self, tier: str, alias: str) -> int:
+        """Where stands what a tier has taken of an alias's cap in this hour."""
+        return self._taken_at[tier, alias]
+
+    def row(self, scope: int, who: int, limit: str, now_ms: int) -> int:
+        """Where somebody's row begins; a new one is zeros. Who comes under another limit keeps what is used."""
+        rows = self._rows[scope]
+        at = rows.get(who)
+        if at is None:
+            at = rows[who] = len(self.state)
+            self.state += [0] * STATE_FIELDS
+            self._limits[at] = limit
+        elif self._limits[at] != limit:
+            self._move(at, limit)
+        return at
+
+    def limit_of(self, scope: int, who: int) -> str:
+        """The limit that somebody's row is under."""
+        return self._limits[self._rows[scope][who]]
+
+    def found(self, scope: int, who: int) -> int | None:
+        """Where somebody's row begins, or None if they have never asked."""
+        return self._rows[scope].get(who)
+
+    def _move(self, at: int, limit: str) -> None:
+        """Bring a row under another limit: a window of the same name and rule keeps what is used, others are fresh.
+
+        A store that refills evenly keeps when it is full, rounded up, since its size may be another.
+        """
+        kept: dict[tuple[str, int], tuple[int, int]] = {}
+        for i, rule in enumerate(self.book.places[self._limits[at]]):
+            s = at + i * STORE_FIELDS
+            mark, used = self.state[s + MARK], self.state[s + USED]
+            kept[rule.name, rule.refill] = (mark + (used > 0), 0) if rule.refill == EVENLY else (mark, used)
+        self.state[at : at + STATE_FIELDS] = [0] * STATE_FIELDS
+        for i, rule in enumerate(self.book.places[limit]):
+            s = at + i * STORE_FIELDS
+            self.state[s + MARK], self.state[s + USED] = kept.get((rule.name, rule.refill), (0, 0))
+        self._limits[at] = limit
+
+    def reserve(self, ticket: Ticket, now_ms: int) -> int:
+        """Reserve what a request is expected to cost, in all windows and its tier's cap, or in none.
+
+        Returns 0, where in the book the first window begins that refuses, or CAPPED.
+        """
+        kind, flat, state = ticket.kind, self.book.flat, self.state
+        at = self.row(SUBSCRIBER, ticket.who, kind.limit_name, now_ms)
+        asked = (now_ms, ticket.expires_ms, ticket.input_tokens, ticket.output_most)
+        if kind.organization_limit == 0:
+            held = ticket.held = [0] * HELD_FIELDS
+            ticket.scopes = 1
+        else:
+            held = ticket.held = [0] * (2 * HELD_FIELDS)
+            ticket.scopes = 2
+            theirs = self.row(ORGANIZATION, ticket.organization, kind.organization_limit_name, now_ms)
+            limit, plan = kind.organization_limit, kind.organization_plan
+            hold(state, theirs, flat, limit, plan, held, HELD_FIELDS, *asked)
+            self.touched.add((ORGANIZATION, ticket.organization))
+        hold(state, at, flat, kind.limit, kind.plan, held, 0, *asked)
+        self.touched.add((SUBSCRIBER, ticket.who))
+        if kind.cap == NO_CAP:
+            return reserve(state, flat, held, 0, ticket.scopes, now_ms, ticket.draw)
+        refusing = reserve_capped(
+            state, flat, held, 0, ticket.scopes, self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms,
+            ticket.draw,
+        )  # fmt: skip
+        if refusing == 0:
+            ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
+        return refusing
+
+    def settle(self, ticket: Ticket, now_ms: int, uncached: int, written: int, read: int, output: int) -> bool:
+        """Put what a request has cost in the place of what it reserved; False if it holds nothing."""
+        flat, state, held = self.book.flat, self.state, ticket.held
+        settled = False
+        for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
+            settled = settle(state, flat, held, h, now_ms, uncached, written, read, output) or settled
+        if settled:
+            self._touch(ticket)
+            self._correct_cap(ticket, uncached + written)
+        return settled
+
+    def release(self, ticket: Ticket, now_ms: int) -> bool:
+        """Give back all that a request reserved: it never began; False if it holds nothing."""
+        flat, state, held = self.book.flat, self.state, ticket.held
+        released = False
+        for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
+            released = release(state, flat, held, h, now_ms) or released
+        if released:
+            self._touch(ticket)
+            self._correct_cap(ticket, 0)
+        return released
+
+    def expire(self, ticket: Ticket, now_ms: int) -> bool:
+        """Give back what nobody settled in time; it may still be settled."""
+        gone = False
+        for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
+            gone = expire(self.state, self.book.flat, ticket.held, h, now_ms) or gone
+        if gone:
+            self._touch(ticket)
+        return gone
+
+    def retry_ms(self, ticket: Ticket, refusing: int, now_ms: int) -> int | None:
+        """When what refused a request would admit it, if nothing else happens; None if never. [ms]"""
+        if refusing == CAPPED:
+            kind = ticket.kind
+            at = fits_cap_from_ms(self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms)
+        else:
+            at = retry_at_ms(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms)
+        return None if at >= FOREVER else at
+
+    def window_of(self, ticket: Ticket, refusing: int) -> tuple[int, str]:
+        """Whose window begins there in the book, SUBSCRIBER or ORGANIZATION, and its name."""
+        kind = ticket.kind
+        scope, name, limit = SUBSCRIBER, kind.limit_name, kind.limit
+        theirs = kind.organization_limit
+        if theirs and refusing > theirs and (refusing < kind.limit or kind.limit < theirs):
+            scope, name, limit = ORGANIZATION, kind.organization_limit_name, theirs
+        return scope, self.book.places[name][(refusing - limit - WINDOWS) // WINDOW_FIELDS].name
+
+    def take_up(self, scope: int, who: int, limit: str, numbers: list[int]) -> None:
+        """Put a row where a checkpoint had it."""
+        at = self.row(scope, who, limit, 0)
+        self.state[at : at + STATE_FIELDS] = numbers
+
+    def rows_touched(self) -> Iterator[tuple[int, int, list[int]]]:
+        """The rows that changed since this was last asked: scope, whose, numbers."""
+        touched, self.touched = self.touched, set()
+        for scope, who in sorted(touched):
+            at = self._rows[scope][who]
+            yield scope, who, self.state[at : at + STATE_FIELDS]
+
+    def _touch(self, ticket: Ticket) -> None:
+        self.touched.add((SUBSCRIBER, ticket.who))
+        if ticket.scopes == 2:
+            self.touched.add((ORGANIZATION, ticket.organization))
+
+    def _correct_cap(self, ticket: Ticket, computed: int) -> None:
+        kind = ticket.kind
+        if kind.cap != NO_CAP:
+            correct_cap(self.taken, kind.taken, ticket.cap_hour, ticket.uncached, computed)
+
+
+def _book(terms: Terms, like: Book | None, at_rest: bool = False) -> Book:
+    limits = terms.limits
+    if like is not None:
+        gone = [name for name in like.limits if name not in limits]
+        limits = {name: limits.get(name, ()) for name in like.limits} | limits if at_rest or gone else limits
+    aliases = tuple(s.alias for s in terms.services)
+    return compile_book(limits, aliases, terms.products, like=like, at_rest=at_rest)
+
+
+def _moved(new: Book, old: Book, limit: str) -> Sequence[int]:
+    """The new book with a limit's block where the old one has it; `rebase` reads both at one place."""
+    if new.limit(limit) == old.limit(limit):
+        return new.flat
+    flat = list(old.flat)
+    begin, end = new.limit(limit), new.limit(limit) + PLANS
+    flat[old.limit(limit) : old.limit(limit) + PLANS] = new.flat[begin:end]
+    return flat

@@ -1,0 +1,290 @@
+"""What clients ask for by one alias: the pools that serve it, and the queue before them.
+
+A request goes to a pool at once if one has room and nobody waits; else it waits, fairly, and whoever is next goes when
+room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ampacity.journal.records import ADMITTED, NO_CAPACITY, PREEMPTED, QUEUED
+from ampacity.policy.line import (
+    E_CHARGE,
+    E_DUE,
+    PERSON_FIELDS,
+    Q_DUE,
+    Q_WAITING,
+    T_QUANTUM,
+    TIERS_MOST,
+    fresh_queue,
+    tier_at,
+)
+from ampacity.policy.queueing import (
+    NOTHING,
+    correct,
+    dequeue,
+    enqueue,
+    overdue,
+    pass_through,
+    put_back,
+    whom_to_refuse,
+    withdraw,
+)
+from ampacity.policy.routing import (
+    BACKLOG_MOST,
+    MOVE_MOST_NS,
+    NOBODY,
+    R_BACKLOG,
+    R_FULL,
+    R_OUT_UNTIL_MS,
+    R_PACE_NS,
+    R_REQUESTS,
+    R_SHARE,
+    REPLICA_FIELDS,
+    WHOLE_SHARE,
+    late_bound,
+    note_computed,
+    note_ended,
+    note_sent,
+    replica_rows,
+    serves,
+    takes,
+)
+from ampacity.policy.terms import RANK_MOST, PoolTerms, ServiceTerms, Terms
+from ampacity.policy.ticket import Ticket
+
+PREFILL_TIMES = 2  # leaving a home costs whoever is behind, too: docs/rooms/policy.md
+HOMES_MOST = 100_000
+PLAIN_QUANTUM = 1
+
+
+class Service:
+    """Pools, queue and sessions of one alias. `told`: what became of requests other than the one asked of."""
+
+    def __init__(self, terms: Terms, service: ServiceTerms, told: list[tuple[Ticket, int, int]]) -> None:
+        self.alias = service.alias
+        self.pools: list[PoolTerms] = []
+        self.rows: list[int] = []
+        self.slots: list[int] = []
+        self.queue = fresh_queue([PLAIN_QUANTUM] * TIERS_MOST, terms.room, terms.ageing)
+        self.wait_most_ms = terms.wait_most_ms
+        self.people: list[int] = []
+        self._person: dict[int, int] = {}
+        self._waiting: dict[int, Ticket] = {}
+        self._sent: list[dict[Ticket, None]] = [{} for _ in range(RANK_MOST + 1)]  # no first byte yet, by rank
+        self._homes: dict[int, tuple[int, int]] = {}  # of a session: its pool, and what that has of its context
+        self._turn = 0
+        self._told = told
+        self.change(terms, service)
+
+    def change(self, terms: Terms, service: ServiceTerms) -> None:
+        """Go by other terms: pools that are named no more take nothing new, those that are new take their place."""
+        self.wait_most_ms = terms.wait_most_ms
+        for i, tier in enumerate(terms.tiers):
+            self.queue[tier_at(i) + T_QUANTUM] = tier.quantum
+        known = {pool.name: i for i, pool in enumerate(self.pools)}
+        named = set()
+        for pool in service.pools:
+            named.add(pool.name)
+            i = known.get(pool.name, len(self.pools))
+            if i == len(self.pools):
+                self.pools.append(pool)
+                self.slots.append(pool.slots)
+                self.rows += replica_rows([i], pool.pace_ns)
+            else:
+                self.pools[i], self.slots[i] = pool, pool.slots
+                self.rows[i * REPLICA_FIELDS + R_PACE_NS] = pool.pace_ns
+                self.rows[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE
+            self._count(i)
+        for name, i in known.items():
+            if name not in named:
+                self.rows[i * REPLICA_FIELDS + R_SHARE] = 0
+
+    def position(self, pool: str) -> int:
+        """Where a pool stands among those of this alias. Raises KeyError."""
+        for i, terms in enumerate(self.pools):
+            if terms.name == pool:
+                return i
+        raise KeyError(pool)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return self.queue[Q_WAITING]
+
+    def uncached(self, ticket: Ticket) -> int:
+        """What of a prompt will have to be computed, as far as is known: at least a token."""
+        home = self._homes.get(ticket.session) if ticket.session else None
+        left = ticket.input_tokens - home[1] if home else ticket.input_tokens
+        return left if left > 1 else 1
+
+    def seek(self, ticket: Ticket, now_ms: int) -> int:
+        """Send a request that its limits admit to a pool, or let it wait: ADMITTED, QUEUED or NO_CAPACITY."""
+        ticket.person = self._person_of(ticket.who)
+        if self.queue[Q_WAITING] == 0:
+            i = self._choose(ticket, now_ms)
+            if i != NOBODY:
+                args = self.queue, self.people, ticket.person, ticket.kind.tier, ticket.uncached, now_ms
+                ticket.charge = pass_through(*args)
+                self._send(ticket, i)
+                return ADMITTED
+        if not self._serves(now_ms):
+            return NO_CAPACITY
+        if ticket.kind.rank > 0 and self._displace(ticket, now_ms):
+            return ADMITTED
+        return self._join(ticket, now_ms)
+
+    def _join(self, ticket: Ticket, now_ms: int) -> int:
+        """Let a request wait. If all room is taken, whoever would be served last is refused, perhaps this one."""
+        queue, people, p, tier = self.queue, self.people, ticket.person, ticket.kind.tier
+        due_ms = now_ms + self.wait_most_ms
+        e = enqueue(queue, people, p, tier, ticket.uncached, now_ms, due_ms)
+        if e == NOTHING:
+            last = whom_to_refuse(queue, people, p, tier, now_ms)
+            if last == NOTHING:
+                return NO_CAPACITY
+            self._refuse(last)
+            e = enqueue(queue, people, p, tier, ticket.uncached, now_ms, due_ms)
+        ticket.entry = e
+        self._waiting[e] = ticket
+        return QUEUED
+
+    def _displace(self, ticket: Ticket, now_ms: int) -> bool:
+        """Take the place of a request of a lower rank that was sent last and has not begun; it waits again, first."""
+        for rank in range(ticket.kind.rank):
+            if self._sent[rank]:
+                other = next(reversed(self._sent[rank]))
+                i = other.pool
+                self._leave(other, now_ms)
+                queue, people = self.queue, self.people
+                due_ms = other.now_ms + self.wait_most_ms
+                tier = other.kind.tier
+                e = put_back(queue, people, other.person, tier, other.uncached, other.charge, other.now_ms, due_ms)
+                other.entry = e
+                if e == NOTHING:
+                    correct(queue, people, other.person, other.charge, 0)
+                    self._told.append((other, NO_CAPACITY, NOBODY))
+                else:
+                    self._waiting[e] = other
+                    self._told.append((other, PREEMPTED, i))
+                ticket.charge = pass_through(queue, people, ticket.person, ticket.kind.tier, ticket.uncached, now_ms)
+                self._send(ticket, i)
+                return True
+        return False
+
+    def begun(self, ticket: Ticket) -> None:
+        """The first byte of an answer has come: its prompt is computed."""
+        if not ticket.begun and ticket.pool != NOBODY:
+            ticket.begun = True
+            note_computed(self.rows, ticket.pool * REPLICA_FIELDS, ticket.uncached)
+            self._sent[ticket.kind.rank].pop(ticket, None)
+
+    def again(self, ticket: Ticket, now_ms: int) -> int:
+        """Send a request elsewhere whose pool failed before its first byte: ADMITTED, or NO_CAPACITY."""
+        failed = ticket.pool
+        self._leave(ticket, now_ms)
+        r = failed * REPLICA_FIELDS
+        until_ms = self.rows[r + R_OUT_UNTIL_MS]
+        self.rows[r + R_OUT_UNTIL_MS] = now_ms + 1  # not there again
+        i = self._choose(ticket, now_ms)
+        self.rows[r + R_OUT_UNTIL_MS] = until_ms
+        if i == NOBODY:
+            correct(self.queue, self.people, ticket.person, ticket.charge, 0)
+            return NO_CAPACITY
+        self._send(ticket, i)
+        return ADMITTED
+
+    def ended(self, ticket: Ticket, now_ms: int, computed: int, context: int) -> None:
+        """A request has ended, wherever it was: `computed` uncached tokens, 0 if it never ran; its context since."""
+        if ticket.entry:
+            withdraw(self.queue, self.people, ticket.entry)
+            del self._waiting[ticket.entry]
+            ticket.entry = 0
+        elif ticket.pool != NOBODY:
+            if ticket.session and context > 0:
+                self._remember(ticket.session, ticket.pool, context)
+            self._leave(ticket, now_ms)
+            correct(self.queue, self.people, ticket.person, ticket.charge, computed)
+
+    def fill(self, now_ms: int) -> None:
+        """Send those who wait to pools that have room now."""
+        while self.queue[Q_WAITING] > 0 and self._takes(now_ms):
+            e = dequeue(self.queue, self.people)
+            ticket = self._waiting.pop(e)
+            ticket.entry, ticket.charge = 0, self.queue[e + E_CHARGE]
+            self._send(ticket, self._choose(ticket, now_ms))
+            self._told.append((ticket, ADMITTED, ticket.pool))
+
+    def due(self, now_ms: int) -> None:
+        """Refuse those who have waited too long."""
+        while (e := overdue(self.queue, now_ms)) != NOTHING:
+            self._refuse(e)
+
+    def due_next_ms(self) -> int | None:
+        """When whoever waits has waited too long; None if nobody waits. [ms]"""
+        return self.queue[self.queue[self.queue[Q_DUE]] + E_DUE] if self.queue[Q_WAITING] else None
+
+    def _refuse(self, e: int) -> None:
+        withdraw(self.queue, self.people, e)
+        ticket = self._waiting.pop(e)
+        ticket.entry = 0
+        self._told.append((ticket, NO_CAPACITY, NOBODY))
+
+    def _choose(self, ticket: Ticket, now_ms: int) -> int:
+        home, at_home = NOBODY, 0
+        if ticket.session and ticket.session in self._homes:
+            home, at_home = self._homes[ticket.session]
+            if self.rows[home * REPLICA_FIELDS + R_REQUESTS] * 4 >= self.slots[home] * 5:
+                home, at_home = NOBODY, 0
+        self._turn += 1
+        return late_bound(
+            self.rows, 0, len(self.pools), home, at_home, 0, MOVE_MOST_NS, PREFILL_TIMES,
+            min(ticket.input_tokens, BACKLOG_MOST), now_ms, self._turn,
+        )  # fmt: skip
+
+    def _send(self, ticket: Ticket, i: int) -> None:
+        ticket.pool = i
+        ticket.tries += 1
+        note_sent(self.rows, i * REPLICA_FIELDS, ticket.uncached)
+        self._count(i)
+        self._sent[ticket.kind.rank][ticket] = None
+
+    def _leave(self, ticket: Ticket, now_ms: int) -> None:
+        i, ticket.pool = ticket.pool, NOBODY
+        r = i * REPLICA_FIELDS
+        if not ticket.begun:
+            note_computed(self.rows, r, ticket.uncached)
+            self._sent[ticket.kind.rank].pop(ticket, None)
+        note_ended(self.rows, r)
+        self._count(i)
+
+    def _count(self, i: int) -> None:
+        """Whether a pool has all that it has room for."""
+        r = i * REPLICA_FIELDS
+        self.rows[r + R_FULL] = int(self.rows[r + R_REQUESTS] >= self.slots[i])
+
+    def _remember(self, session: int, pool: int, context: int) -> None:
+        homes = self._homes
+        homes.pop(session, None)  # what was asked last is forgotten last
+        homes[session] = pool, context
+        if len(homes) > HOMES_MOST:
+            del homes[next(iter(homes))]
+
+    def _person_of(self, who: int) -> int:
+        p = self._person.get(who)
+        if p is None:
+            p = self._person[who] = len(self.people)
+            self.people += [0] * PERSON_FIELDS
+        return p
+
+    def _takes(self, now_ms: int) -> bool:
+        return any(takes(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
+
+    def _serves(self, now_ms: int) -> bool:
+        return any(serves(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
+
+    def loads(self) -> Iterator[tuple[PoolTerms, int, int]]:
+        """Of each pool: its terms, requests that it has, uncached tokens that they wait for."""
+        for i, pool in enumerate(self.pools):
+            yield pool, self.rows[i * REPLICA_FIELDS + R_REQUESTS], self.rows[i * REPLICA_FIELDS + R_BACKLOG]
