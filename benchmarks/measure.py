@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 
+def parser(description: str) -> argparse.ArgumentParser:
+    """--smoke: under a minute, ours only; --json FILE. For a script that adds options of its own."""
+    taken = argparse.ArgumentParser(description=description)
+    taken.add_argument("--smoke", action="store_true", help="a short run that shows that the script works")
+    taken.add_argument("--json", type=Path, help="write the figures there too")
+    return taken
+
+
 def arguments(description: str) -> argparse.Namespace:
-    """--smoke: under a minute, ours only; --json FILE."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--smoke", action="store_true", help="a short run that shows that the script works")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
-    return parser.parse_args()
+    """What was asked for, of a script with no more options than those."""
+    return parser(description).parse_args()
 
 
 def cpu_s(function: Callable[[], Any], repeats: int) -> float:
