@@ -97,21 +97,22 @@ def test_an_older_journal_is_migrated_with_all_that_it_holds(
     older: Path, everything: Everything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = everything(older)
-    monkeypatch.setattr(schema, "VERSION", 3)
-    steps = {1: ("CREATE TABLE later (a)", "INSERT INTO later SELECT ordinal FROM arrival"), 2: ("DELETE FROM later",)}
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    now = schema.VERSION
+    filling = ("CREATE TABLE later (a)", "INSERT INTO later SELECT ordinal FROM arrival")
+    monkeypatch.setattr(schema, "VERSION", now + 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {now: filling, now + 1: ("DELETE FROM later",)})
     with (
-        pytest.raises(Mistakes, match=r"schema version: 1\n.*a service that opens it to write"),
+        pytest.raises(Mistakes, match=rf"schema version: {now}\n.*a service that opens it to write"),
         opening.for_reading(older),
     ):
         pass
     for keeping in (lambda: list(keep.forget(older, 1)), lambda: keep.fold(older)):
-        with pytest.raises(Mistakes, match="schema version: 1"):
+        with pytest.raises(Mistakes, match=f"schema version: {now}"):
             keeping()
     Journal(older).close()
     assert everything(older) == before
     with opening.for_reading(older) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (now + 2,)
         assert db.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 
@@ -123,11 +124,28 @@ def test_a_migration_that_fails_at_any_statement_leaves_the_older_journal(
     for failing in range(4):
         steps = (*good[:failing], "INSERT INTO nothing_of_that_name VALUES (1)", *good[failing:])
         with monkeypatch.context() as newer:
-            newer.setattr(schema, "VERSION", 2)
-            newer.setattr(schema, "MIGRATIONS", {1: steps})
+            newer.setattr(schema, "MIGRATIONS", {schema.VERSION: steps})
+            newer.setattr(schema, "VERSION", schema.VERSION + 1)
             with pytest.raises(Mistakes, match="nothing_of_that_name"):
                 Journal(older)
         assert everything(older) == before
+
+
+def test_a_journal_of_the_first_version_is_migrated_and_goes_on(older: Path, everything: Everything) -> None:
+    before = everything(older)
+    db = sqlite3.connect(older)
+    for table, column in (("placement", "answer"), ("placement", "wait_ms"), ("settlement", "answer")):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+    with Journal(older) as journal:
+        request = min(journal.under_way)
+        assert journal.ended(request, 1, answer=-3)
+    with opening.for_reading(older) as db:
+        assert db.execute("SELECT answer FROM settlement ORDER BY ordinal DESC").fetchone() == (-3,)
+    after = everything(older)
+    assert after != before and len(after) == len(before)
 
 
 def test_every_version_but_the_first_is_reached_from_the_one_before_it() -> None:

@@ -25,12 +25,12 @@ from ampacity.journal.records import ABORTED, ADMITTED, CONFIGURED, EXPIRED, NO_
 NAME_MOST = 200  # characters: a name of configuration, not a text that somebody wrote
 DETAIL_MOST = 65_536
 MINUTE_MS = 60_000
-_TWELVE, _FIVE, _NINE = struct.Struct("12q"), struct.Struct("5q"), struct.Struct("9q")
+_TWELVE, _SEVEN, _TEN = struct.Struct("12q"), struct.Struct("7q"), struct.Struct("10q")
 _OF_TWELVE = (
     "ordinal now_ms kind subscriber organization session input_tokens output_most draw expires_ms outcome place"
 )
-_OF_FIVE = "ordinal request now_ms outcome place"
-_OF_NINE = "ordinal request now_ms status uncached written read output first_token_ms"
+_OF_SEVEN = "ordinal request now_ms outcome place answer wait_ms"
+_OF_TEN = "ordinal request now_ms status uncached written read output first_token_ms answer"
 _NEW = (
     ("name", "INSERT OR IGNORE INTO name VALUES (?, ?)"),
     ("configuration", "INSERT OR IGNORE INTO configuration VALUES (?, ?, ?)"),
@@ -38,8 +38,8 @@ _NEW = (
 )
 _EVENTS = (
     ("arrival", 1, "INSERT INTO arrival VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    ("placement", 2, "INSERT INTO placement VALUES (?, ?, ?, ?, ?)"),
-    ("settlement", 2, "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    ("placement", 2, "INSERT INTO placement VALUES (?, ?, ?, ?, ?, ?, ?)"),
+    ("settlement", 2, "INSERT INTO settlement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     ("change", 1, "INSERT INTO change VALUES (?, ?, ?, ?, ?)"),
     ("checkpoint", 1, "INSERT INTO checkpoint VALUES (?, ?, ?)"),
 )
@@ -178,15 +178,20 @@ class Journal:
         self._arrivals.append(whole)
         return ordinal
 
-    def placed(self, request: int, now_ms: int, outcome: int, place: int = 0) -> bool:
-        """Record where a request went that waited or is tried again; False, and nothing, if it is not under way."""
+    def placed(
+        self, request: int, now_ms: int, outcome: int, place: int = 0, answer: int = 0, wait_ms: int = 0
+    ) -> bool:
+        """Record where a request went that waited or is tried again; False, and nothing, if it is not under way.
+
+        answer, wait_ms: of a pool that failed it, what it answered, and for how long it asks to be left alone.
+        """
         if request not in self._open:
             return False
-        row = (self._last + 1, request, now_ms, outcome, place)
+        row = (self._last + 1, request, now_ms, outcome, place, answer, wait_ms)
         try:
-            whole = _FIVE.unpack(_FIVE.pack(*row))
+            whole = _SEVEN.unpack(_SEVEN.pack(*row))
         except struct.error:
-            _refuse(_OF_FIVE, row)
+            _refuse(_OF_SEVEN, row)
         self._last += 1
         self._buffer["placement"].append(whole)
         return True
@@ -201,19 +206,22 @@ class Journal:
         read: int = 0,
         output: int = 0,
         first_token_ms: int = NOT_KNOWN,
+        answer: int = 0,
     ) -> bool:
         """Record how a request ended: SETTLED, RELEASED, EXPIRED or ABORTED, with its tokens by kind.
+
+        answer: what that says of its pool, a status of HTTP or how it broke off; 0: nothing.
 
         False, and nothing recorded, if it has ended before: a late or second end counts once. One that expired may end
         once more. The client may see its end when `durable` has reached `last`.
         """
         if request not in self._open or (status == EXPIRED and request in self._expired):
             return False
-        row = (self._last + 1, request, now_ms, status, uncached, written, read, output, first_token_ms)
+        row = (self._last + 1, request, now_ms, status, uncached, written, read, output, first_token_ms, answer)
         try:
-            whole = _NINE.unpack(_NINE.pack(*row))
+            whole = _TEN.unpack(_TEN.pack(*row))
         except struct.error:
-            _refuse(_OF_NINE, row)
+            _refuse(_OF_TEN, row)
         if not SETTLED <= status <= ABORTED:
             raise ValueError(f"status {status} is none of SETTLED to ABORTED")
         self._last += 1

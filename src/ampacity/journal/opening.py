@@ -124,10 +124,7 @@ def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
     if version < schema.VERSION and not making:
         message = f"this program uses {schema.VERSION}; a service that opens it to write brings it there"
         raise _mistake(path, "schema version", str(version), message)
-    try:
-        db.execute("SELECT last FROM mark").fetchone()
-    except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
-        raise sqlite3.DatabaseError("its tables cannot be read") from err
+    db.execute("SELECT last FROM mark").fetchone()
     return version
 
 
@@ -137,6 +134,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as err:
         raise in_words(err, path) from err
+    except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
+        raise in_words(sqlite3.DatabaseError("its tables cannot be read"), path) from err
 
 
 def in_words(err: sqlite3.Error, path: Path, buffered: bool = False) -> Exception:

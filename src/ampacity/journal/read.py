@@ -66,8 +66,8 @@ def events(db: sqlite3.Connection, after: int = 0) -> Iterator[Event]:
         arrivals: Iterator[Event] = (_arrival(names, row) for row in _strides(db, "arrival", after, last))
         settlements: Iterator[Event] = (Settlement(*row) for row in _strides(db, "settlement", after, last))
         placements: Iterator[Event] = (
-            Placement(r, q, t, outcome, names.text(place))
-            for r, q, t, outcome, place in _strides(db, "placement", after, last)
+            Placement(r, q, t, outcome, names.text(place), *more)
+            for r, q, t, outcome, place, *more in _strides(db, "placement", after, last)
         )
         changes: Iterator[Event] = (
             Change(o, t, names.text(what), names.text(whose), detail)

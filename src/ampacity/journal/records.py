@@ -21,8 +21,8 @@ OUTCOMES = ("admitted", "queued", "refused", "refused by the organization's limi
 RESERVING = (ADMITTED, QUEUED)
 
 # What else is told of a request by placements: what happened (its first byte came, its pool failed), and what was
-# decided (a request of a higher rank took its place, so it waits again).
-BEGUN, FAILED, PREEMPTED = range(5, 8)
+# decided (another took its place or its pool goes, so it waits again; its pool goes, so its answer is cut).
+BEGUN, FAILED, PREEMPTED, CUT_WITH_POOL = range(5, 9)
 
 # How a request ended. Aborted: cut short, charged what it had cost by then, as settled. Expired: what it reserved came
 # back, and the answer may still come.
@@ -62,17 +62,25 @@ class Arrival(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A request that waited or was tried again: where it went, or that nothing took it."""
+    """A request that waited or was tried again: where it went, or that nothing took it; or what happened to it.
+
+    place: the pool. answer, wait_ms: of one that FAILED, what its pool answered, and how long it wants to be left alone.
+    """
 
     ordinal: int
     request: int
     now_ms: int
     outcome: int
     place: str
+    answer: int = 0
+    wait_ms: int = 0
 
 
 class Settlement(NamedTuple):
-    """How a request ended, and its tokens by kind. first_token_ms: after its arrival, or NOT_KNOWN."""
+    """How a request ended, and its tokens by kind. first_token_ms: after its arrival, or NOT_KNOWN.
+
+    answer: what that says of the pool: a status of HTTP, or how it broke off; 0: nothing.
+    """
 
     ordinal: int
     request: int
@@ -83,6 +91,7 @@ class Settlement(NamedTuple):
     read: int
     output: int
     first_token_ms: int
+    answer: int = 0
 
 
 class Change(NamedTuple):

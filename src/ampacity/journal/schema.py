@@ -11,7 +11,7 @@ import sqlite3
 
 APPLICATION_ID = 0x416D704A  # "AmpJ": which program's file it is, at byte 68 of every SQLite database
 APPLICATION_ID_AT = 68
-VERSION = 1
+VERSION = 2
 
 TABLES = (
     """CREATE TABLE mark (
@@ -30,11 +30,11 @@ TABLES = (
         place INTEGER NOT NULL)""",
     """CREATE TABLE placement (
         ordinal INTEGER PRIMARY KEY, request INTEGER NOT NULL, now_ms INTEGER NOT NULL, outcome INTEGER NOT NULL,
-        place INTEGER NOT NULL)""",
+        place INTEGER NOT NULL, answer INTEGER NOT NULL DEFAULT 0, wait_ms INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE settlement (
         ordinal INTEGER PRIMARY KEY, request INTEGER NOT NULL, now_ms INTEGER NOT NULL, status INTEGER NOT NULL,
         uncached INTEGER NOT NULL, written INTEGER NOT NULL, read INTEGER NOT NULL, output INTEGER NOT NULL,
-        first_token_ms INTEGER NOT NULL)""",
+        first_token_ms INTEGER NOT NULL, answer INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE change (
         ordinal INTEGER PRIMARY KEY, now_ms INTEGER NOT NULL, what INTEGER NOT NULL, subject INTEGER NOT NULL,
         detail TEXT NOT NULL)""",
@@ -50,7 +50,13 @@ TABLES = (
 EVENTS = ("settlement", "placement", "arrival", "change", "checkpoint")  # the tables that share their ordinals
 
 # Of each older version, the statements that make of it the next one.
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE placement ADD COLUMN answer INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE placement ADD COLUMN wait_ms INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE settlement ADD COLUMN answer INTEGER NOT NULL DEFAULT 0",
+    ),
+}
 
 
 def create(db: sqlite3.Connection) -> None:
