@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ampacity.policy.health import CUT_OFF, REFUSED, TIMED_OUT
+
 if TYPE_CHECKING:
     from ampacity.gateway.exchange import Exchange
 
@@ -61,7 +63,7 @@ class Upstream(asyncio.Protocol):
                 self._in_head(exchange, data)
         except (httptools.HttpParserError, ValueError):
             self.drop()
-            exchange.broken("it answered what is no HTTP", counts=True)
+            exchange.broken("it answered what is no HTTP", CUT_OFF)
 
     def _in_head(self, exchange: Exchange, data: bytes) -> None:
         data = self._head + data if self._head else data
@@ -110,7 +112,7 @@ class Upstream(asyncio.Protocol):
             exchange.relay(b"", [], True)  # an answer that ends with its connection
         else:
             untouched = self.used and self._head == b""
-            exchange.broken("it closed the connection", counts=not untouched, untouched=untouched)
+            exchange.broken("it closed the connection", CUT_OFF, untouched)
 
     def drop(self) -> None:
         """Close at once; nothing more is heard of."""
@@ -187,8 +189,9 @@ class Connections:
             _, upstream = await asyncio.wait_for(connecting, CONNECT_S)
         except (OSError, TimeoutError) as err:
             if exchange.attempt == attempt:
-                why = "no connection in time" if isinstance(err, TimeoutError) else "it refuses connections"
-                exchange.broken(why, counts=True)
+                late = isinstance(err, TimeoutError)
+                why = "no connection in time" if late else "it refuses connections"
+                exchange.broken(why, TIMED_OUT if late else REFUSED)
             return
         if exchange.attempt != attempt:  # it was taken back meanwhile
             self.give_back(upstream)
