@@ -39,7 +39,7 @@ class Upstream(asyncio.Protocol):
         self._head: bytes | None = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
-        self._complete = self._framed = self._again = False
+        self._complete = self._framed = self._again = self._keep = False
         self.between_chunks = True  # whether a chunk of ours could stand here
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,8 +93,7 @@ class Upstream(asyncio.Protocol):
             if self._again or (raw and raw.endswith(b"\r\n\r\n\r\n")):
                 raise ValueError  # more than the answer
             self.exchange = None
-            keep = self._parser.should_keep_alive() and self._framed and not self.closed
-            if keep:
+            if self._keep and self._framed and not self.closed:
                 self.used = True
                 self._reset()
                 self._pool.give_back(self)
@@ -143,6 +142,9 @@ class Upstream(asyncio.Protocol):
         if name in (b"content-length", b"transfer-encoding"):
             self._framed = True
         self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._keep = self._parser.should_keep_alive()  # asked later, the parser no longer knows
 
     def on_chunk_header(self) -> None:
         self.between_chunks = False
