@@ -215,10 +215,10 @@ class Ledger:
 
 
 def _book(terms: Terms, like: Book | None, at_rest: bool = False) -> Book:
-    limits = terms.limits
-    if like is not None:
-        gone = [name for name in like.limits if name not in limits]
-        limits = {name: limits.get(name, ()) for name in like.limits} | limits if at_rest or gone else limits
+    """Limits that are gone stay in their place, without windows; new ones come last, by name."""
+    known = like.limits if like is not None else {}
+    limits = {name: terms.limits.get(name, ()) for name in known}
+    limits |= {name: terms.limits[name] for name in sorted(terms.limits) if name not in known}
     aliases = tuple(s.alias for s in terms.services)
     return compile_book(limits, aliases, terms.products, like=like, at_rest=at_rest)
 

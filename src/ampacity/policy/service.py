@@ -1,8 +1,8 @@
 """What clients ask for by one alias: the pools that serve it, their health, and the queue before them.
 
 A request goes to a pool at once if one has room and nobody waits; else it waits, fairly, and whoever is next goes when
-room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers. A pool that fails
-again and again is left out for a while, one that says it is full for a moment; pools may be held, drained or taken.
+room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers. A pool that
+keeps failing is left out for a while, one that says it is full for a moment; pools may be held, drained, taken away.
 """
 
 from __future__ import annotations
