@@ -170,5 +170,5 @@ class Connection(asyncio.Protocol):
 
     def _drop(self) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            self._transport.close()
             self._transport = None

@@ -152,7 +152,7 @@ class PoolInTime:
             client.end_events(data + u.answer.closing(u.usage))
             return
         u.client.events(data)
-        if self.faults.hits("cut", u.luck, now_s):
+        if u.written > 1 and self.faults.hits("cut", u.luck, now_s):
             u.client.cut()
             self._give_up(u)
 
