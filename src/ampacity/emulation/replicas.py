@@ -116,7 +116,7 @@ class Replicas:
         taken = push(self._rows[replica], self._rules, self._requests, place)
         assert taken == TAKEN, f"a request of {input_tokens} + {output_tokens} tokens was not taken: {taken}"
         session.home, session.context = replica, input_tokens + output_tokens - 1
-        session.open += 1
+        session.open = True
         self._note_load(replica)
         return Sent(place, replica, session)
 
@@ -164,7 +164,7 @@ class Replicas:
 
     def close(self, sent: Sent) -> None:
         """A request has gone, one way or another."""
-        sent.session.open -= 1
+        sent.session.open = False
 
     def kill(self, replica: int, now_ps: int) -> None:
         """Stop a replica that was advanced to now; its memory is empty, and what it had has gone, unfinished."""

@@ -2,7 +2,8 @@
 
 A request says who it belongs to and how long its prompt is, not which tokens are the same. So a prompt that is no
 shorter than the one before has all that this one had. A shorter one is an aside, as coding agents send beside the
-conversation: it finds nothing and leaves nothing. A second one in a row means that the conversation was cut.
+conversation: it finds nothing and leaves nothing. A second one in a row means that the conversation was cut. A request
+beside another one of its conversation is an aside too: to the engine, those of a session follow one another.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ NO_SESSION = 0
 class Session:
     """A conversation. place: its row on every replica. prompt, context: tokens of its last input, and with its answer.
 
-    home: the replica that it asked last. asides: shorter prompts since its last turn. open: requests under way.
+    home: the replica that it asked last. asides: shorter prompts since its last turn. open: whether a request is under
+    way.
     """
 
     place: int
@@ -30,7 +32,7 @@ class Session:
     context: int = 0
     home: int = NOBODY
     asides: int = 0
-    open: int = 0
+    open: bool = False
 
 
 class Sessions:
@@ -45,9 +47,11 @@ class Sessions:
     def turn(self, key: str, input_tokens: int) -> tuple[Session, int]:
         """The conversation that a request belongs to, and how many tokens of its prompt that had before."""
         known = self._by_key.get(key)
+        if known is not None and known.open:
+            return Session(NO_SESSION), 0
         if known is not None and input_tokens < known.prompt:
             known.asides += 1
-            if known.asides == 1 or known.open:
+            if known.asides == 1:
                 return Session(NO_SESSION), 0
             self._forget(key)
             known = None
@@ -64,7 +68,7 @@ class Sessions:
     def _place(self) -> int:
         """A place that nobody has; NO_SESSION if all who have one have a request under way."""
         if not self._free:
-            idle = next((key for key, s in self._by_key.items() if s.open == 0), None)
+            idle = next((key for key, s in self._by_key.items() if not s.open), None)
             if idle is None:
                 return NO_SESSION
             self._forget(idle)
