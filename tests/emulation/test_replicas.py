@@ -100,16 +100,16 @@ def test_a_session_stays_at_home_and_two_sessions_part() -> None:
     replicas = Replicas(Pool(vllm(10_000), STEP, 2))
     now, homes = 0, []
     for turn in range(4):
-        for key in ("a", "b"):
-            sent = replicas.send(key, 4000 + 100 * turn, 5, now + 1)
+        both = [replicas.send(key, 4000 + 100 * turn, 5, now + 1) for key in ("a", "b")]
+        now += 10 * PS_PER_S
+        for sent in both:
             assert sent is not None
             homes.append(sent.replica)
-        now += 10 * PS_PER_S
-        for replica in range(2):
-            replicas.advance(replica, now)
-            for place, whole in replicas.ended(replica):
-                assert whole
-                assert replicas.found(place) == (turn > 0) * (4000 + 100 * (turn - 1)) // 16 * 16
+            replicas.advance(sent.replica, now)
+            assert list(replicas.ended(sent.replica)) == [(sent.place, True)]
+            had_before = 4000 + 100 * (turn - 1) if turn else 0
+            assert replicas.found(sent.place) == had_before // 16 * 16
+            replicas.close(sent)
     assert homes[:2] == homes[2:4] == homes[4:6] == homes[6:]
     assert homes[0] != homes[1]
 
