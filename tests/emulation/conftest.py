@@ -23,7 +23,7 @@ sites:
   here:
     place: a room
     time_zone: America/Chicago
-    power: {value: 4 kW, basis: server}
+    power: {value: 4 MW, basis: server}
 contracts:
   server:
     side: lessee

@@ -90,6 +90,8 @@ class PoolDesk:
             case "HEAD", "/":
                 return b""
             case "GET", "/health":
+                if not any(self._pool.replicas.up):
+                    raise _Refusal(503, "no replica is up")
                 return encode(self._health())
             case "GET", "/v1/models":
                 return encode(self._models())
