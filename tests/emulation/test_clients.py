@@ -148,6 +148,11 @@ def test_what_cannot_be_answered_is_refused_as_each_api_does(claude: anthropic.A
         claude.messages.create(model="nobody", max_tokens=10, messages=turns)
     with pytest.raises(anthropic.BadRequestError, match="at least one message"):
         claude.messages.create(model="claude-code", max_tokens=10, messages=[])
+    with pytest.raises(anthropic.APIStatusError, match="32 MB") as large:
+        claude.messages.create(
+            model="claude-code", max_tokens=10, messages=[{"role": "user", "content": "x" * (33 << 20)}]
+        )
+    assert large.value.status_code == 413
     with pytest.raises(openai.NotFoundError):
         chat.chat.completions.create(model="nobody", messages=turns)
     with pytest.raises(openai.BadRequestError, match="too long"):

@@ -18,12 +18,12 @@ REASONS = {s.value: s.phrase for s in HTTPStatus} | {529: "Overloaded"}
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request. path: without what is asked behind it. headers: names in lower case."""
+    """A whole request. path: without what is asked behind it. headers: names in lower case. body: None if too long."""
 
     method: str
     path: str
     headers: dict[bytes, bytes]
-    body: bytes
+    body: bytes | None
     keep_alive: bool
 
 
@@ -46,8 +46,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[Request] = deque()
         self._now: Request | None = None
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body: bytearray | None = bytearray()
         self._parser = httptools.HttpRequestParser(self)
-        self._begin_request()
 
     # what the event loop calls
 
@@ -64,7 +66,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             pass  # the request was taken as it is; nothing here is upgraded to
         except httptools.HttpParserError:
-            self._refuse(400, b"this is no HTTP/1.1 request")
+            self._refuse(b"this is no HTTP/1.1 request")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -89,15 +91,17 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
-        self._body += data
-        if len(self._body) > BODY_MOST:
-            self._refuse(413, b"a body of more than 32 MB")
+        if self._body is not None:
+            self._body += data
+            if len(self._body) > BODY_MOST:
+                self._body = None  # what else comes of it is not kept
 
     def on_message_complete(self) -> None:
         path, _, _ = self._url.decode("latin-1").partition("?")
         method = self._parser.get_method().decode("latin-1")
         keep = self._parser.should_keep_alive()
-        self._waiting.append(Request(method, path, self._headers, bytes(self._body), keep))
+        body = None if self._body is None else bytes(self._body)
+        self._waiting.append(Request(method, path, self._headers, body, keep))
         self._begin_request()
         if self._now is None:
             self._next()
@@ -132,8 +136,7 @@ class Connection(asyncio.Protocol):
         self._drop()
 
     def _begin_request(self) -> None:
-        self._url, self._body = b"", bytearray()
-        self._headers: dict[bytes, bytes] = {}
+        self._url, self._headers, self._body = b"", {}, bytearray()
 
     def _next(self) -> None:
         if self._waiting and self._transport is not None:
@@ -148,13 +151,12 @@ class Connection(asyncio.Protocol):
         elif self._waiting:
             self._next()
 
-    def _refuse(self, status: int, words: bytes) -> None:
+    def _refuse(self, words: bytes) -> None:
         """What cannot be read as a request ends the connection."""
         if self._transport is None:
             return
-        self._write(self._head(status, "text/plain", "") + b"content-length: %d\r\n\r\n%b" % (len(words), words))
-        transport, self._transport = self._transport, None
-        transport.close()
+        self._write(self._head(400, "text/plain", "") + b"content-length: %d\r\n\r\n%b" % (len(words), words))
+        self._drop()
 
     def _head(self, status: int, kind: str, request_id: str) -> bytes:
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}", f"content-type: {kind}"]

@@ -76,6 +76,8 @@ class PoolDesk:
 
     def _asked(self, request: Request, *, by_input: bool) -> Asked:
         p = self._pool
+        if request.body is None:
+            raise _Refusal(413, "Request exceeds the maximum size: 32 MB")
         try:
             asked = read_asked(request.body, request.headers, p.seed, p.pool.context_most, by_input=by_input)
         except ValueError as err:
@@ -97,7 +99,7 @@ class PoolDesk:
                 return encode(self._models())
             case "POST", "/emulation/fault":
                 try:
-                    fault = msgspec.json.decode(request.body, type=Fault)
+                    fault = msgspec.json.decode(request.body or b"", type=Fault)
                 except msgspec.DecodeError as err:
                     raise _Refusal(400, str(err)) from err
                 self._pool.begin(fault)
