@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ampacity.policy.rows import ONE_IN_FLIGHT, ONE_REQUEST, Price, WindowRule
 from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
 from ampacity.policy.ticket import Ticket
 from ampacity.scenario.capacity_curve import CapacityCurve
+from ampacity.scenario.mistakes import Mistakes
 from ampacity.simulator.journal_replay import replay
 
 NOW = 1_795_000_000_000
@@ -31,19 +33,19 @@ PRICE = Price(1000, 1250, 100, 5000)
 def terms(scale: int = 1, slots: int = 3, pools: int = 2) -> Terms:
     """Two tiers (one outranks the other, one is capped by the hour), two aliases, an organization's limit."""
     member = (
-        WindowRule("five-hour", 900_000_000 * scale, rows.AT_FIRST_USE, 5 * HOUR_MS, PRICE),
+        WindowRule("five-hour", 3_000_000_000 * scale, rows.AT_FIRST_USE, 5 * HOUR_MS, PRICE),
         WindowRule("large", 200_000_000 * scale, rows.AT_FIRST_USE, HOUR_MS, PRICE, families=("large",)),
-        WindowRule("per-minute", 30_000 * scale, rows.EVENLY, 60_000, ONE_REQUEST),
+        WindowRule("per-minute", 60_000 * scale, rows.EVENLY, 60_000, ONE_REQUEST),
         WindowRule("parallel", 6000, rows.IN_FLIGHT, 0, ONE_IN_FLIGHT),
     )
-    company = (WindowRule("stream", 4_000_000_000 * scale, rows.EVENLY, HOUR_MS, PRICE, overflow=200, passing=400),)
+    company = (WindowRule("stream", 2_000_000_000 * scale, rows.EVENLY, HOUR_MS, PRICE, overflow=200, passing=400),)
     small = tuple(PoolTerms(f"small-{i}", f"http://127.0.0.1:{9000 + i}", "m", slots) for i in range(pools))
     return Terms(
         "mixed",
         {"member": member, "company": company, "none": ()},
         (TierTerms("people", "member"), TierTerms("api", "none", quantum=8192, rank=1)),
         (ServiceTerms("small", small), ServiceTerms("large", (PoolTerms("large-0", "http://127.0.0.1:9100", "l", 2),))),
-        caps=(CapacityCurve("people", "small", NOW // 1000, (900_000, 2_000_000), (0, 0), (0, 0)),),
+        caps=(CapacityCurve("people", "small", NOW // 1000, (9_000_000, 30_000_000), (0, 0), (0, 0)),),
         room=8,
         wait_most_ms=4_000,
         expires_ms=40_000,
@@ -146,7 +148,7 @@ class Load:
             ticket = rng.choice(self.tickets)
             if ticket.expires_ms <= self.now:
                 self.recorder.ended(ticket, self.now, EXPIRED)
-        elif what < 0.98:
+        elif what < 0.96:
             self.recorder.due(self.now)
         else:
             self.operate()
@@ -160,7 +162,7 @@ class Load:
         if what == 0:
             self.recorder.hold_pool(pool, self.now)
         elif what == 1:
-            self.recorder.drain_pool(pool, self.now + rng.randrange(3000), self.now)
+            self.recorder.drain_pool(pool, self.now + rng.randrange(900), self.now)
         elif what <= 3:
             self.recorder.reopen_pool(pool, self.now)
         elif what == 4:
@@ -187,7 +189,6 @@ def test_every_decision_of_a_mixed_load_with_changes_drains_faults_and_deaths_is
     assert found.differing == ()
     assert found.same == found.decisions > 1500
     assert (found.starts, found.skipped) == (deaths + 1, 0)
-    assert min(load.heard.values()) > 0, load.heard  # each kind of news came up
     assert found.changes > 20
 
 
@@ -196,13 +197,17 @@ def outcomes(path: Path) -> dict[int, int]:
         return dict(db.execute("SELECT outcome, count(*) FROM arrival GROUP BY outcome").fetchall())
 
 
-def test_the_mixed_load_meets_every_outcome(tmp_path: Path) -> None:
-    load = Load(tmp_path / "mixed.journal", 1)
-    for _ in range(4000):
-        load.step()
-    load.journal.close()
-    assert sorted(outcomes(load.path)) == [0, 1, 2, 3, 4]
-    assert min(outcomes(load.path).values()) > 3
+def test_the_mixed_load_meets_every_outcome_and_all_news(tmp_path: Path) -> None:
+    met, heard = Counter[int](), Counter[str]()
+    for seed in range(3):
+        load = Load(tmp_path / f"{seed}.journal", seed)
+        for _ in range(3000):
+            load.step()
+        load.journal.close()
+        met.update(outcomes(load.path))
+        heard.update(load.heard)
+    assert sorted(met) == [0, 1, 2, 3, 4] and min(met.values()) > 3, met
+    assert min(heard.values()) > 1, heard
 
 
 TAMPERED = {
@@ -227,7 +232,7 @@ def test_a_replay_sees_what_was_tampered_with(tmp_path: Path, what: str) -> None
         assert db.execute(TAMPERED[what]).rowcount > 0
     try:
         found = replay(load.path)
-    except (IndexError, KeyError):  # what it says cannot even be
+    except (IndexError, KeyError, Mistakes):  # what it says cannot even be
         return
     assert found.differing, what
 

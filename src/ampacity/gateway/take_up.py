@@ -18,7 +18,7 @@ from ampacity.journal.records import (
     Settlement,
 )
 from ampacity.policy.desk import Desk
-from ampacity.policy.taken import STARTED, TAKING_UP, Taken, hash_of
+from ampacity.policy.taken import CAPS, STARTED, TAKING_UP, Taken, cap_number, hash_of
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.policy.ticket import Ticket
 
@@ -37,9 +37,7 @@ def taken_up(path: Path | str) -> Taken:
             for change in read.configured(db):
                 if change.ordinal < after:
                     taken.configure(terms_of(texts[change.subject]), change.now_ms)
-            taken.put_back(
-                checkpoint.state, checkpoint.held, {r.arrival.ordinal: r.arrival for r in read.under_way(db)}
-            )
+            taken.put_back(checkpoint.state, checkpoint.held, read.arrivals(db, checkpoint.held))
             taken.last_ms = checkpoint.now_ms
         for event in read.events(db, after):
             taken.last_ms = max(taken.last_ms, event.now_ms)
@@ -72,5 +70,7 @@ def write_checkpoint(journal: Journal, desk: Desk, under_way: dict[int, Ticket],
     """Write the rows that changed since the last one, so that a start need not go through all events."""
     ledger = desk.ledger
     rows = [(scope, who, [*row, hash_of(ledger.limit_of(scope, who))]) for scope, who, row in ledger.rows_touched()]
+    for tier, alias, *taken in ledger.caps_taken(under_way.values()):
+        rows.append((CAPS, cap_number(tier, alias), list(taken)))
     held = [(request, under_way[request].held) for request in sorted(journal.under_way)]
     journal.checkpoint(now_ms, LAYOUT, rows, held)

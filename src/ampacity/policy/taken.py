@@ -10,12 +10,14 @@ from hashlib import blake2b
 
 from ampacity.journal.records import ABORTED, EXPIRED, RESERVING, SETTLED, Arrival, Settlement
 from ampacity.policy.book import AT, HELD_FIELDS, STATE_FIELDS
+from ampacity.policy.capacity_cap import hour_of
 from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER, Ledger
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Kind, Ticket
 
 TAKING_UP, STARTED = "taking-up", "started"  # changes by which a journal tells that a process begins
 HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool
+CAPS = 2  # beside SUBSCRIBER and ORGANIZATION: rows of caps
 CAP = "capacity of this hour"  # stands where the name of a window would, if a cap refused
 
 
@@ -41,7 +43,7 @@ class Taken:
         assert ledger is not None
         ticket = _ticket(ledger, a)
         if a.outcome in RESERVING:
-            ledger.reserve(ticket, a.now_ms)
+            ledger.reserve_again(ticket, a.now_ms)
             self.under_way[a.ordinal] = ticket
         else:
             ledger.row(SUBSCRIBER, a.subscriber, a.limit, a.now_ms)
@@ -75,13 +77,20 @@ class Taken:
         ledger = self.ledger
         assert ledger is not None
         limits = {hash_of(name): name for name in ledger.book.limits}
+        caps = {cap_number(tier, alias): (tier, alias) for tier, alias in ledger.curves}
         for (scope, who), numbers in state.items():
+            if scope == CAPS:
+                if who in caps:
+                    ledger.take_up_cap(*caps[who], *numbers)
+                continue
             ledger.take_up(scope, who, limits[numbers[STATE_FIELDS]], numbers[:STATE_FIELDS])
         for request, numbers in held.items():
             if request in arrivals:
                 a = arrivals[request]
                 ticket = _ticket(ledger, a)
                 ticket.held, ticket.scopes = numbers, len(numbers) // HELD_FIELDS
+                if ticket.kind.cap != NO_CAP:
+                    ticket.cap_hour = hour_of(ledger.caps, ticket.kind.cap, a.now_ms)
                 numbers[AT] = ledger.row(SUBSCRIBER, a.subscriber, a.limit, a.now_ms)
                 if ticket.scopes == 2:
                     numbers[HELD_FIELDS + AT] = ledger.row(ORGANIZATION, a.organization, a.organization_limit, a.now_ms)
@@ -89,9 +98,10 @@ class Taken:
 
 
 def _ticket(ledger: Ledger, a: Arrival) -> Ticket:
-    """The request of an arrival. Caps of an hour are not taken up: estimates of a prompt's cache are not known here."""
+    """The request of an arrival."""
     book = ledger.book
     theirs = a.organization_limit
+    c = ledger.curves.get((a.tier, a.family))
     kind = Kind(
         a.tier,
         a.limit,
@@ -104,14 +114,19 @@ def _ticket(ledger: Ledger, a: Arrival) -> Ticket:
         organization_plan=book.plan(theirs, a.family, a.product) if theirs else 0,
         tier=0,
         rank=0,
-        cap=NO_CAP,
-        taken=0,
+        cap=NO_CAP if c is None else c,
+        taken=0 if c is None else ledger.taken_at(a.tier, a.family),
     )
     ticket = Ticket(
         kind, a.subscriber, a.organization, a.session, a.input_tokens, a.output_most, a.now_ms, a.draw, a.expires_ms
     )
     ticket.number = a.ordinal
     return ticket
+
+
+def cap_number(tier: str, alias: str) -> int:
+    """What stands for the cap of a tier on an alias."""
+    return hash_of(f"{tier}\n{alias}")
 
 
 def hash_of(limit: str) -> int:

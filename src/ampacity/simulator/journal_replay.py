@@ -166,8 +166,8 @@ class _Again:
     def _placement(self, desk: Desk, p: Placement) -> None:
         ticket = self._tickets.get(p.request)
         if p.outcome in (BEGUN, FAILED):
-            if ticket is None:
-                self._differs(f"request {p.request}: {_words(p.outcome, '')} in the journal, and it is over here")
+            if ticket is None or ticket.pool == NOBODY:
+                self._differs(f"request {p.request}: {_words(p.outcome, '')} in the journal, and no pool has it here")
             elif p.outcome == BEGUN:
                 desk.begun(ticket)
             else:
