@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ampacity.gateway.keys import TABLES, hashed
@@ -20,6 +20,10 @@ NAME_MOST = 200
 
 class KeyMistake(ValueError):
     """What was asked of the table of keys cannot be; says why."""
+
+
+class NotThere(KeyMistake):
+    """Who or what was named is not in the table."""
 
 
 @dataclass(frozen=True)
@@ -97,23 +101,24 @@ def make_key(
 
 
 def revoke(path: Path, what: str, *, who: str = "operator") -> list[Key]:
-    """Revoke a key by its id or by how it begins, or all keys of a subscriber; which were revoked. Raises KeyMistake."""
+    """Revoke a key by its id or by how it begins, or all keys of a subscriber; which they were. Raises NotThere."""
     begins = what.removesuffix("...")
     with _changing(path) as db:
         found = [
             k
             for k in _keys(db)
             if k.revoked_ms is None
-            and (k.id == what or k.subscriber == what or (len(begins) > len(PREFIX) and k.shown[:-3] == begins))
+            and (what in (k.id, k.subscriber) or (len(begins) > len(PREFIX) and k.shown[:-3] == begins))
         ]
         if not found:
-            raise KeyMistake(f"{what!r}: no key in force has this id or beginning or belongs to a subscriber so named")
+            raise NotThere(f"{what!r}: no key in force has this id or beginning or belongs to a subscriber so named")
         if len({k.subscriber for k in found}) > 1:
             raise KeyMistake(f"{what!r}: keys of several subscribers begin so; name one by its id")
+        now_ms = _now_ms()
         for key in found:
-            db.execute("UPDATE key SET revoked_ms = ? WHERE hash = ?", (_now_ms(), bytes.fromhex(key.id)))
+            db.execute("UPDATE key SET revoked_ms = ? WHERE hash = ?", (now_ms, bytes.fromhex(key.id)))
             _note(db, who, "key revoked", f"{key.shown} of {key.subscriber}")
-    return found
+    return [replace(key, revoked_ms=now_ms) for key in found]
 
 
 def keys_of(path: Path) -> list[Key]:
@@ -139,7 +144,7 @@ def set_subscriber(
     """Move a subscriber to another tier or organization ("" for none); what is used stays used. Raises KeyMistake."""
     with _changing(path) as db:
         if db.execute("SELECT 1 FROM subscriber WHERE name = ?", (name,)).fetchone() is None:
-            raise KeyMistake(f"subscriber {name!r}: there is nobody of that name")
+            raise NotThere(f"subscriber {name!r}: there is nobody of that name")
         if tier is not None:
             db.execute("UPDATE subscriber SET tier = ? WHERE name = ?", (_tier(tier, tiers), name))
             _note(db, who, f"tier {tier}", name)
@@ -203,7 +208,7 @@ def _organization(db: sqlite3.Connection, name: str) -> int:
     found = db.execute("SELECT id FROM organization WHERE name = ?", (name,)).fetchone()
     if found is None:
         known = ", ".join(n for (n,) in db.execute("SELECT name FROM organization ORDER BY name")) or "none yet"
-        raise KeyMistake(f"organization {name!r}: expected one of those there are: {known}")
+        raise NotThere(f"organization {name!r}: expected one of those there are: {known}")
     number: int = found[0]
     return number
 

@@ -106,7 +106,7 @@ class Operator:
         for s in keys.subscribers_of(self.folder.keys):
             if s.name == subscriber:
                 return s.id
-        raise keys.KeyMistake(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
+        raise keys.NotThere(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
 
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""

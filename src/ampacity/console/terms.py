@@ -23,6 +23,7 @@ QUANTUM = 4096  # uncached tokens that a tier of weight 1 earns in each round of
 API_RANK, SUBSCRIBER_RANK = 1, 0
 DEFAULT = "default"  # the name by which anybody may ask, where there is one model
 UNLIMITED = "unlimited"
+NO_WINDOWS: tuple[WindowRule, ...] = ()
 AHEAD_S = 400 * 86_400  # tables of instants reach a year ahead, and a month as the begin is one's first day
 
 
@@ -67,6 +68,7 @@ def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None,
         limits=limits,
         tiers=tuple(_tier(own, i, limit_of) for i in range(len(own.tiers))),
         services=services,
+        products=tuple(sorted({p for rules in limits.values() for rule in rules for p in rule.products or ()})),
         caps=_caps(own, serving, a),
         notes={
             "scenario": s.digest(),
@@ -193,7 +195,7 @@ def _limits(
     limits: dict[str, tuple[WindowRule, ...]] = {}
     limit_of = {}
     for tier in s.tiers:
-        name, rules = UNLIMITED, ()
+        name, rules = UNLIMITED, NO_WINDOWS
         if tier.limit is not None:
             name = tier.limit
             sizes = dict(found.get(tier.name, {}))

@@ -68,8 +68,10 @@ class Metrics:
         key = kind.tier_name, window, kind.alias
         self.refusals[key] = self.refusals.get(key, 0) + 1
 
-    def ended(self, ticket: Ticket, now_ms: int, status: int, tokens: tuple[int, int, int, int], first_ms: int) -> None:
-        """A request has ended with its tokens counted."""
+    def ended(
+        self, ticket: Ticket, now_ms: int, status: int, tokens: tuple[int, int, int, int], first_ms: int, streamed: bool
+    ) -> None:
+        """A request has ended with its tokens counted. streamed: they came one by one."""
         counts = self.of(ticket.kind)
         own = counts.tokens
         own[0] += tokens[0]
@@ -83,7 +85,7 @@ class Metrics:
             took_ms = max(now_ms - ticket.now_ms, 0)
             counts.answer_sum_ms += took_ms
             counts.answer_ms[min(took_ms.bit_length(), BUCKETS)] += 1
-            if tokens[3] > 1:
+            if streamed and tokens[3] > 1:
                 each_us = max(took_ms - first_ms, 0) * 1000 // (tokens[3] - 1)
                 counts.tpot_sum_us += each_us
                 counts.tpot_us[min(each_us.bit_length(), BUCKETS)] += 1

@@ -348,7 +348,8 @@ class Gateway:
         """A request has ended."""
         now_ms = self.clock()
         if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms):
-            self.metrics.ended(ticket, now_ms, status, tokens, first_ms)
+            streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed
+            self.metrics.ended(ticket, now_ms, status, tokens, first_ms, streamed)
 
     def refused(self, kind: Kind | None, status: int) -> None:
         """An error was answered."""
