@@ -70,7 +70,7 @@ def _pools(pools: list[dict[str, Any]]) -> Iterator[Metric]:
         "pool_slots": ("Requests that a pool runs at once.", lambda p: p["slots"]),
         "pool_backlog_tokens": ("Prompt tokens yet to be computed, estimated.", lambda p: p["backlog_tokens"]),
         "pool_open": ("Whether a pool takes new requests.", lambda p: float(p["state"] == "open")),
-        "pool_healthy": ("Whether a pool is not set aside for its failures.", lambda p: float(p["health"] == "serves")),
+        "pool_healthy": ("Whether a pool is not set aside.", lambda p: float(p["health"] == "sound")),
     }
     for name, (words, of) in figures.items():
         family = GaugeMetricFamily(f"ampacity_{name}", words, labels=["pool", "alias"])

@@ -30,7 +30,8 @@ def many(of: Schema) -> Schema:
 ERROR = made_of(error=TEXT)
 POOL = made_of(
     name=TEXT, alias=TEXT, model=TEXT, url=TEXT, state={"enum": ["open", "held", "draining", "gone"]},
-    deadline_ms=MAYBE_WHOLE, requests=WHOLE, slots=WHOLE, backlog_tokens=WHOLE, health={"enum": ["serves", "out"]},
+    deadline_ms=MAYBE_WHOLE, requests=WHOLE, slots=WHOLE, backlog_tokens=WHOLE,
+    health={"enum": ["sound", "full", "ejected", "on trial"]}, failures_in_a_row=WHOLE,
     out_until_ms=MAYBE_WHOLE, pace_ns=WHOLE,
 )  # fmt: skip
 KIND_COUNTS = made_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from ampacity.scenario.mistakes import Mistakes
 
 DRAIN_S = 30.0
 LOOK_S = 1.0
+GARBAGE_LOOKS = 100_000  # objects between two looks for cycles
 
 
 async def serve(terms: Terms, settings: Settings, drain_s: float, parent: int) -> None:
@@ -50,6 +52,8 @@ def main() -> None:
     drain_s = float(given.pop("drain_s", DRAIN_S))
     parent = int(given.pop("parent", 0))
     open_files_most()
+    gc.freeze()  # what is there now stays; of what comes, next to nothing is in cycles
+    gc.set_threshold(GARBAGE_LOOKS)
     try:
         terms = terms_of(Path(given.pop("terms")).read_bytes())
         for name in ("journal", "keys", "control"):

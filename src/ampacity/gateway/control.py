@@ -21,9 +21,10 @@ import msgspec
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.standing import explained
 from ampacity.policy.book import PLACE, WINDOW_FIELDS, WINDOWS
+from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
 from ampacity.policy.ledger import SUBSCRIBER
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
-from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_FIELDS
+from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_FIELDS, POOL_OPEN
 from ampacity.policy.routing import R_BACKLOG, R_OUT_UNTIL_MS, R_REQUESTS, R_SHARE, REPLICA_FIELDS
 from ampacity.policy.rows import IN_FLIGHT, UNLIMITED
 from ampacity.policy.service import Service
@@ -154,15 +155,17 @@ class Control:
         gateway, pool, action = self.gateway, asked.pool, asked.action
         if pool not in {p["name"] for p in pools(gateway)}:
             raise KeyError(f"pool {pool!r}: expected one of {', '.join(gateway.pools)}")
-        name = {"hold": "hold", "drain": "drain_pool", "reclaim": "drain_pool", "reopen": "reopen"}.get(action)
-        if name is None:
-            raise ValueError(f"action {action!r}: expected hold, drain, reopen or reclaim")
-        do: Callable[..., object] | None = getattr(gateway, name, None)
-        if do is None:
-            raise ValueError(f"action {action!r}: this gateway cannot do that yet")
         now_ms = gateway.clock()
-        done = do(pool, max(asked.deadline_ms, now_ms)) if name == "drain_pool" else do(pool)
-        if done is False:
+        match action:
+            case "hold":
+                done = gateway.hold(pool)
+            case "reopen":
+                done = gateway.reopen(pool)
+            case "drain" | "reclaim":
+                done = gateway.drain_pool(pool, max(asked.deadline_ms, now_ms))
+            case _:
+                raise ValueError(f"action {action!r}: expected hold, drain, reopen or reclaim")
+        if not done:
             state = next(p["state"] for p in pools(gateway) if p["name"] == pool)
             raise ValueError(f"pool {pool!r} is {state}: to {action} it changes nothing")
 
@@ -227,7 +230,8 @@ def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
                 "requests": rows[r + R_REQUESTS],
                 "slots": service.slots[i],
                 "backlog_tokens": rows[r + R_BACKLOG],
-                "health": "out" if out_until_ms > now_ms else "serves",
+                "health": _health(service, i, out_until_ms > now_ms),
+                "failures_in_a_row": service.health[i * HEALTH_FIELDS + H_FAILURES],
                 "out_until_ms": out_until_ms if out_until_ms > now_ms else None,
                 "pace_ns": pool.pace_ns,
             }
@@ -235,12 +239,18 @@ def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
 
 def _state(service: Service, i: int) -> tuple[str, int | None]:
     """Of a pool: open, held, draining or gone, and the deadline of its drain."""
-    states: list[int] | None = getattr(service, "states", None)  # rows of `policy.reclaim`
-    if states is None or len(states) < (i + 1) * POOL_FIELDS:
-        return ("open" if service.rows[i * REPLICA_FIELDS + R_SHARE] > 0 else "held"), None
     p = i * POOL_FIELDS
-    state = states[p + P_STATE]
-    return STATES[state], states[p + P_DEADLINE_MS] if state == POOL_DRAINING else None
+    state = service.states[p + P_STATE]
+    if state == POOL_OPEN and not service.rows[i * REPLICA_FIELDS + R_SHARE]:
+        return "gone", None  # the terms name it no more
+    return STATES[state], service.states[p + P_DEADLINE_MS] if state == POOL_DRAINING else None
+
+
+def _health(service: Service, i: int, out: bool) -> str:
+    """Of a pool: sound; full, if it has asked to be left alone for a while; ejected; or on trial after that."""
+    if service.health[i * HEALTH_FIELDS + H_STANDING] == SOUND:
+        return "full" if out else "sound"
+    return "ejected" if out else "on trial"
 
 
 def _queue(gateway: Gateway) -> Iterator[dict[str, object]]:

@@ -13,8 +13,9 @@ from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, 
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.upstream import Connections, Upstream
 from ampacity.gateway.usage import Usage
-from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on
+from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, wait_asked_ms
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
+from ampacity.policy.health import GIVEN_UP, TIMED_OUT
 from ampacity.policy.ticket import Kind, Ticket
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Exchange(Answering):
         self.heard_s = self._gateway.now_s()
         ticket = self.ticket
         assert ticket is not None
-        if (status in FULL or status >= 500) and self._elsewhere(ticket, status):
+        if (status in FULL or status >= 500) and self._elsewhere(ticket, status, headers):
             return False
         self._status = status
         self._headers = headers
@@ -130,22 +131,27 @@ class Exchange(Answering):
         self._head = b""
         return True
 
-    def _elsewhere(self, ticket: Ticket, status: int) -> bool:
-        """Whether a request whose pool has no room, or fails, was sent to another, or refused for want of one."""
+    def _elsewhere(self, ticket: Ticket, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether a request whose pool has no room, or fails, was sent to another, waits, or was refused."""
         if ticket.over:
             return False
         self._abandon()
-        outcome = self._gateway.failed(ticket, self._gateway.clock(), status)
+        why = OVERLOADED if status in FULL else out_of_reach(f"it answered {status}")
+        self._failed(ticket, status, why, wait_asked_ms(headers))
+        return True
+
+    def _failed(self, ticket: Ticket, answer: int, why: Refusal, wait_ms: int = 0) -> None:
+        """The pool failed it before its first byte: on to another, or wait, or give up."""
+        outcome = self._gateway.failed(ticket, self._gateway.clock(), answer, wait_ms)
         if outcome == ADMITTED:
             self.placed()
-        else:
-            self.refuse(OVERLOADED if status in FULL else out_of_reach(f"answered {status}"))
-        return True
+        elif outcome != QUEUED:
+            self.refuse(why)
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
         """Bytes of the answer's body, as they came and without their framing; and whether it is complete."""
         if self._head == b"" and (pieces or complete):
-            self._first_byte()
+            self._first_byte(complete)
         self.heard_s = self._gateway.now_s()
         usage = self.usage
         if self._stream:
@@ -167,24 +173,25 @@ class Exchange(Answering):
                 self._client.write(raw)
             return
         self.upstream = None
-        self._settle(SETTLED)
+        self._settle(SETTLED, self._status)
         self._gateway.ticks.after(lambda: self._deliver(raw))
 
-    def _first_byte(self) -> None:
-        """The answer begins: from now on it is this client's."""
+    def _first_byte(self, complete: bool) -> None:
+        """The answer begins: from now on it is this client's. If it is complete too, its end says all."""
         gateway, ticket = self._gateway, self.ticket
         assert ticket is not None
         now_ms = gateway.clock()
         if not ticket.over:
             self._begun_ms = now_ms - ticket.now_ms
-            gateway.recorder.begun(ticket, now_ms)
+            if not complete:
+                gateway.recorder.begun(ticket, now_ms)
             gateway.answered(ticket)
         own = gateway.rate_headers(ticket, self.api, now_ms)
         self._head = headed(self._status, self._headers, self.id, own, self._last, self._rechunk, self._unchunk)
         self._answer = True
 
-    def _settle(self, status: int) -> None:
-        """Put what it cost in the place of what was reserved."""
+    def _settle(self, status: int, answer: int) -> None:
+        """Put what it cost in the place of what was reserved. answer: what that says of the pool."""
         ticket, usage = self.ticket, self.usage
         if ticket is None or ticket.over:
             return
@@ -199,7 +206,7 @@ class Exchange(Answering):
             tokens = usage.uncached, usage.written, usage.read, output
         else:
             status, tokens = RELEASED, (0, 0, 0, 0)
-        self._gateway.settled(ticket, status, tokens, self._begun_ms, self._status)
+        self._gateway.settled(ticket, status, tokens, self._begun_ms, answer)
 
     def _deliver(self, raw: bytes) -> None:
         """What it cost is on disk: the client may see the end."""
@@ -223,8 +230,11 @@ class Exchange(Answering):
         self._client.write(refusal(self.api, why, self.id, own, self._last))
         self._client.done(not self._last)
 
-    def broken(self, why: str, counts: bool, untouched: bool = False) -> None:
-        """The pool did not answer, or not to the end. untouched: an old connection was closed before it was used."""
+    def broken(self, why: str, answer: int, untouched: bool = False) -> None:
+        """The pool did not answer, or not to the end. answer: how, a code of `policy.health`.
+
+        untouched: an old connection was closed before it was used.
+        """
         self.upstream = None
         ticket = self.ticket
         if ticket is None:
@@ -236,28 +246,24 @@ class Exchange(Answering):
             if ticket.over:
                 self.refuse(out_of_reach(why))
                 return
-            outcome = self._gateway.failed(ticket, self._gateway.clock(), 0 if counts else FULL[0])
             self._abandon()
-            if outcome == ADMITTED:
-                self.placed()
-            else:
-                self.refuse(out_of_reach(why))
+            self._failed(ticket, answer, out_of_reach(why))
             return
         self._gateway.cut_short(ticket)
-        self._settle(ABORTED)
+        self._settle(ABORTED, answer)
         self._gateway.ticks.after(lambda: self._cut(why))
 
-    def cut(self, why: str) -> None:
+    def cut(self, why: str, answer: int = GIVEN_UP) -> None:
         """End an answer in its midst: its pool goes."""
         framed = self.upstream is None or self.upstream.between_chunks
         self._abandon()
         if not self._answer:
             ticket = self.ticket
             if ticket is not None and not ticket.over:
-                self._settle(RELEASED)
+                self._settle(RELEASED, answer)
             self.refuse(OVERLOADED)
             return
-        self._settle(ABORTED)
+        self._settle(ABORTED, answer)
         self._gateway.ticks.after(lambda: self._cut(why, framed))
 
     def _cut(self, why: str, framed: bool = False) -> None:
@@ -281,7 +287,7 @@ class Exchange(Answering):
         self._abandon()
         if self.ticket is not None and not self.ticket.over:
             self._gateway.left(self.ticket)
-            self._settle(ABORTED if self._answer else RELEASED)
+            self._settle(ABORTED if self._answer else RELEASED, GIVEN_UP)
 
     def hold_up(self, paused: bool) -> None:
         """The client reads slower than the answer comes, or has caught up."""
@@ -302,7 +308,7 @@ class Exchange(Answering):
         if self.upstream is not None and now_s - self.heard_s > (silence_s if self._answer else first_byte_s):
             upstream, self.upstream = self.upstream, None
             upstream.drop()
-            self.broken("it was silent for too long", counts=True)
+            self.broken("it was silent for too long", TIMED_OUT)
 
 
 def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:

@@ -13,6 +13,7 @@ from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ADMITTED,
     BEGUN,
+    CUT_WITH_POOL,
     EXPIRED,
     FAILED,
     NO_CAPACITY,
@@ -24,11 +25,13 @@ from ampacity.journal.records import (
     SETTLED,
 )
 from ampacity.journal.ticks import Ticks
-from ampacity.policy.desk import Desk
+from ampacity.policy.desk import WHOLE, Desk
+from ampacity.policy.health import GIVEN_UP
 from ampacity.policy.routing import NOBODY
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
+HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool, as a journal tells them
 CAP = "capacity of this hour"  # stands where the name of a window would
 
 
@@ -43,6 +46,9 @@ class Waiter(Protocol):
 
     def turned_away(self) -> None:
         """No pool took it in time."""
+
+    def cut(self, why: str, answer: int) -> None:
+        """Its pool goes, in the midst of its answer."""
 
 
 class Recorder:
@@ -102,10 +108,13 @@ class Recorder:
         self.desk.begun(ticket)
         self.journal.placed(ticket.number, now_ms, BEGUN)
 
-    def failed(self, ticket: Ticket, now_ms: int) -> int:
-        """Its pool failed before the first byte: ADMITTED elsewhere, or NO_CAPACITY, and it is over."""
-        self.journal.placed(ticket.number, now_ms, FAILED, self.journal.name(self.pool_of(ticket)))
-        outcome = self.desk.failed(ticket, now_ms)
+    def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int = 0) -> int:
+        """Its pool failed before the first byte: ADMITTED elsewhere, QUEUED, or NO_CAPACITY, and it is over.
+
+        answer, wait_ms: see `Desk.failed`.
+        """
+        self.journal.placed(ticket.number, now_ms, FAILED, self.journal.name(self.pool_of(ticket)), answer, wait_ms)
+        outcome = self.desk.failed(ticket, now_ms, answer, wait_ms)
         place = self.journal.name(self.pool_of(ticket)) if outcome == ADMITTED else 0
         self.journal.placed(ticket.number, now_ms, outcome, place)
         if outcome == NO_CAPACITY:
@@ -123,11 +132,12 @@ class Recorder:
         read: int = 0,
         output: int = 0,
         first_token_ms: int = NOT_KNOWN,
+        answer: int = WHOLE,
     ) -> bool:
-        """A request has ended; False if it had before."""
-        if not self.desk.ended(ticket, now_ms, status, uncached, written, read, output):
+        """A request has ended; False if it had before. answer: see `Desk.ended`."""
+        if not self.desk.ended(ticket, now_ms, status, uncached, written, read, output, answer):
             return False
-        self.journal.ended(ticket.number, now_ms, status, uncached, written, read, output, first_token_ms)
+        self.journal.ended(ticket.number, now_ms, status, uncached, written, read, output, first_token_ms, answer)
         if status != EXPIRED:
             self.under_way.pop(ticket.number, None)
         self.ticks.touch()
@@ -137,9 +147,32 @@ class Recorder:
 
     def due(self, now_ms: int) -> None:
         """What the passing of time decides."""
-        self.desk.due(now_ms)
+        for pool in self.desk.due(now_ms):
+            self.journal.changed(now_ms, GONE, pool)
+            self.ticks.touch()
         if self.desk.told:
             self._tell(now_ms)
+
+    def hold_pool(self, pool: str, now_ms: int) -> bool:
+        """A pool takes nothing new; False if it did not before. Raises KeyError."""
+        changed = self.desk.hold_pool(pool)
+        return self._changed(HOLD, pool, "", changed, now_ms)
+
+    def drain_pool(self, pool: str, deadline_ms: int, now_ms: int) -> bool:
+        """A pool takes nothing new and is gone by a deadline; False if that changes nothing. Raises KeyError."""
+        changed = self.desk.drain_pool(pool, deadline_ms, now_ms)
+        return self._changed(DRAIN, pool, str(deadline_ms), changed, now_ms)
+
+    def reopen_pool(self, pool: str, now_ms: int) -> bool:
+        """A pool takes requests again; False if it cannot. Raises KeyError."""
+        changed = self.desk.reopen_pool(pool, now_ms)
+        return self._changed(REOPEN, pool, "", changed, now_ms)
+
+    def _changed(self, what: str, pool: str, detail: str, changed: bool, now_ms: int) -> bool:
+        self.journal.changed(now_ms, what, pool, detail)
+        self.ticks.touch()
+        self._tell(now_ms)
+        return changed
 
     def _close(self, ticket: Ticket, now_ms: int) -> None:
         self.journal.ended(ticket.number, now_ms, RELEASED)
@@ -161,6 +194,8 @@ class Recorder:
                 waiter.put_back()
             elif outcome == NO_CAPACITY:
                 waiter.turned_away()
+            elif outcome == CUT_WITH_POOL:
+                waiter.cut("its pool was taken away", GIVEN_UP)
             elif ticket.pool == i:  # it has not been put back meanwhile
                 waiter.placed()
 

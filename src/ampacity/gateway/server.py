@@ -154,6 +154,20 @@ class Gateway:
         self._rate.clear()
         self._asked.clear()
 
+    def hold(self, pool: str) -> bool:
+        """A pool takes nothing new; False if it did not before. Raises KeyError."""
+        return self.recorder.hold_pool(pool, self.clock())
+
+    def drain_pool(self, pool: str, deadline_ms: int) -> bool:
+        """A pool takes nothing new and is gone by a deadline, at the earliest now. Raises KeyError."""
+        changed = self.recorder.drain_pool(pool, deadline_ms, self.clock())
+        self.recorder.due(self.clock())
+        return changed
+
+    def reopen(self, pool: str) -> bool:
+        """A pool takes requests again; False if it cannot. Raises KeyError."""
+        return self.recorder.reopen_pool(pool, self.clock())
+
     def _on_tick(self) -> None:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
@@ -333,10 +347,10 @@ class Gateway:
         """How somebody's windows stand now."""
         return standing_of(self.desk, holder, self.clock())
 
-    def failed(self, ticket: Ticket, now_ms: int, status: int) -> int:
-        """A pool has failed a request, or has no room: ADMITTED elsewhere, or NO_CAPACITY."""
-        self.metrics.of(ticket.kind).pool_failures += status not in FULL
-        return self.recorder.failed(ticket, now_ms)
+    def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int) -> int:
+        """A pool has failed a request, or has no room: ADMITTED elsewhere, QUEUED, or NO_CAPACITY."""
+        self.metrics.of(ticket.kind).pool_failures += answer not in FULL
+        return self.recorder.failed(ticket, now_ms, answer, wait_ms)
 
     def answered(self, ticket: Ticket) -> None:
         """Its first byte has come."""
@@ -347,7 +361,7 @@ class Gateway:
     ) -> None:
         """A request has ended."""
         now_ms = self.clock()
-        if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms):
+        if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms, answer):
             streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed
             self.metrics.ended(ticket, now_ms, status, tokens, first_ms, streamed)
 

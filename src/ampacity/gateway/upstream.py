@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ampacity.policy.health import CUT_OFF, REFUSED, TIMED_OUT
+
 if TYPE_CHECKING:
     from ampacity.gateway.exchange import Exchange
 
@@ -37,7 +39,7 @@ class Upstream(asyncio.Protocol):
         self._head: bytes | None = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
-        self._complete = self._framed = self._again = False
+        self._complete = self._framed = self._again = self._keep = False
         self.between_chunks = True  # whether a chunk of ours could stand here
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,7 +63,7 @@ class Upstream(asyncio.Protocol):
                 self._in_head(exchange, data)
         except (httptools.HttpParserError, ValueError):
             self.drop()
-            exchange.broken("it answered what is no HTTP", counts=True)
+            exchange.broken("it answered what is no HTTP", CUT_OFF)
 
     def _in_head(self, exchange: Exchange, data: bytes) -> None:
         data = self._head + data if self._head else data
@@ -91,8 +93,7 @@ class Upstream(asyncio.Protocol):
             if self._again or (raw and raw.endswith(b"\r\n\r\n\r\n")):
                 raise ValueError  # more than the answer
             self.exchange = None
-            keep = self._parser.should_keep_alive() and self._framed and not self.closed
-            if keep:
+            if self._keep and self._framed and not self.closed:
                 self.used = True
                 self._reset()
                 self._pool.give_back(self)
@@ -110,7 +111,7 @@ class Upstream(asyncio.Protocol):
             exchange.relay(b"", [], True)  # an answer that ends with its connection
         else:
             untouched = self.used and self._head == b""
-            exchange.broken("it closed the connection", counts=not untouched, untouched=untouched)
+            exchange.broken("it closed the connection", CUT_OFF, untouched)
 
     def drop(self) -> None:
         """Close at once; nothing more is heard of."""
@@ -141,6 +142,9 @@ class Upstream(asyncio.Protocol):
         if name in (b"content-length", b"transfer-encoding"):
             self._framed = True
         self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._keep = self._parser.should_keep_alive()  # asked later, the parser no longer knows
 
     def on_chunk_header(self) -> None:
         self.between_chunks = False
@@ -187,8 +191,9 @@ class Connections:
             _, upstream = await asyncio.wait_for(connecting, CONNECT_S)
         except (OSError, TimeoutError) as err:
             if exchange.attempt == attempt:
-                why = "no connection in time" if isinstance(err, TimeoutError) else "it refuses connections"
-                exchange.broken(why, counts=True)
+                late = isinstance(err, TimeoutError)
+                why = "no connection in time" if late else "it refuses connections"
+                exchange.broken(why, TIMED_OUT if late else REFUSED)
             return
         if exchange.attempt != attempt:  # it was taken back meanwhile
             self.give_back(upstream)

@@ -35,6 +35,14 @@ def out_of_reach(why: str) -> Refusal:
     return Refusal(502, "api_error", f"The model's server did not answer this request: {why}.", None, True)
 
 
+def wait_asked_ms(headers: list[tuple[bytes, bytes]]) -> int:
+    """For how long a pool asks to be left alone; 0 if it does not say, or not in seconds. [ms]"""
+    for name, value in headers:
+        if name == b"retry-after" and value.isdigit():
+            return min(int(value[:6]), 3600) * 1000
+    return 0
+
+
 def passed_on(request: Request, pool: Pool, api: Api) -> bytes:
     """A request as it goes to a pool: its own headers but those of its connection and its key; the body as it is."""
     body = request.body

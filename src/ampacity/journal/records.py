@@ -64,7 +64,7 @@ class Arrival(NamedTuple):
 class Placement(NamedTuple):
     """A request that waited or was tried again: where it went, or that nothing took it; or what happened to it.
 
-    place: the pool. answer, wait_ms: of one that FAILED, what its pool answered, and how long it wants to be left alone.
+    place: the pool. answer, wait_ms: of one that FAILED, what its pool answered, and how long it is to be left alone.
     """
 
     ordinal: int

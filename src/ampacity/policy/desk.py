@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ampacity.journal.records import (
     ABORTED,
+    CUT_WITH_POOL,
     EXPIRED,
     NO_CAPACITY,
     PREEMPTED,
@@ -26,6 +27,7 @@ from ampacity.policy.terms import Terms, TermsError
 from ampacity.policy.ticket import NO_CAP, Kind, Ticket
 
 TRIES_MOST = 3
+WHOLE = 200
 
 
 class Desk:
@@ -106,13 +108,16 @@ class Desk:
         """The first byte of its answer has come."""
         self.services[ticket.kind.alias].begun(ticket)
 
-    def failed(self, ticket: Ticket, now_ms: int) -> int:
-        """Its pool failed before the first byte: ADMITTED by another one, or NO_CAPACITY, and it is over."""
+    def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int = 0) -> int:
+        """Its pool failed before the first byte: ADMITTED by another one, QUEUED, or NO_CAPACITY, and it is over.
+
+        answer: a status of HTTP, or how it failed (`policy.health`); wait_ms: how long the pool wants to be left alone.
+        """
         service = self.services[ticket.kind.alias]
         if ticket.tries < TRIES_MOST:
-            outcome = service.again(ticket, now_ms)
+            outcome = service.again(ticket, answer, wait_ms, now_ms)
         else:
-            service.ended(ticket, now_ms, 0, 0)
+            service.ended(ticket, now_ms, 0, 0, answer)
             outcome = NO_CAPACITY
         if outcome == NO_CAPACITY:
             self._give_up(ticket, now_ms)
@@ -129,8 +134,12 @@ class Desk:
         written: int = 0,
         read: int = 0,
         output: int = 0,
+        answer: int = WHOLE,
     ) -> bool:
-        """A request has ended: SETTLED, ABORTED, RELEASED; or EXPIRED, and may end once more. False if it was over."""
+        """A request has ended: SETTLED, ABORTED, RELEASED; or EXPIRED, and may end once more. False if it was over.
+
+        answer: what that says of its pool: a status of HTTP, or how it broke off (`policy.health`).
+        """
         if status == EXPIRED:
             return self.ledger.expire(ticket, now_ms)
         if ticket.over:
@@ -139,27 +148,59 @@ class Desk:
         service = self.services[ticket.kind.alias]
         if status in (SETTLED, ABORTED):
             self.ledger.settle(ticket, now_ms, uncached, written, read, output)
-            service.ended(ticket, now_ms, uncached + written, uncached + written + read + output)
+            service.ended(ticket, now_ms, uncached + written, uncached + written + read + output, answer)
         else:
             self.ledger.release(ticket, now_ms)
-            service.ended(ticket, now_ms, 0, 0)
+            service.ended(ticket, now_ms, 0, 0, answer)
         service.fill(now_ms)
         return True
 
-    def due(self, now_ms: int) -> None:
-        """Refuse those who have waited too long, and send those for whom a pool has come back."""
+    def due(self, now_ms: int) -> list[str]:
+        """What the passing of time decides: who has waited too long, for whom a pool has come back, which pools go.
+
+        Gives the pools that are gone since this was last asked.
+        """
+        gone = []
         for service in self.services.values():
+            gone += service.gone(now_ms)
             if service.waiting:
                 service.due(now_ms)
         self._refill(now_ms)
         self._release_told(now_ms)
+        return gone
+
+    def hold_pool(self, pool: str) -> bool:
+        """A pool takes nothing new; False if it did not before. Raises KeyError."""
+        service, i = self.where(pool)
+        return service.hold(i)
+
+    def drain_pool(self, pool: str, deadline_ms: int, now_ms: int) -> bool:
+        """A pool takes nothing new and is gone by a deadline; False if that changes nothing. Raises KeyError."""
+        service, i = self.where(pool)
+        return service.drain(i, deadline_ms, now_ms)
+
+    def reopen_pool(self, pool: str, now_ms: int) -> bool:
+        """A pool takes requests again; False if it cannot. Raises KeyError."""
+        service, i = self.where(pool)
+        changed = service.reopen(i, now_ms)
+        self._refill(now_ms)
+        return changed
+
+    def where(self, pool: str) -> tuple[Service, int]:
+        """The service that a pool belongs to, and its position there. Raises KeyError."""
+        for service in self.services.values():
+            for i, terms in enumerate(service.pools):
+                if terms.name == pool:
+                    return service, i
+        raise KeyError(pool)
 
     def take_told(self) -> list[tuple[Ticket, int, int]]:
-        """What became of other requests: (ticket, ADMITTED, PREEMPTED or NO_CAPACITY, the position of the pool)."""
+        """What became of other requests: (ticket, ADMITTED, PREEMPTED, NO_CAPACITY or CUT_WITH_POOL, its pool)."""
         told = self.told[:]
         self.told.clear()
         for ticket, outcome, _ in told:
-            ticket.outcome = outcome if outcome != PREEMPTED else QUEUED
+            if outcome != CUT_WITH_POOL:  # which ends when whoever serves it says so
+                ticket.outcome = QUEUED if outcome == PREEMPTED else outcome
         return told
 
     def _give_up(self, ticket: Ticket, now_ms: int) -> None:

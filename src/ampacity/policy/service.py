@@ -1,14 +1,24 @@
-"""What clients ask for by one alias: the pools that serve it, and the queue before them.
+"""What clients ask for by one alias: the pools that serve it, their health, and the queue before them.
 
 A request goes to a pool at once if one has room and nobody waits; else it waits, fairly, and whoever is next goes when
-room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers.
+room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers. A pool that fails
+again and again is left out for a while, one that says it is full for a moment; pools may be held, drained or taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ampacity.journal.records import ADMITTED, NO_CAPACITY, PREEMPTED, QUEUED
+from ampacity.journal.records import ADMITTED, CUT_WITH_POOL, NO_CAPACITY, PREEMPTED, QUEUED
+from ampacity.policy.health import (
+    GIVEN_UP,
+    HEALTH_FIELDS,
+    WAS_FULL,
+    health_rules,
+    judged,
+    note_outcome,
+    note_tried,
+)
 from ampacity.policy.line import (
     E_CHARGE,
     E_DUE,
@@ -31,6 +41,16 @@ from ampacity.policy.queueing import (
     whom_to_refuse,
     withdraw,
 )
+from ampacity.policy.reclaim import (
+    POOL_FIELDS,
+    drain_pool,
+    end_drain,
+    hold_pool,
+    moving_order,
+    reopen_pool,
+    takes_new,
+)
+from ampacity.policy.retry_budget import BUDGET_FIELDS, budget_rules, may_retry, note_try
 from ampacity.policy.routing import (
     BACKLOG_MOST,
     MOVE_MOST_NS,
@@ -67,12 +87,18 @@ class Service:
         self.pools: list[PoolTerms] = []
         self.rows: list[int] = []
         self.slots: list[int] = []
+        self.health: list[int] = []
+        self.states: list[int] = []
+        self._named: set[str] = set()
+        self._health_rules, self._retry_rules = health_rules(), budget_rules()
+        self._retries = [0] * BUDGET_FIELDS
         self.queue = fresh_queue([PLAIN_QUANTUM] * TIERS_MOST, terms.room, terms.ageing)
         self.wait_most_ms = terms.wait_most_ms
         self.people: list[int] = []
         self._person: dict[int, int] = {}
         self._waiting: dict[int, Ticket] = {}
         self._sent: list[dict[Ticket, None]] = [{} for _ in range(RANK_MOST + 1)]  # no first byte yet, by rank
+        self._at: list[dict[Ticket, None]] = []  # what each pool has
         self._homes: dict[int, tuple[int, int]] = {}  # of a session: its pool, and what that has of its context
         self._turn = 0
         self._told = told
@@ -84,29 +110,22 @@ class Service:
         for i, tier in enumerate(terms.tiers):
             self.queue[tier_at(i) + T_QUANTUM] = tier.quantum
         known = {pool.name: i for i, pool in enumerate(self.pools)}
-        named = set()
+        self._named = {pool.name for pool in service.pools}
         for pool in service.pools:
-            named.add(pool.name)
             i = known.get(pool.name, len(self.pools))
             if i == len(self.pools):
                 self.pools.append(pool)
                 self.slots.append(pool.slots)
                 self.rows += replica_rows([i], pool.pace_ns)
+                self.health += [0] * HEALTH_FIELDS
+                self.states += [0] * POOL_FIELDS
+                self._at.append({})
             else:
                 self.pools[i], self.slots[i] = pool, pool.slots
                 self.rows[i * REPLICA_FIELDS + R_PACE_NS] = pool.pace_ns
-                self.rows[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE
             self._count(i)
-        for name, i in known.items():
-            if name not in named:
-                self.rows[i * REPLICA_FIELDS + R_SHARE] = 0
-
-    def position(self, pool: str) -> int:
-        """Where a pool stands among those of this alias. Raises KeyError."""
-        for i, terms in enumerate(self.pools):
-            if terms.name == pool:
-                return i
-        raise KeyError(pool)
+        for i in range(len(self.pools)):
+            self._open(i)
 
     @property
     def waiting(self) -> int:
@@ -125,9 +144,7 @@ class Service:
         if self.queue[Q_WAITING] == 0:
             i = self._choose(ticket, now_ms)
             if i != NOBODY:
-                args = self.queue, self.people, ticket.person, ticket.kind.tier, ticket.uncached, now_ms
-                ticket.charge = pass_through(*args)
-                self._send(ticket, i)
+                self._pass(ticket, i, now_ms)
                 return ADMITTED
         if not self._serves(now_ms):
             return NO_CAPACITY
@@ -156,22 +173,30 @@ class Service:
             if self._sent[rank]:
                 other = next(reversed(self._sent[rank]))
                 i = other.pool
-                self._leave(other, now_ms)
-                queue, people = self.queue, self.people
-                due_ms = other.now_ms + self.wait_most_ms
-                tier = other.kind.tier
-                e = put_back(queue, people, other.person, tier, other.uncached, other.charge, other.now_ms, due_ms)
-                other.entry = e
-                if e == NOTHING:
-                    correct(queue, people, other.person, other.charge, 0)
-                    self._told.append((other, NO_CAPACITY, NOBODY))
-                else:
-                    self._waiting[e] = other
-                    self._told.append((other, PREEMPTED, i))
-                ticket.charge = pass_through(queue, people, ticket.person, ticket.kind.tier, ticket.uncached, now_ms)
-                self._send(ticket, i)
+                self._leave(other, GIVEN_UP, now_ms)
+                self._told.append((other, PREEMPTED if self._put_back(other) else NO_CAPACITY, i))
+                self._pass(ticket, i, now_ms)
                 return True
         return False
+
+    def _pass(self, ticket: Ticket, i: int, now_ms: int) -> None:
+        """Send a request that need not wait, and charge it."""
+        note_try(self._retries, 0, self._retry_rules, 0)
+        args = self.queue, self.people, ticket.person, ticket.kind.tier, ticket.uncached, now_ms
+        ticket.charge = pass_through(*args)
+        self._send(ticket, i, now_ms)
+
+    def _put_back(self, ticket: Ticket) -> bool:
+        """Let a request wait again, first of its person's, that was sent and has not begun; False for want of room."""
+        queue, people, p, tier = self.queue, self.people, ticket.person, ticket.kind.tier
+        due_ms = ticket.now_ms + self.wait_most_ms
+        e = put_back(queue, people, p, tier, ticket.uncached, ticket.charge, ticket.now_ms, due_ms)
+        ticket.entry = e
+        if e == NOTHING:
+            correct(queue, people, p, ticket.charge, 0)
+            return False
+        self._waiting[e] = ticket
+        return True
 
     def begun(self, ticket: Ticket) -> None:
         """The first byte of an answer has come: its prompt is computed."""
@@ -180,23 +205,34 @@ class Service:
             note_computed(self.rows, ticket.pool * REPLICA_FIELDS, ticket.uncached)
             self._sent[ticket.kind.rank].pop(ticket, None)
 
-    def again(self, ticket: Ticket, now_ms: int) -> int:
-        """Send a request elsewhere whose pool failed before its first byte: ADMITTED, or NO_CAPACITY."""
+    def again(self, ticket: Ticket, answer: int, wait_ms: int, now_ms: int) -> int:
+        """Try a request once more whose pool failed before its first byte: ADMITTED elsewhere, QUEUED, NO_CAPACITY.
+
+        answer: a status of HTTP, or how it failed; wait_ms: for how long the pool asks to be left alone. One that was
+        only full has cost nobody anything: what it turned away waits for it, or for another.
+        """
         failed = ticket.pool
-        self._leave(ticket, now_ms)
+        self._leave(ticket, answer, now_ms, wait_ms)
         r = failed * REPLICA_FIELDS
         until_ms = self.rows[r + R_OUT_UNTIL_MS]
-        self.rows[r + R_OUT_UNTIL_MS] = now_ms + 1  # not there again
+        self.rows[r + R_OUT_UNTIL_MS] = max(now_ms + 1, until_ms)  # not there again
         i = self._choose(ticket, now_ms)
         self.rows[r + R_OUT_UNTIL_MS] = until_ms
-        if i == NOBODY:
+        full = judged(answer) == WAS_FULL
+        if i != NOBODY and (full or may_retry(self._retries, 0, self._retry_rules, 0, now_ms)):
+            self._send(ticket, i, now_ms)
+            return ADMITTED
+        if full and self.rows[r + R_SHARE] > 0 and self._put_back(ticket):
+            return QUEUED
+        if not full or self.rows[r + R_SHARE] == 0:
             correct(self.queue, self.people, ticket.person, ticket.charge, 0)
-            return NO_CAPACITY
-        self._send(ticket, i)
-        return ADMITTED
+        return NO_CAPACITY
 
-    def ended(self, ticket: Ticket, now_ms: int, computed: int, context: int) -> None:
-        """A request has ended, wherever it was: `computed` uncached tokens, 0 if it never ran; its context since."""
+    def ended(self, ticket: Ticket, now_ms: int, computed: int, context: int, answer: int) -> None:
+        """A request has ended, wherever it was: `computed` uncached tokens, 0 if it never ran; its context since.
+
+        answer: what that says of its pool: a status of HTTP, or how it broke off.
+        """
         if ticket.entry:
             withdraw(self.queue, self.people, ticket.entry)
             del self._waiting[ticket.entry]
@@ -204,8 +240,45 @@ class Service:
         elif ticket.pool != NOBODY:
             if ticket.session and context > 0:
                 self._remember(ticket.session, ticket.pool, context)
-            self._leave(ticket, now_ms)
+            self._leave(ticket, answer, now_ms)
             correct(self.queue, self.people, ticket.person, ticket.charge, computed)
+
+    def hold(self, i: int) -> bool:
+        """A pool takes nothing new; False if it did not before."""
+        changed = hold_pool(self.states, i * POOL_FIELDS)
+        self._open(i)
+        return changed
+
+    def drain(self, i: int, deadline_ms: int, now_ms: int) -> bool:
+        """A pool takes nothing new and is gone by a deadline; False if that changes nothing."""
+        changed = drain_pool(self.states, i * POOL_FIELDS, deadline_ms, now_ms)
+        self._open(i)
+        return changed
+
+    def reopen(self, i: int, now_ms: int) -> bool:
+        """A pool takes requests again that was held or draining; False if it cannot."""
+        changed = reopen_pool(self.states, i * POOL_FIELDS, now_ms)
+        self._open(i)
+        return changed
+
+    def gone(self, now_ms: int) -> list[str]:
+        """The pools whose deadline has passed since this was last asked: what they have waits again, or is cut."""
+        names = []
+        for i, pool in enumerate(self.pools):
+            if end_drain(self.states, i * POOL_FIELDS, now_ms):
+                names.append(pool.name)
+                for ticket in sorted(self._at[i], key=lambda t: moving_order(RANK_MOST - t.kind.rank, t.now_ms)):
+                    if ticket.begun:
+                        self._told.append((ticket, CUT_WITH_POOL, i))
+                    else:
+                        self._leave(ticket, GIVEN_UP, now_ms)
+                        self._told.append((ticket, PREEMPTED if self._put_back(ticket) else NO_CAPACITY, i))
+        return names
+
+    def _open(self, i: int) -> None:
+        """Whether a pool takes requests: if the terms name it, and nobody holds or takes it away."""
+        opened = self.pools[i].name in self._named and takes_new(self.states, i * POOL_FIELDS)
+        self.rows[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE if opened else 0
 
     def fill(self, now_ms: int) -> None:
         """Send those who wait to pools that have room now."""
@@ -213,7 +286,9 @@ class Service:
             e = dequeue(self.queue, self.people)
             ticket = self._waiting.pop(e)
             ticket.entry, ticket.charge = 0, self.queue[e + E_CHARGE]
-            self._send(ticket, self._choose(ticket, now_ms))
+            if ticket.tries == 0:
+                note_try(self._retries, 0, self._retry_rules, 0)
+            self._send(ticket, self._choose(ticket, now_ms), now_ms)
             self._told.append((ticket, ADMITTED, ticket.pool))
 
     def due(self, now_ms: int) -> None:
@@ -243,15 +318,22 @@ class Service:
             min(ticket.input_tokens, BACKLOG_MOST), now_ms, self._turn,
         )  # fmt: skip
 
-    def _send(self, ticket: Ticket, i: int) -> None:
+    def _send(self, ticket: Ticket, i: int, now_ms: int) -> None:
         ticket.pool = i
         ticket.tries += 1
+        self._at[i][ticket] = None
+        args = self.health, i * HEALTH_FIELDS, self._health_rules, 0, self.rows, i * REPLICA_FIELDS, now_ms
+        ticket.era = note_tried(*args)
         note_sent(self.rows, i * REPLICA_FIELDS, ticket.uncached)
         self._count(i)
         self._sent[ticket.kind.rank][ticket] = None
 
-    def _leave(self, ticket: Ticket, now_ms: int) -> None:
+    def _leave(self, ticket: Ticket, answer: int, now_ms: int, wait_ms: int = 0) -> None:
         i, ticket.pool = ticket.pool, NOBODY
+        del self._at[i][ticket]
+        note_outcome(
+            self.health, 0, self._health_rules, 0, self.rows, 0, len(self.pools), i, ticket.era, answer, wait_ms, now_ms
+        )
         r = i * REPLICA_FIELDS
         if not ticket.begun:
             note_computed(self.rows, r, ticket.uncached)

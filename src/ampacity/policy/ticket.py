@@ -46,6 +46,7 @@ class Ticket:
         "charge",
         "draw",
         "entry",
+        "era",
         "expires_ms",
         "held",
         "input_tokens",
@@ -85,6 +86,6 @@ class Ticket:
         self.now_ms, self.draw, self.expires_ms, self.owner = now_ms, draw, expires_ms, owner
         self.held: list[int] = []
         self.outcome = self.window = self.entry = self.charge = self.person = self.tries = self.number = 0
-        self.scopes = self.uncached = self.cap_hour = 0
+        self.scopes = self.uncached = self.cap_hour = self.era = 0
         self.pool = NOBODY
         self.begun = self.over = False
