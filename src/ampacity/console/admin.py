@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ampacity.console.ask import NotDone, NotServing
+from ampacity.console.ask import NotDone, NotKnown, NotServing
 from ampacity.console.exposition import CONTENT_TYPE, exposition
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.keys import KeyMistake, NotThere
@@ -243,7 +243,7 @@ class Admin:
             return given
         try:
             return JSONResponse(await run_in_threadpool(do, given), status, headers=NOT_KEPT)
-        except NotThere as err:
+        except (NotThere, NotKnown) as err:
             return _error(404, str(err))
         except (KeyMistake, TermsError, LimitError) as err:
             return _error(400, str(err))

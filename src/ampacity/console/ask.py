@@ -20,8 +20,12 @@ class NotDone(ValueError):
     """The data process answered that it did not do what it was asked, and why."""
 
 
+class NotKnown(NotDone):
+    """Whom or what was named is not there."""
+
+
 def ask(control: Path, do: str, patience_s: float = PATIENCE_S, **what: Any) -> dict[str, Any]:
-    """What the data process answers. Raises NotServing, NotDone."""
+    """What the data process answers. Raises NotServing, NotDone, NotKnown."""
     try:
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
             connection.settimeout(patience_s)
@@ -34,7 +38,7 @@ def ask(control: Path, do: str, patience_s: float = PATIENCE_S, **what: Any) -> 
         raise NotServing(0, "the data process closed the connection before it answered", str(control))
     found: dict[str, Any] = json.loads(answer)
     if not found.pop("ok", False):
-        raise NotDone(str(found.get("error", "no reason was given")))
+        raise (NotKnown if found.get("missing") else NotDone)(str(found.get("error", "no reason was given")))
     return found
 
 

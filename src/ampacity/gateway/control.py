@@ -1,7 +1,7 @@
 """What the operator's side asks the data process: over a socket of the file system, a line of JSON each way.
 
-A request is `{"do": "status"}` with what else that needs; an answer has `ok`, and `error` in words if it is false. Who
-may open the socket may ask all of it, so it is its owner's alone.
+A request is `{"do": "status"}` with what else that needs; an answer has `ok`, and if it is false `error` in words, and
+`missing` if whom or what it names is not there. Who may open the socket may ask all of it, so it is its owner's alone.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Control:
         except msgspec.MsgspecError as err:
             return {"ok": False, "error": f"not a request: {err}"}
         except KeyError as err:
-            return {"ok": False, "error": str(err.args[0])}
+            return {"ok": False, "missing": True, "error": str(err.args[0])}
         except (ValueError, OSError) as err:
             return {"ok": False, "error": str(err)}
 
@@ -109,6 +109,8 @@ class Control:
             case "near":
                 return {"near": await nearest_to_limits(gateway, asked.top)}
             case "explain":
+                if gateway.ticks.error is None:
+                    await gateway.ticks.on_disk()  # whoever asks looks into the journal next
                 return self._explain(asked)
             case "keys":
                 gateway.read_keys()
