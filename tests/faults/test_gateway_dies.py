@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import sqlite3
@@ -212,3 +213,57 @@ def test_a_second_gateway_on_the_same_journal_is_turned_away_in_words(tmp_path: 
     finally:
         first.kill()
         first.wait()
+
+
+def ask(port: int) -> tuple[int, bytes]:
+    """One request over a connection of its own: the status, and the rest."""
+    body = b'{"model":"m","messages":[]}'
+    head = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: %b\r\ncontent-length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(head % (KEY.encode(), len(body)) + body)
+        got = b""
+        while piece := client.recv(65_536):
+            got += piece
+    return int(got[9:12]), got
+
+
+def test_a_full_disk_refuses_new_work_and_holds_the_ends_of_answers_until_there_is_room(
+    tmp_path: Path, pool: Pool
+) -> None:
+    """The journal may grow to 150 kB, then to more: RLIMIT_FSIZE, which SQLite meets as it meets a full disk."""
+    path = settings(tmp_path, pool.port)
+    process = start(path)
+    port = json.loads(path.read_text())["port"]
+    try:
+        assert ask(port)[0] == 200
+        hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (150_000, hard))
+        ends: list[int] = []
+        held = [threading.Thread(target=lambda: ends.append(ask(port)[0]), daemon=True) for _ in range(60)]
+        for thread in held:
+            thread.start()
+            time.sleep(0.01)
+        time.sleep(0.6)
+        status, said = ask(port)
+        assert status == 529 and b"Use cannot be recorded" in said and b"retry-after: 5" in said
+        assert socket_status(port, b"/readyz") == 503 and socket_status(port, b"/healthz") == 200
+        before = len(ends)
+        assert before < len(held)  # those whose ends wait
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        for thread in held:
+            thread.join(5)
+        assert len(ends) == len(held) and set(ends) == {200, 529}
+        time.sleep(0.3)
+        assert ask(port)[0] == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    with opening.for_reading(tmp_path / "j") as db:
+        settled = [r for r in read.requests(db) if r.end is not None and r.end.status == SETTLED]
+    assert len(settled) == ends.count(200) + 2
+
+
+def socket_status(port: int, path: bytes) -> int:
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" % path)
+        return int(client.recv(100)[9:12])

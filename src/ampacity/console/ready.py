@@ -39,8 +39,7 @@ def ready_lines(service: Service) -> list[str]:
         "  curl:",
         f"    {curl_line(base, key, model)}",
         "  Claude Code:",
-        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ANTHROPIC_SMALL_FAST_MODEL={own} "
-        f"claude --model {own}",
+        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ANTHROPIC_SMALL_FAST_MODEL={own} claude --model {own}",
         "  anthropic SDK:",
         f'    anthropic.Anthropic(base_url="{base}", api_key="{key}")   # model="{model}"',
         "  openai SDK:",
