@@ -45,7 +45,7 @@ class Upstream(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._bare = 0  # bytes since the last that belonged to a body
-        self._headed = self._complete = self._again = False
+        self._headed = self._complete = self._again = self._lasting = False
         self._sized = self._chunked = self._in_chunk = False
         self.between_chunks = True  # whether a chunk of ours could stand after what was passed on
 
@@ -110,7 +110,7 @@ class Upstream(asyncio.Protocol):
         self.exchange = None
         framed = self._chunked or self._sized
         unsent = self.closed or self.transport.get_write_buffer_size() > 0
-        if framed and not unsent and self._parser.should_keep_alive():
+        if framed and self._lasting and not unsent:
             self._reset()
             self._pool.give_back(self)
         else:
@@ -177,6 +177,7 @@ class Upstream(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
+        self._lasting = self._parser.should_keep_alive()  # which it knows at this moment only
 
 
 class Connections:
