@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
-from gateways import gateway, quick_looks, serve, upstream  # noqa: E402
+from gateways import gateway, quick_looks, serve, upstream
 
 __all__ = ["gateway", "quick_looks", "serve", "upstream"]

@@ -153,8 +153,8 @@ Answer = Callable[[Connection, Asked], object]
 class Upstream:
     """A server that does as the test says: `answer` is called with each request, in a thread of its connection."""
 
-    def __init__(self, answer: Answer | bytes = whole(ANSWER)) -> None:
-        self.answer = answer
+    def __init__(self, answer: Answer | bytes = b"") -> None:
+        self.answer = answer or whole(ANSWER)
         self.asked: list[Asked] = []
         self.connections: list[Connection] = []
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -434,7 +434,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def serve(tmp_path: Path, upstream: Upstream) -> Iterator[Serve]:
-    """Start a gateway. upstreams: the pools of alias `m`; model: as they know it; other options: `Terms`, `Settings`."""
+    """Start a gateway. upstreams: the pools of alias `m`, which know it as `model`; others: of `Terms`."""
     running: list[Running] = []
 
     def start(
