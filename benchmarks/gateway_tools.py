@@ -11,9 +11,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,19 +111,39 @@ def start_mock(program: Path, paced: bool, folder: Path) -> Started:
     return Started(process, Endpoint(port))
 
 
-def start_ours(kind: str, mock_port: int, folder: Path) -> Started:
-    """Ours: "pass-through" forwards; "full" authenticates, keeps four windows and a journal, and counts metrics."""
-    raise SkipTool(f"how ampacity's gateway is configured ({kind}) is not in this script yet")
-
-
 def ours_pass_through(place: Place) -> Started:
-    """Nothing on but forwarding."""
-    return start_ours("pass-through", place.mocks[0].endpoint.port, place.folder)
+    """Nothing on but forwarding: `gateway_bare.py`."""
+    port, program = free_port(), Path(__file__).with_name("gateway_bare.py")
+    command = [sys.executable, str(program), str(port), str(place.mocks[0].endpoint.port)]
+    return Started(launch(command, place.folder), Endpoint(port))
 
 
 def ours(place: Place) -> Started:
-    """Authentication, four windows, journal, metrics."""
-    return start_ours("full", place.mocks[0].endpoint.port, place.folder)
+    """Authentication, four windows (five hours, a week, requests and tokens of a minute), journal, metrics."""
+    from ampacity.gateway.keys import TABLES, hashed
+    from ampacity.policy import rows
+    from ampacity.policy.rows import EVENLY_MOST, ONE_REQUEST, WindowRule
+    from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
+
+    hour_ms, much = 3_600_000, 10**15
+    windows = (
+        WindowRule("five-hour", much, rows.AT_FIRST_USE, 5 * hour_ms),
+        WindowRule("weekly", much, rows.AT_FIRST_USE, 168 * hour_ms),
+        WindowRule("requests", 10**13, rows.EVENLY, 60_000, ONE_REQUEST),
+        WindowRule("tokens", EVENLY_MOST, rows.EVENLY, 60_000),
+    )
+    pool = PoolTerms("mock", place.urls()[0], "mock", slots=4096)
+    terms = Terms("benchmark", {"all": windows}, (TierTerms("all", "all"),), (ServiceTerms("mock", (pool,)),))
+    (place.folder / "terms.json").write_text(terms.text())
+    with closing(sqlite3.connect(place.folder / "keys")) as db:
+        db.executescript(TABLES)
+        db.execute("INSERT INTO subscriber VALUES (1, 'all', 'all', 0)")
+        db.execute("INSERT INTO key VALUES (?, 1, '', 'sk-', 0, NULL)", (hashed(KEY.encode()),))
+        db.commit()
+    port = free_port()
+    own = {"terms": "terms.json", "journal": "journal", "keys": "keys", "port": port}
+    command = [sys.executable, "-m", "ampacity.gateway", place.write("settings.json", own)]
+    return Started(launch(command, place.folder), Endpoint(port, {"authorization": f"Bearer {KEY}"}))
 
 
 def envoy(place: Place, filters: tuple[dict[str, Any], ...] = ()) -> Started:

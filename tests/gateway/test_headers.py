@@ -78,7 +78,7 @@ def test_what_the_upstream_says_of_limits_and_connections_does_not_reach_the_cli
 ) -> None:
     own = (
         b"content-type: application/json\r\nX-RateLimit-Limit-Requests: 9\r\nanthropic-ratelimit-tokens-limit: 9\r\n"
-        b"connection: keep-alive\r\nkeep-alive: timeout=5\r\nretry-after: 7\r\nrequest-id: theirs\r\nx-request-id: t\r\n"
+        b"connection: keep-alive\r\nkeep-alive: timeout=5\r\nretry-after: 7\r\nrequest-id: its\r\nx-request-id: t\r\n"
         b"set-cookie: a=b\r\nX-Kept: a\r\nx-kept: b\r\nopenai-processing-ms: 5\r\n"
     )
     upstream.answer = whole(ANSWER, own)
@@ -86,7 +86,7 @@ def test_what_the_upstream_says_of_limits_and_connections_does_not_reach_the_cli
     names = [name for name, _ in said.headers if not name.startswith("anthropic-ratelimit-unified-")]
     own_names = ["request-id", "x-request-id"]
     assert names == ["content-type", "x-kept", "x-kept", "openai-processing-ms", "content-length", *own_names]
-    assert said["request-id"] == said["x-request-id"] != "theirs"
+    assert said["request-id"] == said["x-request-id"] != "its"
 
 
 def test_an_answer_keeps_its_status_in_a_stream_too(gateway: Running, upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from gateways import DELTA, END, START, STREAM
@@ -10,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.gateway.usage import COUNT_MOST, LINE_MOST, Usage
-
 
 CACHED = {"cache_creation_input_tokens": 7, "cache_read_input_tokens": 9}
 
@@ -22,7 +22,7 @@ def counted(usage: Usage) -> tuple[int, int, int, int]:
 def of_stream(data: bytes, cuts: list[int]) -> Usage:
     usage = Usage()
     places = sorted({min(c, len(data)) for c in cuts} | {0, len(data)})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         usage.stream(data[begin:end])
     return usage
 

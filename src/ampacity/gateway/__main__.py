@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -14,6 +15,7 @@ from ampacity.gateway.server import Gateway, Settings, open_files_most
 from ampacity.policy.terms import Terms, terms_of
 
 DRAIN_S = 30.0
+GARBAGE_LOOKS = 100_000  # objects between two looks for cycles
 
 
 async def serve(terms: Terms, settings: Settings, drain_s: float) -> None:
@@ -39,6 +41,8 @@ def main() -> None:
         if given.get(name):
             given[name] = Path(given[name])
     open_files_most()
+    gc.freeze()  # what is there now stays; of what comes, next to nothing is in cycles
+    gc.set_threshold(GARBAGE_LOOKS)
     uvloop.run(serve(terms, Settings(**given), drain_s))
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 Api = Literal["anthropic", "openai"]
 OUTPUT_MOST = 32_000  # of a request that names no most
-OUTPUT_LARGEST = 1 << 40  # whatever it names: numbers of a journal have 64 bits
+OUTPUT_LARGEST = 1 << 32  # whatever it names: numbers of a journal have 64 bits
 
 
 class _Metadata(msgspec.Struct):

@@ -164,7 +164,7 @@ class Exchange(Answering):
             if not pieces and not complete:
                 self._early = raw
                 return
-            self._first_byte()
+            self._first_byte(complete)
         self.heard_s = self._gateway.now_s()
         usage = self.usage
         if self._stream:
@@ -189,14 +189,15 @@ class Exchange(Answering):
         self._settle(SETTLED, self._status)
         self._gateway.ticks.after(lambda: self._deliver(raw))
 
-    def _first_byte(self) -> None:
-        """The answer begins: from now on it is this client's."""
+    def _first_byte(self, complete: bool) -> None:
+        """The answer begins: from now on it is this client's. If it is complete too, its end says all."""
         gateway, ticket = self._gateway, self.ticket
         assert ticket is not None
         now_ms = gateway.clock()
         if not ticket.over:
             self._begun_ms = now_ms - ticket.now_ms
-            gateway.recorder.begun(ticket, now_ms)
+            if not complete:
+                gateway.recorder.begun(ticket, now_ms)
             gateway.answered(ticket)
         own = gateway.rate_headers(ticket, self.api, now_ms)
         self._head = headed(self._status, self._headers, self.id, own, self._last, self._rechunk, self._unchunk)

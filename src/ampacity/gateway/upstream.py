@@ -164,6 +164,8 @@ class Upstream(asyncio.Protocol):
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if not self._headed:  # else a second answer's
+            self._lasting = self._parser.should_keep_alive()  # asked later, the parser no longer knows
         self._headed = True
 
     def on_chunk_header(self) -> None:
@@ -177,7 +179,6 @@ class Upstream(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
-        self._lasting = self._parser.should_keep_alive()  # which it knows at this moment only
 
 
 class Connections:

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 LINE_MOST = 1 << 22  # a line that is longer is not looked into
 SPEAKS = b'"usage"'
 ENDING = 2  # events of a stream after its last word on usage
-COUNT_MOST = 1 << 40
+COUNT_MOST = 1 << 32  # of tokens; an upstream that tells more is not believed
 
 
 class _Details(msgspec.Struct):
