@@ -315,6 +315,13 @@ def test_what_follows_a_good_request_is_refused_after_its_answer(gateway: Runnin
     assert len(upstream.asked) == 1
 
 
+def test_a_length_of_many_zeros_is_a_number(gateway: Running, upstream: Upstream) -> None:
+    with gateway.client() as client:
+        client.send(LINE + b"content-length: " + b"0" * 5000 + b"13\r\n\r\n" + BODY)
+        assert client.said().status == 200
+    assert upstream.asked[0].body == BODY
+
+
 def test_chunk_extensions_are_dropped(gateway: Running, upstream: Upstream) -> None:
     with gateway.client() as client:
         client.send(LINE + b"transfer-encoding: chunked\r\n\r\nd;a=b\r\n" + BODY + b"\r\n0\r\n\r\n" + post())

@@ -180,7 +180,8 @@ class Client(asyncio.Protocol):
                 lengths += 1
                 if not value.isdigit() or lengths > 1:
                     raise Malformed(400, "content-length is one whole number")
-                self._allow(int(value[-20:]))
+                if (size := int(value[-20:])) > STRANGERS_MOST:
+                    self._allow(size)
             elif name == b"transfer-encoding":
                 codings += 1
                 if value.lower() != b"chunked" or codings > 1:

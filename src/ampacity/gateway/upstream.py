@@ -93,9 +93,12 @@ class Upstream(asyncio.Protocol):
     def _relay(self, exchange: Exchange, raw: bytes) -> None:
         pieces, complete = self._pieces, self._complete
         self._pieces = []
-        self._bare = 0 if pieces else self._bare + len(raw)
-        if self._bare > HEAD_MOST:
-            raise NoHttp  # extensions and trailers without end
+        if pieces:
+            self._bare = 0
+        else:
+            self._bare += len(raw)
+            if self._bare > HEAD_MOST:
+                raise NoHttp  # extensions and trailers without end
         if complete:
             self._end(raw, pieces)
         else:
