@@ -28,11 +28,9 @@ from ampacity.journal.ticks import Ticks
 from ampacity.policy.desk import WHOLE, Desk
 from ampacity.policy.health import GIVEN_UP
 from ampacity.policy.routing import NOBODY
+from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD, REOPEN
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
-
-HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool, as a journal tells them
-CAP = "capacity of this hour"  # stands where the name of a window would
 
 
 class Waiter(Protocol):

@@ -20,7 +20,7 @@ from ampacity.gateway.headers import RateHeaders
 from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.pools import Pool
-from ampacity.gateway.recorder import CAP, Recorder
+from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
 from ampacity.gateway.take_up import open_desk, write_checkpoint
 from ampacity.journal.append import Journal
@@ -28,6 +28,7 @@ from ampacity.journal.opening import Durability
 from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, REFUSED, REFUSED_ORGANIZATION
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
+from ampacity.policy.taken import CAP
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -230,6 +230,15 @@ def under_way(db: sqlite3.Connection) -> list[Request]:
         statement = "SELECT * FROM arrival WHERE ordinal = ?"
         rows = [db.execute(statement, (ordinal,)).fetchone() for ordinal in sorted(open_ones)]
         return [Request(_arrival(names, row), None, row[0] in expired) for row in rows]
+
+
+def arrivals(db: sqlite3.Connection, requests: Iterable[int]) -> dict[int, Arrival]:
+    """The arrivals of these requests, also of those that have ended; one that is forgotten is left out."""
+    with _moment(db):
+        names = _Names(db)
+        statement = "SELECT * FROM arrival WHERE ordinal = ?"
+        rows = [db.execute(statement, (ordinal,)).fetchone() for ordinal in requests]
+        return {row[0]: _arrival(names, row) for row in rows if row is not None}
 
 
 def last_checkpoint(db: sqlite3.Connection, before: int | None = None) -> Checkpoint | None:

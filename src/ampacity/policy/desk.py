@@ -20,7 +20,7 @@ from ampacity.journal.records import (
     REFUSED_ORGANIZATION,
     SETTLED,
 )
-from ampacity.policy.capacity_cap import CAPPED, CURVE_FIELDS
+from ampacity.policy.capacity_cap import CAPPED
 from ampacity.policy.ledger import ORGANIZATION, Ledger
 from ampacity.policy.service import Service
 from ampacity.policy.terms import Terms, TermsError
@@ -67,7 +67,7 @@ class Desk:
             raise KeyError(tier)
         if alias not in self.services:
             raise KeyError(alias)
-        c = next((c for c, of in enumerate(self.terms.caps) if (of.tier, of.pool) == (tier, alias)), None)
+        c = self.ledger.curves.get((tier, alias))
         return Kind(
             tier_name=tier,
             limit_name=terms.limit,
@@ -80,7 +80,7 @@ class Desk:
             organization_plan=book.plan(organization_limit, alias, product) if organization_limit else 0,
             tier=i,
             rank=terms.rank,
-            cap=NO_CAP if c is None else c * CURVE_FIELDS,
+            cap=NO_CAP if c is None else c,
             taken=0 if c is None else self.ledger.taken_at(tier, alias),
         )
 
@@ -99,7 +99,8 @@ class Desk:
         else:
             outcome = service.seek(ticket, now_ms)
             if outcome == NO_CAPACITY:
-                self._give_up(ticket, now_ms)
+                ticket.over = True
+                self.ledger.unreserve(ticket)
             self._release_told(now_ms)
         ticket.outcome = outcome
         return outcome

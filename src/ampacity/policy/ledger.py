@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ampacity.policy.book import (
     HELD_FIELDS,
+    LIMIT,
     MARK,
     PLANS,
     STATE_FIELDS,
@@ -18,14 +19,17 @@ from ampacity.policy.book import (
 )
 from ampacity.policy.capacity_cap import (
     CAPPED,
+    CURVE_FIELDS,
     IN_HOUR,
     TAKEN_FIELDS,
+    TOKENS_TAKEN,
     compile_caps,
     correct_cap,
     fits_cap_from_ms,
+    hour_of,
     reserve_capped,
 )
-from ampacity.policy.limits import expire, hold, rebase, release, reserve, retry_at_ms, settle
+from ampacity.policy.limits import expire, hold, rebase, release, reserve, retry_at_ms, settle, unreserve
 from ampacity.policy.rows import EVENLY
 from ampacity.policy.stores import FOREVER
 from ampacity.policy.terms import Terms
@@ -44,6 +48,7 @@ class Ledger:
         self._limits: dict[int, str] = {}  # of the row there
         self.touched: set[tuple[int, int]] = set()
         self.caps: list[int] = []
+        self.curves: dict[tuple[str, str], int] = {}  # of a tier and an alias: where its curve begins
         self._taken_at: dict[tuple[str, str], int] = {}
         self.taken: list[int] = []
         self._lay_caps(terms)
@@ -67,6 +72,7 @@ class Ledger:
 
     def _lay_caps(self, terms: Terms) -> None:
         self.caps = compile_caps(terms.caps)
+        self.curves = {(c.tier, c.pool): i * CURVE_FIELDS for i, c in enumerate(terms.caps)}
         for curve in terms.caps:
             if (curve.tier, curve.pool) not in self._taken_at:
                 self._taken_at[curve.tier, curve.pool] = len(self.taken)
@@ -117,6 +123,49 @@ class Ledger:
 
         Returns 0, where in the book the first window begins that refuses, or CAPPED.
         """
+        kind = ticket.kind
+        self._hold(ticket, now_ms)
+        flat, state, held, scopes = self.book.flat, self.state, ticket.held, ticket.scopes
+        if kind.cap == NO_CAP:
+            return reserve(state, flat, held, 0, scopes, now_ms, ticket.draw)
+        refusing = reserve_capped(
+            state, flat, held, 0, scopes, self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms,
+            ticket.draw,
+        )  # fmt: skip
+        if refusing == 0:
+            ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
+        return refusing
+
+    def reserve_again(self, ticket: Ticket, now_ms: int) -> None:
+        """Reserve what was reserved once, as a journal tells it: of a cap nothing, until it is known what was computed.
+
+        What a request was expected to compute is not in a journal; what it has computed is.
+        """
+        self._hold(ticket, now_ms)
+        reserve(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms, ticket.draw)
+        kind = ticket.kind
+        if kind.cap != NO_CAP:
+            hour = hour_of(self.caps, kind.cap, now_ms)
+            if hour > self.taken[kind.taken + IN_HOUR]:
+                self.taken[kind.taken + IN_HOUR], self.taken[kind.taken + TOKENS_TAKEN] = hour, 0
+            ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
+
+    def caps_taken(self, under_way: Iterable[Ticket]) -> Iterator[tuple[str, str, int, int]]:
+        """Of each cap: tier, alias, the hour, and what those that have ended took of it."""
+        for (tier, alias), k in self._taken_at.items():
+            hour = self.taken[k + IN_HOUR]
+            capped = [t for t in under_way if t.kind.taken == k and t.kind.cap != NO_CAP]
+            asked = sum(t.uncached for t in capped if t.cap_hour == hour)
+            yield tier, alias, hour, max(self.taken[k + TOKENS_TAKEN] - asked, 0)
+
+    def take_up_cap(self, tier: str, alias: str, hour: int, tokens: int) -> None:
+        """Put a cap where a checkpoint had it."""
+        k = self._taken_at.get((tier, alias))
+        if k is not None:
+            self.taken[k + IN_HOUR], self.taken[k + TOKENS_TAKEN] = hour, tokens
+
+    def _hold(self, ticket: Ticket, now_ms: int) -> None:
+        """Write down what a request is expected to cost, for its subscriber and their organization."""
         kind, flat, state = ticket.kind, self.book.flat, self.state
         at = self.row(SUBSCRIBER, ticket.who, kind.limit_name, now_ms)
         asked = (now_ms, ticket.expires_ms, ticket.input_tokens, ticket.output_most)
@@ -132,15 +181,14 @@ class Ledger:
             self.touched.add((ORGANIZATION, ticket.organization))
         hold(state, at, flat, kind.limit, kind.plan, held, 0, *asked)
         self.touched.add((SUBSCRIBER, ticket.who))
-        if kind.cap == NO_CAP:
-            return reserve(state, flat, held, 0, ticket.scopes, now_ms, ticket.draw)
-        refusing = reserve_capped(
-            state, flat, held, 0, ticket.scopes, self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms,
-            ticket.draw,
-        )  # fmt: skip
-        if refusing == 0:
-            ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
-        return refusing
+
+    def unreserve(self, ticket: Ticket) -> None:
+        """Undo what has just been reserved, as if it had never been asked: no window is opened by it."""
+        held = ticket.held
+        unreserve(self.state, self.book.flat, held, 0, ticket.scopes * HELD_FIELDS)
+        for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
+            held[h + LIMIT] = 0
+        self._correct_cap(ticket, 0)
 
     def settle(self, ticket: Ticket, now_ms: int, uncached: int, written: int, read: int, output: int) -> bool:
         """Put what a request has cost in the place of what it reserved; False if it holds nothing."""
@@ -215,10 +263,10 @@ class Ledger:
 
 
 def _book(terms: Terms, like: Book | None, at_rest: bool = False) -> Book:
-    limits = terms.limits
-    if like is not None:
-        gone = [name for name in like.limits if name not in limits]
-        limits = {name: limits.get(name, ()) for name in like.limits} | limits if at_rest or gone else limits
+    """Limits that are gone stay in their place, without windows; new ones come last, by name."""
+    known = like.limits if like is not None else {}
+    limits = {name: terms.limits.get(name, ()) for name in known}
+    limits |= {name: terms.limits[name] for name in sorted(terms.limits) if name not in known}
     aliases = tuple(s.alias for s in terms.services)
     return compile_book(limits, aliases, terms.products, like=like, at_rest=at_rest)
 

@@ -1,8 +1,8 @@
 """What clients ask for by one alias: the pools that serve it, their health, and the queue before them.
 
 A request goes to a pool at once if one has room and nobody waits; else it waits, fairly, and whoever is next goes when
-room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers. A pool that fails
-again and again is left out for a while, one that says it is full for a moment; pools may be held, drained or taken.
+room comes. A pool has so many slots; a session's own pool takes a quarter more, for what it remembers. A pool that
+keeps failing is left out for a while, one that says it is full for a moment; pools may be held, drained, taken away.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from ampacity.policy.reclaim import (
     end_drain,
     hold_pool,
     moving_order,
+    past_deadline,
     reopen_pool,
     takes_new,
 )
@@ -256,8 +257,13 @@ class Service:
         return changed
 
     def reopen(self, i: int, now_ms: int) -> bool:
-        """A pool takes requests again that was held or draining; False if it cannot."""
-        changed = reopen_pool(self.states, i * POOL_FIELDS, now_ms)
+        """A pool takes requests again that was held or draining, or has come back; False if it did all along."""
+        p = i * POOL_FIELDS
+        if past_deadline(self.states, p, now_ms):
+            self.states[p : p + POOL_FIELDS] = [0] * POOL_FIELDS
+            changed = True
+        else:
+            changed = reopen_pool(self.states, p, now_ms)
         self._open(i)
         return changed
 
