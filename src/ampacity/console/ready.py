@@ -19,6 +19,7 @@ def ready_lines(service: Service) -> list[str]:
     base = _address(how.host, service.port)
     names = terms_of(folder.terms.read_bytes()).aliases()
     model = DEFAULT if DEFAULT in names else next(iter(names))
+    own = next((name for name in names if name != DEFAULT), model)  # Claude Code has a "default" of its own
     key = service.demo or MINE
     lines = [
         "",
@@ -37,7 +38,7 @@ def ready_lines(service: Service) -> list[str]:
         "  curl:",
         f"    {curl_line(base, key, model)}",
         "  Claude Code:",
-        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --model {model}",
+        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ANTHROPIC_SMALL_FAST_MODEL={own} claude --model {own}",
         "  anthropic SDK:",
         f'    anthropic.Anthropic(base_url="{base}", api_key="{key}")   # model="{model}"',
         "  openai SDK:",

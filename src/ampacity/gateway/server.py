@@ -36,6 +36,7 @@ TICK_S = 0.1
 LOOKS = 10  # ticks between two looks at connections that are silent
 CHECKPOINT_S = 300.0
 GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
+HELD_S = 10.0  # the end of an answer waits so long for a disk that fails
 FIRST_BYTE_S = 600.0
 SILENCE_S = 120.0
 SAID_MOST = 10_000
@@ -173,6 +174,8 @@ class Gateway:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
         self.recorder.due(self.clock())
+        if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
+            self.ticks.let_go()
         self._ticks_gone += 1
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()
