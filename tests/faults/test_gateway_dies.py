@@ -109,9 +109,10 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         body = b'{"model":"m","max_tokens":9,"messages":[]}'
-        request = (
-            b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: %b\r\ncontent-length: %d\r\n\r\n%b"
-            % (KEY.encode(), len(body), body)
+        request = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+            KEY.encode(),
+            len(body),
+            body,
         )
         while not self.ending:
             try:

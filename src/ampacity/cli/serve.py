@@ -74,14 +74,15 @@ def serve(
         durability=durability.value,
     )
     service = Service(state, how, lambda said: typer.echo(said, err=True))
-    _start(service, quiet=quiet)
+    _start(service, json, quiet=quiet or json == "-")
     raise typer.Exit(service.watch())
 
 
-def _start(service: Service, *, quiet: bool) -> None:
+def _start(service: Service, json: str | None, *, quiet: bool) -> None:
     """Check and plan the scenario, start everything, and say how to use it."""
     from ampacity.cli.options import load_scenario
-    from ampacity.console.ready import ready_lines
+    from ampacity.cli.screen import write_json
+    from ampacity.console.ready import ready_data, ready_lines
     from ampacity.console.terms import live_terms
 
     how = service.how
@@ -89,6 +90,9 @@ def _start(service: Service, *, quiet: bool) -> None:
     if not quiet:
         typer.echo(f"{s.name} · {s.title}" if s.title else s.name)
     service.start(lambda addresses: live_terms(s, seed=how.seed, emulated=addresses))
+    write_json(json, ready_data(service))
+    if json not in (None, "-"):
+        Path(json).chmod(0o600)  # a key is in it
     if not quiet:
         typer.echo("\n".join(ready_lines(service)))
 

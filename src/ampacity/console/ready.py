@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 MINE = "$AMPACITY_KEY"
 
 
+def ready_data(service: Service) -> dict[str, object]:
+    """The same for a program. key: None if there were keys, of which only hashes are known."""
+    how, folder = service.how, service.folder
+    return {
+        "gateway": _address(how.host, service.port),
+        "admin": _address(how.admin_host, service.admin_port),
+        "admin_token": str(folder.token),
+        "folder": str(folder.path),
+        "models": list(terms_of(folder.terms.read_bytes()).aliases()),
+        "key": service.demo,
+    }
+
+
 def ready_lines(service: Service) -> list[str]:
     """Address, key, a line of curl that works, the lines of clients."""
     how, folder = service.how, service.folder
