@@ -38,13 +38,15 @@ DEMO = "demo"
 
 @dataclass(frozen=True)
 class How:
-    """How a service is to be served. scenario: its name or file, with what is laid over it."""
+    """How a service is to be served. scenario: its name or file, with what is laid over it and the seed of its plan."""
 
     scenario: str
     sets: tuple[str, ...] = ()
+    seed: int = 1
     emulate: bool = False
     host: str = "127.0.0.1"
     port: int = 8080
+    admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     durability: str = "normal"
     drain_s: float = DRAIN_S
@@ -124,8 +126,11 @@ class Service:
         """Start everything, and return when it answers. terms_with: makes the terms. Raises Mistakes."""
         how = self.how
         _must_be_free(how.host, how.port, "--port")
-        _must_be_free(how.host, how.admin_port, "--admin-port")
+        _must_be_free(how.admin_host, how.admin_port, "--admin-port")
         self.folder.make()
+        there = Path(how.scenario)
+        scenario = str(there.absolute()) if there.exists() else how.scenario
+        write_json(self.folder.how, {"scenario": scenario, "sets": list(how.sets), "seed": how.seed})
         try:
             terms = terms_with(self._emulate() if self._pools is not None else None)
             self._write(terms, how.port)
@@ -161,9 +166,9 @@ class Service:
         write_json(folder.settings, settings)
 
     def _start_admin(self, port: int) -> int:
-        write_json(self.folder.admin, {"host": self.how.host, "port": port, "parent": os.getpid()})
+        write_json(self.folder.admin, {"host": self.how.admin_host, "port": port, "parent": os.getpid()})
         bound: int = self._admin.start(READY_S)["port"]
-        write_json(self.folder.admin, {"host": self.how.host, "port": bound, "parent": os.getpid()})
+        write_json(self.folder.admin, {"host": self.how.admin_host, "port": bound, "parent": os.getpid()})
         return bound
 
     def _first_key(self, terms: Terms) -> None:
