@@ -18,25 +18,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from ampacity.cli import serve
+from ampacity.cli import app
 from ampacity.console.folder import Folder
 from ampacity.console.operator import Operator
 
-PROGRAM = """
-from ampacity import cli
-from ampacity.cli import serve
-if "serve" not in [c.name for c in cli.app.registered_commands] and serve.serve not in [
-    c.callback for c in cli.app.registered_commands
-]:
-    cli.app.command(context_settings=serve.WORDS)(serve.serve)
-cli.main()
-"""
-APP = typer.Typer()
-APP.command("serve", context_settings=serve.WORDS)(serve.serve)
-APP.callback()(lambda: None)
+AMPACITY = [sys.executable, "-c", "from ampacity.cli import main; main()"]
 READY_S = 60
 SCENARIOS = Path(str(files("ampacity.catalog"))) / "scenarios"
 
@@ -61,13 +49,23 @@ class Served:
 
 
 def ampacity(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, *words]
+    command = [*AMPACITY, *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
 def begun(cwd: Path, *words: str) -> Served:
     """A service that is ready."""
-    command = [sys.executable, "-c", PROGRAM, "serve", *words, "--port", "0", "--admin-port", "0"]
+    command = [
+        sys.executable,
+        "-c",
+        "from ampacity.cli import main; main()",
+        "serve",
+        *words,
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+    ]
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     watchdog = threading.Timer(READY_S, process.kill)
@@ -113,7 +111,9 @@ def test_the_printed_curl_line_works_as_it_stands(served: Served) -> None:
 
 def test_the_printed_lines_of_clients_name_the_address_and_the_key(served: Served) -> None:
     base, key = served.found(r"gateway\s+(\S+)"), served.found(r"key\s+(sk-amp-\S+)")
-    assert f"ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --model default" in served.said
+    claude = served.found(r"Claude Code:\n\s+(.*)\n")
+    assert claude.startswith(f"ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ")
+    assert claude.endswith("claude --model llama-3.1-70b")
     assert f'anthropic.Anthropic(base_url="{base}", api_key="{key}")' in served.said
     assert f'openai.OpenAI(base_url="{base}/v1", api_key="{key}")' in served.said
 
@@ -153,7 +153,7 @@ def test_the_admin_api_answers_where_it_says(served: Served) -> None:
 )
 def test_an_operators_words_in_the_terminal(served: Served, words: str, code: int, seen: str) -> None:
     typed = ["serve", "laptop.yaml", "--folder", str(served.folder.path), "--admin", *words.split()]
-    done = CliRunner().invoke(APP, typed)
+    done = CliRunner().invoke(app, typed)
     assert done.exit_code == code, done.output
     assert seen in (done.stdout if code == 0 else done.stderr)
 
@@ -193,6 +193,30 @@ def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path, model_url
     sets = f"placements.code.endpoint={model_url}"
     done = ampacity("serve", "laptop", "--set", sets, "--port", port, cwd=tmp_path)
     assert done.returncode == 1 and f"--port: {port}" in done.stderr and "in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        (["--set", "tiers.developers.people=50 kg", "--emulate"], "tiers.developers.people: 50 kg"),
+        ([], 'expected the URL of a running engine, such as "http://10.0.0.5:8000"'),
+        (["--set", "placements.code.endpoint=gopher://x"], "expected a URL that begins with http"),
+    ],
+)
+def test_a_scenario_that_cannot_be_served_is_told_and_leaves_nothing(
+    tmp_path: Path, sets: list[str], words: str
+) -> None:
+    done = ampacity("serve", "laptop", "--port", "0", "--admin-port", "0", *sets, cwd=tmp_path)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "laptop.serve" / "settings.json").exists()
+
+
+def test_whoever_watches_stays_small(served: Served) -> None:
+    status = Path(f"/proc/{served.process.pid}/status")
+    if not status.exists():
+        pytest.skip("no /proc here")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(line.split()[1]) < 60_000
 
 
 def test_nothing_runs_where_nothing_was_served(tmp_path: Path) -> None:

@@ -73,23 +73,28 @@ def serve(
         admin_port=admin_port,
         durability=durability.value,
     )
-    service = Service(state, how, lambda said: typer.echo(said, err=True))
-    _start(service, json, quiet=quiet or json == "-")
+    quiet = quiet or json == "-"
+    service = Service(
+        state,
+        how,
+        say=lambda said: None if quiet else typer.echo(said),
+        complain=lambda said: typer.echo(said, err=True),
+    )
+    _start(service, json, quiet=quiet)
     raise typer.Exit(service.watch())
 
 
 def _start(service: Service, json: str | None, *, quiet: bool) -> None:
-    """Check and plan the scenario, start everything, and say how to use it."""
-    from ampacity.cli.options import load_scenario
+    """Start everything, and say how to use it; what cannot be served ends in words and exit code 1."""
     from ampacity.cli.screen import write_json
+    from ampacity.console.planned import NotPlanned
     from ampacity.console.ready import ready_data, ready_lines
-    from ampacity.console.terms import live_terms
 
-    how = service.how
-    s = load_scenario(how.scenario, list(how.sets), None)
-    if not quiet:
-        typer.echo(f"{s.name} · {s.title}" if s.title else s.name)
-    service.start(lambda addresses: live_terms(s, seed=how.seed, emulated=addresses))
+    try:
+        service.start()
+    except NotPlanned as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from None
     write_json(json, ready_data(service))
     if json not in (None, "-"):
         Path(json).chmod(0o600)  # a key is in it
@@ -105,6 +110,7 @@ def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -
     from ampacity.console.ask import NotDone
     from ampacity.console.keys import KeyMistake
     from ampacity.console.operator import Operator
+    from ampacity.console.planned import NotPlanned
     from ampacity.console.words import NotUnderstood, do
     from ampacity.policy.rows import LimitError
     from ampacity.policy.terms import TermsError
@@ -114,7 +120,7 @@ def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -
     except NotUnderstood as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(2) from None
-    except (NotDone, KeyMistake, TermsError, LimitError) as err:
+    except (NotDone, NotPlanned, KeyMistake, TermsError, LimitError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from None
     write_json(json, data)

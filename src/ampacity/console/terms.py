@@ -88,17 +88,18 @@ def at_addresses(terms: Terms, urls: Mapping[str, str]) -> Terms:
     return replace(terms, services=services)
 
 
-def terms_again(s: Scenario, before: Terms, *, seed: int = 1) -> Terms:
-    """The terms of a scenario that was edited, over the emulated pools of the terms before.
+def carried_on(terms: Terms, before: Terms) -> Terms:
+    """Terms of a scenario that was edited, to follow those in force: over the same emulated pools. Raises Mistakes.
 
-    Tiers in force stay and keep their order, so that what is in flight knows its own; new ones come last. Raises
-    Mistakes, LimitError.
+    Tiers in force stay and keep their order, so that what is in flight knows its own; new ones come last.
     """
-    emulated: Addresses | None = None
     if before.notes.get("pools") == EMULATED:
         urls = {p.name: p.url for service in before.services for p in service.pools}
-        emulated = {at: urls[name] for at, name in pool_names(serving_in(s)).items() if name in urls}
-    terms = live_terms(s, seed=seed, emulated=emulated)
+        new = [p.name for service in terms.services for p in service.pools if p.name not in urls]
+        if new:
+            words = "nothing emulates it; a pool that is new is emulated after a restart"
+            raise Mistakes([Mistake(terms.name, 0, "pools", name, words) for name in new])
+        terms = at_addresses(terms, urls)
     known = [tier.name for tier in before.tiers]
     ordered = sorted(terms.tiers, key=lambda t: known.index(t.name) if t.name in known else len(known))
     return replace(terms, tiers=tuple(ordered))

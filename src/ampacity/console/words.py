@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from ampacity.base.units import UnitError, to_base
 from ampacity.console import views
-from ampacity.console.folder import read_json
 from ampacity.console.operator import Move, Operator
 from ampacity.scenario.mistakes import nearest
 
@@ -152,18 +151,11 @@ def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answ
 
 def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
     _takes("reload", options)
-    text = Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8") if rest else _planned_again(operator)
-    answer = operator.change_terms(text)
+    if rest:
+        answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    else:
+        answer = operator.reload()
     return answer, f"terms {answer['terms']} are in force; what is used stays used"
-
-
-def _planned_again(operator: Operator) -> str:
-    """Terms of the scenario as its file is now."""
-    from ampacity.console.terms import terms_again
-    from ampacity.scenario.load import load
-
-    how = read_json(operator.folder.how)
-    return terms_again(load(how["scenario"], sets=how["sets"]), operator.terms, seed=how["seed"]).text()
 
 
 def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
