@@ -6,6 +6,8 @@ import os
 import random
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,4 +240,23 @@ def test_every_way_in_which_a_disk_refuses_says_what_to_do_and_what_is_kept(
     assert "is kept and goes with the next commit" in str(caught.value)
     refusing.refusing = False
     assert journal.commit() == 1
+    journal.close()
+
+
+def test_reading_beside_ones_own_writer_gives_up_none_of_its_locks(tmp_path: Path) -> None:
+    """Else another process that reads takes itself for the last one and removes the log: later commits were lost."""
+    path = tmp_path / "j"
+    journal = Journal(path)
+    journal.changed(1, "first", "")
+    journal.commit()
+    with opening.for_reading(path) as db:
+        assert len(list(read.events(db))) == 1
+    look = "import sys; from pathlib import Path; from ampacity.journal import opening, read\n"
+    look += "with opening.for_reading(Path(sys.argv[1])) as db: print(len(list(read.events(db))))"
+    for count in (1, 2):
+        seen = subprocess.run([sys.executable, "-c", look, str(path)], capture_output=True, text=True, timeout=30)
+        assert seen.stdout == f"{count}\n"
+        journal.changed(1, "next", "")
+        journal.commit()
+    assert Path(f"{path}-wal").exists()
     journal.close()

@@ -22,6 +22,10 @@ Durability = Literal["normal", "full"]
 MAGIC = b"SQLite format 3\x00"
 FOLD_PAGES = 4000
 BUSY_MS = 2000  # how long a step waits for another process that deletes or folds
+# Files that this process has had open as journals, by device and inode. Whoever opens one by other means and closes it
+# again drops all locks of the process on it (POSIX says so): another process that then looks into the journal takes
+# itself for the last one there, removes the log when it goes, and what is committed afterwards is lost.
+_known: set[tuple[int, int]] = set()
 
 
 class NotWritten(OSError):
@@ -42,6 +46,7 @@ def for_writing(
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
             version = _version(db, path, making)
+            _known.add(_identity(path))
             if version is None:
                 schema.create(db)
             elif version < schema.VERSION:
@@ -66,6 +71,7 @@ def for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         db = _connected(path)
         try:
             _version(db, path, making=False)
+            _known.add(_identity(path))
             yield db
         finally:
             db.close()
@@ -98,10 +104,17 @@ def _look(path: Path, making: bool) -> None:
         if making:
             return
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if _identity(path) in _known:
+        return
     with path.open("rb") as file:
         head = file.read(len(MAGIC))
     if head and head != MAGIC:
         raise _mistake(path, "journal", "another kind of file", "a journal is an SQLite database that `serve` writes")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_dev, about.st_ino
 
 
 def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
