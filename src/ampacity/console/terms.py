@@ -23,6 +23,7 @@ QUANTUM = 4096  # uncached tokens that a tier of weight 1 earns in each round of
 API_RANK, SUBSCRIBER_RANK = 1, 0
 DEFAULT = "default"  # the name by which anybody may ask, where there is one model
 UNLIMITED = "unlimited"
+EMULATED = "emulated"
 NO_WINDOWS: tuple[WindowRule, ...] = ()
 AHEAD_S = 400 * 86_400  # tables of instants reach a year ahead, and a month as the begin is one's first day
 
@@ -74,7 +75,7 @@ def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None,
             "scenario": s.digest(),
             "seed": str(seed),
             "since": s.start.isoformat(),
-            "pools": "emulated" if emulated is not None else "real",
+            "pools": EMULATED if emulated is not None else "real",
         },
     )
 
@@ -85,6 +86,23 @@ def at_addresses(terms: Terms, urls: Mapping[str, str]) -> Terms:
         replace(s, pools=tuple(replace(p, url=urls.get(p.name, p.url)) for p in s.pools)) for s in terms.services
     )
     return replace(terms, services=services)
+
+
+def carried_on(terms: Terms, before: Terms) -> Terms:
+    """Terms of a scenario that was edited, to follow those in force: over the same emulated pools. Raises Mistakes.
+
+    Tiers in force stay and keep their order, so that what is in flight knows its own; new ones come last.
+    """
+    if before.notes.get("pools") == EMULATED:
+        urls = {p.name: p.url for service in before.services for p in service.pools}
+        new = [p.name for service in terms.services for p in service.pools if p.name not in urls]
+        if new:
+            words = "nothing emulates it; a pool that is new is emulated after a restart"
+            raise Mistakes([Mistake(terms.name, 0, "pools", name, words) for name in new])
+        terms = at_addresses(terms, urls)
+    known = [tier.name for tier in before.tiers]
+    ordered = sorted(terms.tiers, key=lambda t: known.index(t.name) if t.name in known else len(known))
+    return replace(terms, tiers=tuple(ordered))
 
 
 def serving_in(s: Scenario) -> tuple[Serving, ...]:

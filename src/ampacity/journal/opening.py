@@ -22,10 +22,6 @@ Durability = Literal["normal", "full"]
 MAGIC = b"SQLite format 3\x00"
 FOLD_PAGES = 4000
 BUSY_MS = 2000  # how long a step waits for another process that deletes or folds
-# Files that this process has had open as journals, by device and inode. Whoever opens one by other means and closes it
-# again drops all locks of the process on it (POSIX says so): another process that then looks into the journal takes
-# itself for the last one there, removes the log when it goes, and what is committed afterwards is lost.
-_known: set[tuple[int, int]] = set()
 
 
 class NotWritten(OSError):
@@ -46,7 +42,6 @@ def for_writing(
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
             version = _version(db, path, making)
-            _known.add(_identity(path))
             if version is None:
                 schema.create(db)
             elif version < schema.VERSION:
@@ -71,7 +66,6 @@ def for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         db = _connected(path)
         try:
             _version(db, path, making=False)
-            _known.add(_identity(path))
             yield db
         finally:
             db.close()
@@ -97,24 +91,23 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _look(path: Path, making: bool) -> None:
-    """Raises Mistakes unless the file is empty or begins as an SQLite database does, or may be made; OSError."""
+    """Raises OSError unless there is a file that may be a journal, or it may be made.
+
+    It is not opened to see what is in it: to close it would drop the locks that this process has on it through SQLite,
+    and the next reader of another process that leaves would take itself for the last and delete the log.
+    """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a journal is a file, this is a folder", str(path))
     if not path.exists():
         if making:
             return
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if _identity(path) in _known:
-        return
+
+
+def _is_another_kind(path: Path) -> bool:
+    """Whether a file that SQLite does not take for a database does not even begin as one does."""
     with path.open("rb") as file:
-        head = file.read(len(MAGIC))
-    if head and head != MAGIC:
-        raise _mistake(path, "journal", "another kind of file", "a journal is an SQLite database that `serve` writes")
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_dev, about.st_ino
+        return file.read(len(MAGIC)) != MAGIC
 
 
 def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
@@ -146,6 +139,9 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as err:
+        if _code(err) == sqlite3.SQLITE_NOTADB and _is_another_kind(path):
+            message = "a journal is an SQLite database that `serve` writes"
+            raise _mistake(path, "journal", "another kind of file", message) from err
         raise in_words(err, path) from err
     except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
         raise in_words(sqlite3.DatabaseError("its tables cannot be read"), path) from err
