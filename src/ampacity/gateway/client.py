@@ -257,7 +257,7 @@ class Client(asyncio.Protocol):
         self._going_on = True
         try:
             while self._waiting and self.exchange is None and not (self._full or self._closing):
-                self._gateway.answer(self, self._waiting.popleft())
+                self._answer(self._waiting.popleft())
         finally:
             self._going_on = False
         reading = len(self._waiting) < PIPELINED_MOST
@@ -267,6 +267,18 @@ class Client(asyncio.Protocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
+
+    def _answer(self, request: Request) -> None:
+        """Have a request answered. A mistake of ours is reported, and costs this client its connection alone."""
+        try:
+            self._gateway.answer(self, request)
+        except Exception as err:
+            report = {"message": "a request could not be answered", "exception": err, "protocol": self}
+            self._gateway.loop.call_exception_handler(report)
+            exchange, self.exchange = self.exchange, None
+            if exchange is not None:
+                exchange.client_gone()
+            self._refuse(Malformed(500, "this request could not be answered, by a mistake of the gateway"))
 
     def close(self) -> None:
         """Send what is written, and close."""
