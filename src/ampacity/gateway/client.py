@@ -78,6 +78,7 @@ class Client(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._closing = False
         self._reading = True
+        self._version = ""
         self._full = False  # the client reads slower than it is answered
         self._going_on = False
         self._new_message()
@@ -150,7 +151,7 @@ class Client(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: bytes | bytearray = b""
         self._size = 0
-        self._known = False
+        self._known = self._offers = False
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -167,10 +168,11 @@ class Client(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade():
+        self._offers = self._parser.should_upgrade()
+        if self._offers:
             return  # read once more without the offer: see `_parse`
         self._in_head = False
-        version = self._parser.get_http_version()
+        self._version = version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Malformed(505, "this server speaks HTTP/1.1")
         codings = lengths = hosts = 0
@@ -223,11 +225,11 @@ class Client(asyncio.Protocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        parser = self._parser
-        if parser.should_upgrade():
+        if self._offers:
             return
+        parser = self._parser
         path, _, query = self._url.partition(b"?")
-        old = parser.get_http_version() != "1.1"
+        old = self._version != "1.1"
         keep = not old and parser.should_keep_alive()
         request = Request(parser.get_method(), path, query, self._headers, bytes(self._body), keep, old)
         self._coming, self._bare, self._in_head = 0, 0, True
