@@ -322,6 +322,25 @@ def test_a_journal_that_cannot_be_written_holds_the_end_and_refuses_new_work(
         assert client.said().body == ANSWER
 
 
+def test_a_mistake_of_ours_is_told_and_costs_one_connection(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    with gateway.client() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr("ampacity.gateway.exchange.passed_on", mistaken)
+            with gateway.client() as client:
+                client.ask()
+                said = client.said()
+                assert (said.status, said.json["error"]["type"]) == (500, "api_error")
+                assert client.closed()
+        other.ask()
+        assert other.said().body == ANSWER
+    eventually(gateway.idle)
+    assert [type(one["exception"]) for one in gateway.went_wrong] == [ZeroDivisionError]
+    gateway.went_wrong.clear()
+
+
 # many
 
 

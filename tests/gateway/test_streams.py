@@ -230,6 +230,8 @@ def test_a_client_that_goes_while_a_connection_is_made_is_forgotten(gateway: Run
         client = gateway.client()
         client.ask(ASK)
         client.reset()
+    assert gateway.post().status == 200  # all before it have been accepted
+    eventually(lambda: not gateway.gateway.clients)
     eventually(gateway.idle)
 
 

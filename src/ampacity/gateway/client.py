@@ -78,6 +78,7 @@ class Client(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._closing = False
         self._reading = True
+        self._version = ""
         self._full = False  # the client reads slower than it is answered
         self._going_on = False
         self._new_message()
@@ -150,7 +151,7 @@ class Client(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: bytes | bytearray = b""
         self._size = 0
-        self._known = False
+        self._known = self._offers = False
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -167,10 +168,11 @@ class Client(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade():
+        self._offers = self._parser.should_upgrade()
+        if self._offers:
             return  # read once more without the offer: see `_parse`
         self._in_head = False
-        version = self._parser.get_http_version()
+        self._version = version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Malformed(505, "this server speaks HTTP/1.1")
         codings = lengths = hosts = 0
@@ -223,11 +225,11 @@ class Client(asyncio.Protocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        parser = self._parser
-        if parser.should_upgrade():
+        if self._offers:
             return
+        parser = self._parser
         path, _, query = self._url.partition(b"?")
-        old = parser.get_http_version() != "1.1"
+        old = self._version != "1.1"
         keep = not old and parser.should_keep_alive()
         request = Request(parser.get_method(), path, query, self._headers, bytes(self._body), keep, old)
         self._coming, self._bare, self._in_head = 0, 0, True
@@ -257,7 +259,7 @@ class Client(asyncio.Protocol):
         self._going_on = True
         try:
             while self._waiting and self.exchange is None and not (self._full or self._closing):
-                self._gateway.answer(self, self._waiting.popleft())
+                self._answer(self._waiting.popleft())
         finally:
             self._going_on = False
         reading = len(self._waiting) < PIPELINED_MOST
@@ -267,6 +269,18 @@ class Client(asyncio.Protocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
+
+    def _answer(self, request: Request) -> None:
+        """Have a request answered. A mistake of ours is reported, and costs this client its connection alone."""
+        try:
+            self._gateway.answer(self, request)
+        except Exception as err:
+            report = {"message": "a request could not be answered", "exception": err, "protocol": self}
+            self._gateway.loop.call_exception_handler(report)
+            exchange, self.exchange = self.exchange, None
+            if exchange is not None:
+                exchange.client_gone()
+            self._refuse(Malformed(500, "this request could not be answered, by a mistake of the gateway"))
 
     def close(self) -> None:
         """Send what is written, and close."""

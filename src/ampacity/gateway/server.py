@@ -327,7 +327,8 @@ class Gateway:
     def answer_malformed(self, client: Client, why: Malformed) -> None:
         """Answer what cannot be read; the connection closes."""
         self.metrics.malformed += 1
-        kind = {401: "authentication_error", 413: "request_too_large"}.get(why.status, "invalid_request_error")
+        kinds = {401: "authentication_error", 413: "request_too_large", 500: "api_error"}
+        kind = kinds.get(why.status, "invalid_request_error")
         api: Api = "openai" if client.asked_openai else "anthropic"
         client.write(refusal(api, Refusal(why.status, kind, why.message), self.new_id(), b"", True))
 

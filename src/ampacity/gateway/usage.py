@@ -77,13 +77,14 @@ class Usage:
             piece = self._lines(piece)
             if not piece:
                 return
-        self.events += _events(piece)
+        self.events += piece.count(b"data: {") or piece.count(b"data:{")
         if SPEAKS in piece:
             for line in piece.split(b"\n"):
                 if SPEAKS in line and line.startswith(b"data:"):
                     self.whole(line[5:])
             if self.events == 0:  # it told of its output
-                self.events = _events(piece[piece.rfind(SPEAKS) :])
+                rest = piece[piece.rfind(SPEAKS) :]
+                self.events = rest.count(b"data: {") or rest.count(b"data:{")
 
     def _lines(self, piece: bytes) -> bytes:
         """Whole lines out of what came so far; the rest waits."""
@@ -136,10 +137,6 @@ class Usage:
         prompt = _bounded(prompt)
         self.read = min(_bounded(cached), prompt)
         self.uncached, self.told = prompt - self.read, True
-
-
-def _events(piece: bytes) -> int:
-    return piece.count(b"data: {") or piece.count(b"data:{")
 
 
 def _bounded(count: int) -> int:
