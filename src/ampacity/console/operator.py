@@ -10,13 +10,14 @@ from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder
+from ampacity.console.forecast import forecast_in, measured
 from ampacity.journal import opening, read
 from ampacity.journal.records import OUTCOMES
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
 from ampacity.policy.terms import Terms, terms_of
 
 Move = Literal["hold", "drain", "reopen", "reclaim"]
-HOUR_MS = 3_600_000
+HOUR_MS, HOUR_S = 3_600_000, 3600
 REFUSALS = 20
 RETURNS = ("at first use", "at instants", "evenly", "never", "when the answer ends")
 
@@ -69,6 +70,14 @@ class Operator:
         with opening.for_reading(self.folder.journal) as db:
             rows = read.use(db, now_ms - round(hours * HOUR_MS), now_ms + HOUR_MS)
         return [{**row._asdict(), "subscriber": names.get(row.subscriber, str(row.subscriber))} for row in rows]
+
+    def forecast(self) -> dict[str, Any]:
+        """A forecast that lies in the folder, beside what was measured; both None without one. Raises NotServing."""
+        told = forecast_in(self.folder.path)
+        if told is None:
+            return {"forecast": None, "measured": None}
+        status = self.status()
+        return {"forecast": told, "measured": measured(status, self.use(status["uptime_s"] / HOUR_S))}
 
     def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
         """The latest refusals, the last first, as the journal has them. Raises KeyMistake."""

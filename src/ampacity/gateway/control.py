@@ -20,7 +20,7 @@ import msgspec
 
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.standing import explained
-from ampacity.policy.book import PLACE, WINDOW_FIELDS, WINDOWS
+from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
 from ampacity.policy.ledger import SUBSCRIBER
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
@@ -28,7 +28,7 @@ from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_
 from ampacity.policy.routing import R_BACKLOG, R_OUT_UNTIL_MS, R_REQUESTS, R_SHARE, REPLICA_FIELDS
 from ampacity.policy.rows import IN_FLIGHT, UNLIMITED
 from ampacity.policy.service import Service
-from ampacity.policy.stores import used_now
+from ampacity.policy.stores import FOREVER, used_now
 from ampacity.policy.terms import terms_of
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
         ],
         "queue": list(_queue(gateway)),
         "room": gateway.terms.room,
+        "wait_most_ms": gateway.terms.wait_most_ms,
         "metrics": gateway.metrics.snapshot(),
         "exchanges": len(gateway.exchanges),
         "connections": len(gateway.clients),
@@ -230,6 +231,7 @@ def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
                 "state": state,
                 "deadline_ms": deadline_ms,
                 "requests": rows[r + R_REQUESTS],
+                "begun": service.begun_at(i),
                 "slots": service.slots[i],
                 "backlog_tokens": rows[r + R_BACKLOG],
                 "health": _health(service, i, out_until_ms > now_ms),
@@ -272,29 +274,31 @@ async def nearest_to_limits(gateway: Gateway, top: int) -> list[dict[str, object
         fullest = _fullest(gateway, holder)
         if fullest is not None:
             found.append((*fullest, holder))
-    found.sort(key=lambda f: (-f[0], f[2].name))
+    found.sort(key=lambda f: (-f[0], f[3].name))
     return [
-        {"subscriber": h.name, "tier": h.tier, "window": window, "share": round(share, 4)}
-        for share, window, h in found[: max(top, 0)]
+        {"subscriber": h.name, "tier": h.tier, "window": window, "share": round(share, 4), "back_ms": back_ms}
+        for share, window, back_ms, h in found[: max(top, 0)]
     ]
 
 
-def _fullest(gateway: Gateway, holder: Holder) -> tuple[float, str] | None:
-    """The window of which somebody has used the largest share."""
+def _fullest(gateway: Gateway, holder: Holder) -> tuple[float, str, int | None] | None:
+    """The window of which somebody has used the largest share: that, its name, when all of it is back if it ever is."""
     ledger = gateway.desk.ledger
     at = ledger.found(SUBSCRIBER, holder.subscriber)
     if at is None:
         return None
     limit = ledger.limit_of(SUBSCRIBER, holder.subscriber)
     flat, begin, now_ms = ledger.book.flat, ledger.book.limit(limit) + WINDOWS, gateway.clock()
-    best: tuple[float, str] | None = None
+    best: tuple[float, str, int | None] | None = None
     for i, rule in enumerate(ledger.book.places[limit]):
         if rule.refill == IN_FLIGHT or rule.size in (0, UNLIMITED):
             continue
         w = begin + i * WINDOW_FIELDS
-        share = used_now(ledger.state, at + flat[w + PLACE], flat, w, now_ms) / rule.size
+        s = at + flat[w + PLACE]
+        share = used_now(ledger.state, s, flat, w, now_ms) / rule.size
         if best is None or share > best[0]:
-            best = share, rule.name
+            back_ms = ledger.state[s + MARK]
+            best = share, rule.name, back_ms if share and back_ms < FOREVER else None
     return best
 
 
