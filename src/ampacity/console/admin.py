@@ -262,9 +262,7 @@ class Admin:
             return JSONResponse(await run_in_threadpool(do, given), status, headers=NOT_KEPT)
         except (NotThere, NotKnown) as err:
             return _error(404, str(err))
-        except (KeyMistake, TermsError, LimitError) as err:
-            return _error(400, str(err))
-        except NotDone as err:
+        except (KeyMistake, TermsError, LimitError, NotDone) as err:
             return _error(409, str(err))
         except NotServing as err:
             return _error(503, str(err.strerror))
@@ -291,7 +289,7 @@ class Admin:
         return Response(exposition(status), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
 
     async def _document(self, request: Request) -> Response:
-        return JSONResponse(document(version("ampacity")), headers=NOT_KEPT)
+        return JSONResponse(document(version("ampacity"), open_metrics=self._open_metrics), headers=NOT_KEPT)
 
 
 def _or_none(given: Any) -> Any:

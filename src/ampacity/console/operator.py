@@ -138,7 +138,7 @@ class Operator:
         terms = self.terms
         if product and product not in terms.products:
             known = ", ".join(terms.products) or "none, so leave it out"
-            raise keys.KeyMistake(f"product {product!r}: expected one of those that limits name: {known}")
+            raise keys.NotThere(f"product {product!r}: expected one of those that limits name: {known}")
         made = keys.make_key(
             self.folder.keys,
             subscriber,

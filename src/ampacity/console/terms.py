@@ -23,6 +23,7 @@ QUANTUM = 4096  # uncached tokens that a tier of weight 1 earns in each round of
 API_RANK, SUBSCRIBER_RANK = 1, 0
 DEFAULT = "default"  # the name by which anybody may ask, where there is one model
 UNLIMITED = "unlimited"
+EMULATED = "emulated"
 NO_WINDOWS: tuple[WindowRule, ...] = ()
 AHEAD_S = 400 * 86_400  # tables of instants reach a year ahead, and a month as the begin is one's first day
 
@@ -74,7 +75,7 @@ def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None,
             "scenario": s.digest(),
             "seed": str(seed),
             "since": s.start.isoformat(),
-            "pools": "emulated" if emulated is not None else "real",
+            "pools": EMULATED if emulated is not None else "real",
         },
     )
 
@@ -85,6 +86,22 @@ def at_addresses(terms: Terms, urls: Mapping[str, str]) -> Terms:
         replace(s, pools=tuple(replace(p, url=urls.get(p.name, p.url)) for p in s.pools)) for s in terms.services
     )
     return replace(terms, services=services)
+
+
+def terms_again(s: Scenario, before: Terms, *, seed: int = 1) -> Terms:
+    """The terms of a scenario that was edited, over the emulated pools of the terms before.
+
+    Tiers in force stay and keep their order, so that what is in flight knows its own; new ones come last. Raises
+    Mistakes, LimitError.
+    """
+    emulated: Addresses | None = None
+    if before.notes.get("pools") == EMULATED:
+        urls = {p.name: p.url for service in before.services for p in service.pools}
+        emulated = {at: urls[name] for at, name in pool_names(serving_in(s)).items() if name in urls}
+    terms = live_terms(s, seed=seed, emulated=emulated)
+    known = [tier.name for tier in before.tiers]
+    ordered = sorted(terms.tiers, key=lambda t: known.index(t.name) if t.name in known else len(known))
+    return replace(terms, tiers=tuple(ordered))
 
 
 def serving_in(s: Scenario) -> tuple[Serving, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from ampacity.base.units import UnitError, to_base
 from ampacity.console import views
+from ampacity.console.folder import read_json
 from ampacity.console.operator import Move, Operator
 from ampacity.scenario.mistakes import nearest
 
@@ -21,7 +23,8 @@ explain NAME-OR-REQUEST-ID          why was this refused
 refusals                            the latest
 audit                               what operators did
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
-reload FILE                         go by the terms in a file; checkpoint; stop"""
+reload                              plan the scenario's file again and go by that; streams go on
+reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
 MOVES = ("hold", "drain", "reopen", "reclaim")
 Answer = tuple[Any, str]
 
@@ -148,11 +151,19 @@ def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answ
 
 
 def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
-    from pathlib import Path
-
     _takes("reload", options)
-    answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    text = Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8") if rest else _planned_again(operator)
+    answer = operator.change_terms(text)
     return answer, f"terms {answer['terms']} are in force; what is used stays used"
+
+
+def _planned_again(operator: Operator) -> str:
+    """Terms of the scenario as its file is now."""
+    from ampacity.console.terms import terms_again
+    from ampacity.scenario.load import load
+
+    how = read_json(operator.folder.how)
+    return terms_again(load(how["scenario"], sets=how["sets"]), operator.terms, seed=how["seed"]).text()
 
 
 def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
