@@ -23,17 +23,22 @@ function clock(ms) {
   return (today ? "" : iso.slice(0, 10) + " ") + iso.slice(11, 19) + " UTC";
 }
 function lasting(s) {
-  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
-    if (s >= size) { return `${Number((s / size).toPrecision(3))} ${unit}`; }
+  const whole = Math.max(Math.round(s), 0);
+  for (const [size, unit, part, smaller] of [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]]) {
+    const rest = Math.floor(whole % size / part);
+    if (whole >= size) { return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${smaller}` : ""}`; }
   }
-  return `${Math.max(Math.round(s), 0)} s`;
+  return `${whole} s`;
 }
 function until(ms) { return `${clock(ms)}, in ${lasting((ms - at.status.now_ms) / 1000)}`; }
+function back(ms) { return `in ${lasting((ms - at.status.now_ms) / 1000)}, ${new Date(ms).toISOString().slice(11, 16)} UTC`; }
 function seconds(ms) {
   if (ms === null) { return "–"; }
   return ms >= 995 ? `${Number((ms / 1000).toPrecision(2))} s` : `${Number(ms.toPrecision(2))} ms`;
 }
-function percent(share) { return `${share > 0 && share < 0.01 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`; }
+function percent(share) {  // what is not all of it is never 100 %
+  return `${share > 0 && share < 0.01 ? (100 * share).toFixed(1) : share < 1 ? Math.min(Math.round(100 * share), 99) : Math.round(100 * share)} %`;
+}
 function listed(words) { return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`; }
 function capital(words) { return words.charAt(0).toUpperCase() + words.slice(1); }
 
@@ -122,8 +127,10 @@ function table(place, caption, head, rows, numbers) {
     const line = body.rows[r] || body.insertRow();
     cells.forEach((cell, c) => {
       const found = line.cells[c] || made(c ? "td" : "th", line, c >= numbers ? "number" : "");
-      if (!c) { found.scope = "row"; }
-      if (typeof cell === "object") {
+      if (!c) {
+        found.scope = "row";
+        put(found.firstElementChild || made("span", found), cell);
+      } else if (typeof cell === "object") {
         if (!found.firstElementChild) { bar(found); made("span", found); }
         fill(found.firstElementChild, cell.share);
         put(found.lastElementChild, percent(cell.share));
@@ -311,7 +318,8 @@ function curve(name, title, words, one, two, told) {
     figure = made("figure", $("curves"));
     figure.id = `curve-${name}`;
     const caption = made("figcaption", figure);
-    made("b", caption).textContent = title + " ";
+    made("b", caption).textContent = title;
+    made("br", caption);
     made("span", caption, "key");
     caption.append(" · ");
     made("span", caption, "key second");
@@ -319,6 +327,8 @@ function curve(name, title, words, one, two, told) {
     const svg = drawn("svg", figure, {viewBox: "0 0 300 60", preserveAspectRatio: "none", role: "img"});
     drawn("path", svg, {class: "first"});
     drawn("path", svg, {class: "second"});
+    const axis = made("div", figure, "axis soft");
+    for (const words of ["5 min ago", "now"]) { made("span", axis).textContent = words; }
   }
   const most = Math.max(...one.map(Number), ...two.map(Number), 0), end = kept.at(-1).ms;
   const path = (values) => values.map((v, i) => (v === null ? "" :
@@ -340,7 +350,7 @@ function show_tables(s) {
     s.queue.map((q) => { const k = kind_of(q); return [q.tier, q.alias, q.waiting, k ? k.outcomes.queued : 0, k ? k.outcomes.admitted : 0]; }), 2);
   put($("near-said"), near_sentence());
   table($("near-table"), "Who has used most of a window", ["subscriber", "tier", "window", "used", "comes back"],
-    at.near.slice(0, NEAR_SHOWN).map((n) => [n.subscriber, n.tier, n.window, {share: n.share}, n.back_ms ? until(n.back_ms) : n.share ? "never" : "nothing in use"]), 5);
+    at.near.slice(0, NEAR_SHOWN).map((n) => [n.subscriber, n.tier, n.window, {share: n.share}, n.back_ms ? back(n.back_ms) : n.share ? "never" : "nothing in use"]), 5);
   if (at.limits) { show_limits(at.limits); }
   const rows = reasons(s.metrics);
   put($("refused-said"), refused_sentence());
