@@ -192,6 +192,7 @@ class Admin:
                 (Nothing, lambda _: msgspec.to_builtins(o.terms)),
                 (NewTerms, lambda a: o.change_terms(a.text)),
             ),
+            self._path("GET", "/api/versions", Nothing, lambda _: o.versions()),
             self._path("POST", "/api/reload", Nothing, lambda _: o.reload()),
             self._path("POST", "/api/checkpoint", Nothing, lambda _: o.checkpoint()),
         ]

@@ -187,6 +187,9 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
                     "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
                 ),
             },
+            "/api/versions": {
+                "get": _get("versions", "When which terms came into force.", many(made_of(now_ms=WHOLE, terms=TEXT)))
+            },
             "/api/reload": {
                 "post": _post(
                     "reload",

@@ -20,6 +20,7 @@ from ampacity.policy.terms import Terms, terms_of
 Move = Literal["hold", "drain", "reopen", "reclaim"]
 HOUR_MS = 3_600_000
 REFUSALS = 20
+HASH_DIGITS = 16
 RETURNS = ("at first use", "at instants", "evenly", "never", "when the answer ends")
 
 
@@ -109,6 +110,14 @@ class Operator:
             if s.name == subscriber:
                 return s.id
         raise keys.NotThere(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
+
+    def versions(self) -> list[dict[str, Any]]:
+        """When which terms came into force, by a start or a change, the latest first."""
+        if not self.folder.journal.exists():
+            return []
+        with opening.for_reading(self.folder.journal) as db:
+            found = read.configured(db)
+        return [{"now_ms": c.now_ms, "terms": c.subject[:HASH_DIGITS]} for c in reversed(found)]
 
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""

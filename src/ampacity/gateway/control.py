@@ -12,7 +12,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,8 +209,8 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
 
 
 def terms_hash(gateway: Gateway) -> str:
-    """Which terms are in force: 16 hexadecimal digits."""
-    return sha256(gateway.terms.text().encode()).hexdigest()[:16]
+    """Which terms are in force: how their hash in the journal begins, 16 hexadecimal digits."""
+    return blake2b(gateway.terms.text().encode(), digest_size=16).hexdigest()[:16]
 
 
 def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
