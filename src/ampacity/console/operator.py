@@ -36,7 +36,7 @@ class Operator:
         return terms_of(self.folder.terms.read_bytes())
 
     def _ask(self, do: str, **what: Any) -> dict[str, Any]:
-        return ask(self.folder.control, do, **what)
+        return ask(self.folder.speaking, do, **what)
 
     # looking
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -96,7 +97,7 @@ class Control:
             return {"ok": False, "error": f"not a request: {err}"}
         except KeyError as err:
             return {"ok": False, "missing": True, "error": str(err.args[0])}
-        except (ValueError, OSError) as err:
+        except (ValueError, OSError, sqlite3.Error) as err:
             return {"ok": False, "error": str(err)}
 
     async def _do(self, asked: Asked) -> dict[str, object]:
