@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder
@@ -32,7 +33,7 @@ class Republishing:
         if self._at_work is not None and self._at_work.is_alive():
             return
         try:
-            pools = ask(self._folder.control, "status")["pools"]
+            pools = ask(self._folder.speaking, "status")["pools"]
         except (NotServing, NotDone):
             return
         closed = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
@@ -47,7 +48,9 @@ class Republishing:
             planning.title()
             planned = planning.planned().terms
             terms = with_limits_of(terms_of(self._folder.terms.read_bytes()), planned)
-            ask(self._folder.control, "terms", text=terms.text())
+            ask(self._folder.speaking, "terms", text=terms.text())
+            write_whole(self._folder.terms, terms.text())  # a data process that dies comes back with them
+            self._folder.terms.chmod(0o600)
         except (NotPlanned, NotServing, NotDone, Mistakes, OSError) as err:
             self._say(f"the limits stay as they were: {err}")
             return
