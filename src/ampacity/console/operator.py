@@ -11,6 +11,7 @@ from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.planned import Planning
+from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
 from ampacity.journal import opening, read
 from ampacity.journal.records import OUTCOMES
@@ -191,7 +192,7 @@ class Operator:
         return answer
 
     def reload(self) -> dict[str, Any]:
-        """Plan the scenario as its file is now, and go by that; streams go on.
+        """Plan the scenario as its file is now, for the pools that are open, and go by that; streams go on.
 
         Raises OSError, NotPlanned, Mistakes, NotServing, NotDone.
         """
@@ -199,7 +200,8 @@ class Operator:
             raise NotDone("this service was not started from a scenario: give it terms as text")
         how, before = read_json(self.folder.how), self.terms
         emulate = before.notes.get("pools") == EMULATED
-        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate)
+        without = closed(self.status()["pools"])
+        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate, without=without)
         try:
             planning.title()
             terms = planning.planned().terms

@@ -6,8 +6,9 @@ What is used stays used. If no pool is left, the limits stay as they are: there 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ampacity.base.files import write_whole
 from ampacity.console import keys
@@ -36,10 +37,10 @@ class Republishing:
             pools = ask(self._folder.speaking, "status")["pools"]
         except (NotServing, NotDone):
             return
-        closed = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
-        if closed != self._without and len(closed) < len(pools):
-            self._without = closed
-            self._at_work = threading.Thread(target=self._republish, args=(closed,), daemon=True)
+        without = closed(pools)
+        if without != self._without and (without or all(p["state"] == OPEN for p in pools)):
+            self._without = without
+            self._at_work = threading.Thread(target=self._republish, args=(without,), daemon=True)
             self._at_work.start()
 
     def _republish(self, without: tuple[str, ...]) -> None:
@@ -59,6 +60,12 @@ class Republishing:
         words = f"without {', '.join(without)}" if without else "with all pools"
         keys.note(self._folder.keys, "serve", "limits planned anew", words)
         self._say(f"limits planned anew {words}, and in force")
+
+
+def closed(pools: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The pools of a status on which nobody can count; none if there would be no other."""
+    found = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
+    return found if len(found) < len(pools) else ()
 
 
 def with_limits_of(terms: Terms, planned: Terms) -> Terms:
