@@ -94,6 +94,7 @@ def test_other_terms_come_into_force_and_no_stream_is_dropped(live: Any, toy_ter
     assert live.post(key)[0] == 429
     assert live.operator.terms.name == "tighter"
     assert live.operator.audit()[0]["what"] == "terms changed"
+    assert [v["terms"] for v in live.operator.versions()] == [answer["terms"], before]
 
 
 def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -> None:

@@ -155,7 +155,7 @@ def test_figures_move_when_a_request_is_sent(inside: Visit, shared: Any) -> None
     inside.wait_for("#more", r"nothing was refused, \d+ request")
     inside.wait_for("#speed-table", r"developers\s*coder\s*\d+\s*[\d.]+ m?s")
     inside.wait_for("#token-table", r"developers\s*coder\s*100\s*0\s*0\s*20")
-    inside.wait_for("#near-table", r"ada\s*developers\s*five-hour\s*1 %.*UTC, in ")
+    inside.wait_for("#near-table", r"ada\s*developers\s*five-hour\s*1 %in 4 h 59 min, \d\d:\d\d UTC")
     inside.wait_for("#curve-ttft", r"p50 [\d.]+ m?s · p99")
     assert "Unlimited" not in inside.text("#limits") and "five-hour" in (inside.page.text_content("#limit-table") or "")
 

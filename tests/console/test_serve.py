@@ -18,25 +18,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from ampacity.cli import serve
+from ampacity.cli import app
 from ampacity.console.folder import Folder
 from ampacity.console.operator import Operator
 
-PROGRAM = """
-from ampacity import cli
-from ampacity.cli import serve
-if "serve" not in [c.name for c in cli.app.registered_commands] and serve.serve not in [
-    c.callback for c in cli.app.registered_commands
-]:
-    cli.app.command(context_settings=serve.WORDS)(serve.serve)
-cli.main()
-"""
-APP = typer.Typer()
-APP.command("serve", context_settings=serve.WORDS)(serve.serve)
-APP.callback()(lambda: None)
+AMPACITY = [sys.executable, "-c", "from ampacity.cli import main; main()"]
 READY_S = 60
 SCENARIOS = Path(str(files("ampacity.catalog"))) / "scenarios"
 
@@ -61,13 +49,23 @@ class Served:
 
 
 def ampacity(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, *words]
+    command = [*AMPACITY, *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
 def begun(cwd: Path, *words: str) -> Served:
     """A service that is ready."""
-    command = [sys.executable, "-c", PROGRAM, "serve", *words, "--port", "0", "--admin-port", "0"]
+    command = [
+        sys.executable,
+        "-c",
+        "from ampacity.cli import main; main()",
+        "serve",
+        *words,
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+    ]
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     watchdog = threading.Timer(READY_S, process.kill)
@@ -155,7 +153,7 @@ def test_the_admin_api_answers_where_it_says(served: Served) -> None:
 )
 def test_an_operators_words_in_the_terminal(served: Served, words: str, code: int, seen: str) -> None:
     typed = ["serve", "laptop.yaml", "--folder", str(served.folder.path), "--admin", *words.split()]
-    done = CliRunner().invoke(APP, typed)
+    done = CliRunner().invoke(app, typed)
     assert done.exit_code == code, done.output
     assert seen in (done.stdout if code == 0 else done.stderr)
 
@@ -171,6 +169,7 @@ def test_words_as_json_and_by_folder(served: Served) -> None:
     assert json.loads(done.stdout)["scenario"] == "laptop"
 
 
+@pytest.mark.slow
 def test_an_edited_scenario_comes_into_force_without_a_restart(served: Served) -> None:
     path = served.folder.path.parent / "laptop.yaml"
     before, process = path.read_text(encoding="utf-8"), served.operator.status()["process"]
@@ -269,6 +268,7 @@ def alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp_path: Path) -> None:
     served = begun(tmp_path, "laptop", "--emulate")
     try:

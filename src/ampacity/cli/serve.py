@@ -110,6 +110,7 @@ def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -
     from ampacity.console.ask import NotDone
     from ampacity.console.keys import KeyMistake
     from ampacity.console.operator import Operator
+    from ampacity.console.planned import NotPlanned
     from ampacity.console.words import NotUnderstood, do
     from ampacity.policy.rows import LimitError
     from ampacity.policy.terms import TermsError
@@ -119,7 +120,7 @@ def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -
     except NotUnderstood as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(2) from None
-    except (NotDone, KeyMistake, TermsError, LimitError) as err:
+    except (NotDone, NotPlanned, KeyMistake, TermsError, LimitError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from None
     write_json(json, data)

@@ -199,6 +199,18 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
                     "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
                 ),
             },
+            "/api/versions": {
+                "get": _get("versions", "When which terms came into force.", many(made_of(now_ms=WHOLE, terms=TEXT)))
+            },
+            "/api/reload": {
+                "post": _post(
+                    "reload",
+                    "Plan the scenario again and go by that.",
+                    made_of(terms=TEXT),
+                    200,
+                    (),
+                )
+            },
             "/api/checkpoint": {"post": _post("checkpoint", "Write the rows of use.", made_of(durable=WHOLE), 200, ())},
         },
         "components": {

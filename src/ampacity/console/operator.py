@@ -9,8 +9,11 @@ from typing import Any, Literal
 from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
-from ampacity.console.folder import Folder
+from ampacity.console.folder import Folder, read_json
 from ampacity.console.forecast import forecast_in, measured
+from ampacity.console.planned import Planning
+from ampacity.console.republish import closed
+from ampacity.console.terms import EMULATED, carried_on
 from ampacity.journal import opening, read
 from ampacity.journal.records import OUTCOMES
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
@@ -19,6 +22,7 @@ from ampacity.policy.terms import Terms, terms_of
 Move = Literal["hold", "drain", "reopen", "reclaim"]
 HOUR_MS, HOUR_S = 3_600_000, 3600
 REFUSALS = 20
+HASH_DIGITS = 16
 RETURNS = ("at first use", "at instants", "evenly", "never", "when the answer ends")
 
 
@@ -34,7 +38,7 @@ class Operator:
         return terms_of(self.folder.terms.read_bytes())
 
     def _ask(self, do: str, **what: Any) -> dict[str, Any]:
-        return ask(self.folder.control, do, **what)
+        return ask(self.folder.speaking, do, **what)
 
     # looking
 
@@ -117,6 +121,14 @@ class Operator:
                 return s.id
         raise keys.NotThere(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
 
+    def versions(self) -> list[dict[str, Any]]:
+        """When which terms came into force, by a start or a change, the latest first."""
+        if not self.folder.journal.exists():
+            return []
+        with opening.for_reading(self.folder.journal) as db:
+            found = read.configured(db)
+        return [{"now_ms": c.now_ms, "terms": c.subject[:HASH_DIGITS]} for c in reversed(found)]
+
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""
         return keys.audit_of(self.folder.keys, most)
@@ -187,6 +199,24 @@ class Operator:
         self.folder.terms.chmod(0o600)
         keys.note(self.folder.keys, self.who, "terms changed", answer["terms"])
         return answer
+
+    def reload(self) -> dict[str, Any]:
+        """Plan the scenario as its file is now, for the pools that are open, and go by that; streams go on.
+
+        Raises OSError, NotPlanned, Mistakes, NotServing, NotDone.
+        """
+        if not self.folder.how.exists():
+            raise NotDone("this service was not started from a scenario: give it terms as text")
+        how, before = read_json(self.folder.how), self.terms
+        emulate = before.notes.get("pools") == EMULATED
+        without = closed(self.status()["pools"])
+        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate, without=without)
+        try:
+            planning.title()
+            terms = planning.planned().terms
+        finally:
+            planning.end()
+        return self.change_terms(carried_on(terms, before).text())
 
     def move(self, action: Move, pool: str, deadline_s: float | None = None) -> dict[str, Any]:
         """Hold, drain, reopen or reclaim a pool; a drain ends after so long, a reclaim without it now.

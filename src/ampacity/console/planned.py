@@ -32,8 +32,11 @@ class Planned:
 class Planning:
     """A scenario that is being checked and planned, in a process of its own."""
 
-    def __init__(self, scenario: str, sets: tuple[str, ...], seed: int, *, emulate: bool) -> None:
+    def __init__(
+        self, scenario: str, sets: tuple[str, ...], seed: int, *, emulate: bool, without: tuple[str, ...] = ()
+    ) -> None:
         laid_over = [part for pair in sets for part in ("--set", pair)]
+        laid_over += [part for pool in without for part in ("--without", pool)]
         command = [sys.executable, "-m", "ampacity.console.planned", scenario, *laid_over, "--seed", str(seed)]
         self._process = subprocess.Popen(
             [*command, *(["--emulate"] if emulate else [])],
@@ -86,12 +89,14 @@ def main() -> int:
     parser.add_argument("--set", dest="sets", metavar="KEY=VALUE", action="append", default=[])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--emulate", action="store_true")
+    parser.add_argument("--without", metavar="POOL", action="append", default=[])
     args = parser.parse_args()
     try:
         s = load(args.scenario, sets=args.sets)
         print(json.dumps({"name": s.name, "title": s.title}), flush=True)
         names = pool_names(serving_in(s))
-        terms = live_terms(s, seed=args.seed, emulated=dict.fromkeys(names, NOWHERE) if args.emulate else None)
+        emulated = dict.fromkeys(names, NOWHERE) if args.emulate else None
+        terms = live_terms(s, seed=args.seed, emulated=emulated, without=args.without)
         told = {"terms": terms.text(), "names": [[*at, name] for at, name in names.items()]}
         print(json.dumps(told), flush=True)
     except (Mistakes, LimitError, TermsError, OSError) as err:

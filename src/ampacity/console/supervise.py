@@ -22,8 +22,9 @@ from typing import Any
 from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
-from ampacity.console.folder import Folder, read_json, write_json
+from ampacity.console.folder import Folder, write_json
 from ampacity.console.planned import NotPlanned, Planned, Planning
+from ampacity.console.republish import Republishing
 from ampacity.console.terms import Addresses, at_addresses
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.scenario.mistakes import Mistake, Mistakes
@@ -31,6 +32,7 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 READY_S = 60.0  # an emulated pool compiles its engine once for each version
 COMPILED_S = 240.0
 LOOK_S = 0.2
+LOOKS_A_POOL = 10  # looks at processes between two looks at pools
 DRAIN_S = 30.0
 DEATHS_MOST, DEATHS_IN_S = 5, 60.0
 TAIL = 2000  # characters of a log that are told when a process cannot start
@@ -147,6 +149,11 @@ class Service:
             self.end()
             raise
 
+    def _planning(self, without: tuple[str, ...]) -> Planning:
+        """The scenario planned anew, without some pools."""
+        how = self.how
+        return Planning(how.scenario, how.sets, how.seed, emulate=how.emulate, without=without)
+
     def _terms(self, planning: Planning) -> Terms:
         """The scenario's terms; pools that are emulated start while it is planned."""
         addresses = self._emulate() if self._pools is not None else None
@@ -196,12 +203,13 @@ class Service:
         tiers = tuple(t.name for t in terms.tiers)
         there = {s.name for s in keys.subscribers_of(self.folder.keys)}
         self.demo = keys.make_key(self.folder.keys, DEMO, None if DEMO in there else tiers[0], tiers, who="serve").key
-        ask(self.folder.control, "keys")
+        ask(self.folder.speaking, "keys")
 
     def watch(self) -> int:
         """Serve until told to end; the exit code."""
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._on_signal)
+        republishing, looks = Republishing(self.folder, self._planning, self._complain), 0
         try:
             while self._told is None:
                 time.sleep(LOOK_S)
@@ -210,6 +218,8 @@ class Service:
                 for child in (self._pools, self._data, self._admin):
                     if child is not None and child.code is not None and self._told is None:
                         self._again(child)
+                if (looks := looks + 1) % LOOKS_A_POOL == 0:
+                    republishing.look()
         except Mistakes as err:
             print(err, file=sys.stderr)
             return 1
@@ -239,7 +249,7 @@ class Service:
         terms = self._at(terms_of(self.folder.terms.read_bytes()), addresses)
         self._write(terms, self.port)
         try:
-            ask(self.folder.control, "terms", text=terms.text())
+            ask(self.folder.speaking, "terms", text=terms.text())
         except (NotServing, NotDone) as err:
             self._complain(f"the data process did not take the pools' addresses: {err}")
 
@@ -283,6 +293,6 @@ def running(folder: Folder) -> dict[str, Any] | None:
     if not folder.settings.exists():
         return None
     try:
-        return ask(Path(read_json(folder.settings)["control"]), "status")
+        return ask(folder.speaking, "status")
     except (NotServing, NotDone):
         return None

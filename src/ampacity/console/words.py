@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from ampacity.base.units import UnitError, to_base
 from ampacity.console import views
-from ampacity.console.folder import read_json
 from ampacity.console.operator import Move, Operator
 from ampacity.scenario.mistakes import nearest
 
@@ -22,6 +21,7 @@ use [--hours H]                     tokens by subscriber
 explain NAME-OR-REQUEST-ID          why was this refused
 refusals                            the latest
 audit                               what operators did
+versions                            when which terms came into force
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
 reload                              plan the scenario's file again and go by that; streams go on
 reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
@@ -55,6 +55,7 @@ def do(operator: Operator, words: Sequence[str]) -> Answer:
         "explain": _explain,
         "refusals": _refusals,
         "audit": _audit,
+        "versions": _versions,
         "reload": _reload,
         "checkpoint": _checkpoint,
         "stop": _stop,
@@ -150,20 +151,19 @@ def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answ
     return found, views.audit_view(found)
 
 
+def _versions(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("versions", options)
+    found = operator.versions()
+    return found, "\n".join(views.table(("since", "terms"), ((views.clock(v["now_ms"]), v["terms"]) for v in found)))
+
+
 def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
     _takes("reload", options)
-    text = Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8") if rest else _planned_again(operator)
-    answer = operator.change_terms(text)
+    if rest:
+        answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    else:
+        answer = operator.reload()
     return answer, f"terms {answer['terms']} are in force; what is used stays used"
-
-
-def _planned_again(operator: Operator) -> str:
-    """Terms of the scenario as its file is now."""
-    from ampacity.console.terms import terms_again
-    from ampacity.scenario.load import load
-
-    how = read_json(operator.folder.how)
-    return terms_again(load(how["scenario"], sets=how["sets"]), operator.terms, seed=how["seed"]).text()
 
 
 def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class Control:
             return {"ok": False, "error": f"not a request: {err}"}
         except KeyError as err:
             return {"ok": False, "missing": True, "error": str(err.args[0])}
-        except (ValueError, OSError) as err:
+        except (ValueError, OSError, sqlite3.Error) as err:
             return {"ok": False, "error": str(err)}
 
     async def _do(self, asked: Asked) -> dict[str, object]:
@@ -210,8 +211,8 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
 
 
 def terms_hash(gateway: Gateway) -> str:
-    """Which terms are in force: 16 hexadecimal digits."""
-    return sha256(gateway.terms.text().encode()).hexdigest()[:16]
+    """Which terms are in force: how their hash in the journal begins, 16 hexadecimal digits."""
+    return blake2b(gateway.terms.text().encode(), digest_size=16).hexdigest()[:16]
 
 
 def pools(gateway: Gateway) -> Iterator[dict[str, object]]:

@@ -22,13 +22,13 @@ from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
-from ampacity.gateway.take_up import open_desk, write_checkpoint
+from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
 from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, QUEUED, REFUSED, REFUSED_ORGANIZATION
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
-from ampacity.policy.taken import CAP
+from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -82,6 +82,7 @@ class Gateway:
         self._rate: dict[Kind, RateHeaders] = {}
         self._asked: dict[tuple[Holder, str], Kind] = {}
         self._ticks_gone = 0
+        self._happened: set[object] = set()
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self.read_keys()
@@ -96,8 +97,18 @@ class Gateway:
             raise
         self.ticks = Ticks(self.journal, self.loop, gather_s=GATHER_S)
         self.recorder = Recorder(desk, self.journal, self.ticks)
+        self._as_they_were()
         self.desk = desk
         self._checkpoint_s = self.now_s()
+
+    def _as_they_were(self) -> None:
+        """Pools that were held, drained or gone when the last process ended are so again."""
+        now_ms = self.clock()
+        for pool, (what, detail) in pool_states(self.settings.journal).items():
+            if pool in self.pools and what == HOLD:
+                self.recorder.hold_pool(pool, now_ms)
+            elif pool in self.pools and what in (DRAIN, GONE):
+                self.recorder.drain_pool(pool, int(detail or 0), now_ms)
 
     # starting and ending
 
@@ -156,6 +167,18 @@ class Gateway:
         self._rate.clear()
         self._asked.clear()
 
+    def _contract_events(self) -> None:
+        """Do what a contract says of pools, when the time has come; each once in a process."""
+        now_ms = self.clock()
+        for event in self.terms.events:
+            if event.at_ms <= now_ms and event not in self._happened:
+                self._happened.add(event)
+                if not event.back_ms or now_ms < event.back_ms:
+                    self.drain_pool(event.pool, event.gone_ms)
+            if 0 < event.back_ms <= now_ms and (event, "back") not in self._happened:
+                self._happened.add((event, "back"))
+                self.reopen(event.pool)
+
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
         return self.recorder.hold_pool(pool, self.clock())
@@ -176,6 +199,7 @@ class Gateway:
         self.recorder.due(self.clock())
         if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
             self.ticks.let_go()
+        self._contract_events()
         self._ticks_gone += 1
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()

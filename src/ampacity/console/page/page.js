@@ -323,12 +323,13 @@ function curve(name, title, words, one, two, told) {
     made("span", caption, "key");
     caption.append(" · ");
     made("span", caption, "key second");
-    made("span", caption, "soft most");
     const svg = drawn("svg", figure, {viewBox: "0 0 300 60", preserveAspectRatio: "none", role: "img"});
     drawn("path", svg, {class: "first"});
     drawn("path", svg, {class: "second"});
     const axis = made("div", figure, "axis soft");
-    for (const words of ["5 min ago", "now"]) { made("span", axis).textContent = words; }
+    made("span", axis).textContent = "5 min ago";
+    made("span", axis, "most");
+    made("span", axis).textContent = "now";
   }
   const most = Math.max(...one.map(Number), ...two.map(Number), 0), end = kept.at(-1).ms;
   const path = (values) => values.map((v, i) => (v === null ? "" :
@@ -336,9 +337,9 @@ function curve(name, title, words, one, two, told) {
   const [first, second] = figure.querySelectorAll(".key");
   put(first, `${words[0]} ${told(one.at(-1))}`);
   put(second, `${words[1]} ${told(two.at(-1))}`);
-  put(figure.querySelector(".most"), most ? ` · highest ${told(most)}` : "");
+  put(figure.querySelector(".most"), most ? `highest ${told(most)}` : "");
   const svg = figure.querySelector("svg");
-  svg.setAttribute("aria-label", `${title}: ${first.textContent}, ${second.textContent}${figure.querySelector(".most").textContent}`);
+  svg.setAttribute("aria-label", `${title}: ${first.textContent}, ${second.textContent}, ${figure.querySelector(".most").textContent}`);
   svg.children[0].setAttribute("d", path(one));
   svg.children[1].setAttribute("d", path(two));
 }
