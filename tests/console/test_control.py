@@ -59,6 +59,14 @@ def test_standing_near_and_use_know_who_asked(shared: Any) -> None:
     assert (row["requests"], row["uncached"], row["output"]) == (3, 300, 60)
 
 
+def test_a_request_for_which_there_is_no_pool_is_counted_once(live: Any) -> None:
+    key = live.operator.make_key("olga")["key"]
+    live.operator.move("hold", "here")
+    assert live.post(key)[0] == 529
+    (kind,) = live.operator.status()["metrics"]["kinds"]
+    assert kind["outcomes"] == {"admitted": 0, "queued": 0, "refused": 0, "refused_organization": 0, "no_capacity": 1}
+
+
 def test_a_refusal_is_explained_by_its_id_and_by_whom_it_hit(live: Any, toy_terms: Any) -> None:
     live.operator.change_terms(toy_terms(live.url, five_hour=150).text())
     key = live.operator.make_key("rita")["key"]

@@ -451,7 +451,8 @@ function others(pool) {
   const waiting = at.status.services.find((s) => s.alias === pool.alias).waiting;
   if (rest.length) {
     const free = rest.reduce((n, p) => n + Math.max(p.slots - p.requests, 0), 0);
-    return `${count(rest.length, "other pool")} ${rest.length === 1 ? "serves" : "serve"} ${pool.alias}, with ${count(free, "free slot")}.`;
+    const planned = at.limits && at.limits.notes.scenario ? " Limits are planned anew for the pools that are left." : "";
+    return `${count(rest.length, "other pool")} ${rest.length === 1 ? "serves" : "serve"} ${pool.alias}, with ${count(free, "free slot")}.${planned}`;
   }
   const those = waiting ? ` The ${count(waiting, "request")} that wait${waiting === 1 ? "s" : ""} for it ${waiting === 1 ? "is" : "are"} refused when ${lasting(at.status.wait_most_ms / 1000)} are over.` : "";
   return `No other pool serves ${pool.alias}: new requests for it are refused until one does.${those}`;
