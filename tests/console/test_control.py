@@ -59,6 +59,15 @@ def test_standing_near_and_use_know_who_asked(shared: Any) -> None:
     assert (row["requests"], row["uncached"], row["output"]) == (3, 300, 60)
 
 
+def test_an_organization_is_near_its_limit_by_its_name(shared: Any) -> None:
+    shared.operator.set_organization("acme", "firm")
+    for name in ("anna", "arno"):
+        shared.post(shared.operator.make_key(name, tier="tools", organization="acme")["key"])
+    near = {n["subscriber"]: n for n in shared.operator.near()}
+    assert near["organization acme"]["share"] == 0.024 and near["organization acme"]["window"] == "five-hour"
+    assert near["organization acme"]["back_ms"] > shared.operator.status()["now_ms"] and "anna" not in near
+
+
 def test_a_request_for_which_there_is_no_pool_is_counted_once(live: Any) -> None:
     key = live.operator.make_key("olga")["key"]
     live.operator.move("hold", "here")

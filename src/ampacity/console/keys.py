@@ -161,6 +161,12 @@ def organizations_of(path: Path) -> dict[str, str]:
         return dict(db.execute("SELECT name, limited FROM organization ORDER BY name"))
 
 
+def organization_names(path: Path) -> dict[int, str]:
+    """The name of each organization by its number."""
+    with _reading(path) as db:
+        return dict(db.execute("SELECT id, name FROM organization"))
+
+
 def set_organization(path: Path, name: str, limit: str, limits: tuple[str, ...], *, who: str = "operator") -> None:
     """Give an organization, which may be new, a limit. Raises KeyMistake."""
     _named("organization", name)

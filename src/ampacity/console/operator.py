@@ -47,8 +47,12 @@ class Operator:
         return self._ask("status")
 
     def near(self, top: int = 20) -> list[dict[str, Any]]:
-        """Who is nearest to a limit. Raises NotServing."""
+        """Who is nearest to a limit, organizations among them. Raises NotServing."""
         found: list[dict[str, Any]] = self._ask("near", top=top)["near"]
+        names = keys.organization_names(self.folder.keys) if any(n["organization"] for n in found) else {}
+        for row in found:
+            if (firm := row.pop("organization")) is not None:
+                row["subscriber"] = f"organization {names.get(firm, firm)}"
         return found
 
     def standing(self, subscriber: str) -> dict[str, Any]:

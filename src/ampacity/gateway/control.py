@@ -23,7 +23,7 @@ from ampacity.gateway.keys import Holder
 from ampacity.gateway.standing import explained
 from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
-from ampacity.policy.ledger import SUBSCRIBER
+from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
 from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_FIELDS, POOL_OPEN
 from ampacity.policy.routing import R_BACKLOG, R_OUT_UNTIL_MS, R_REQUESTS, R_SHARE, REPLICA_FIELDS
@@ -266,29 +266,41 @@ def _queue(gateway: Gateway) -> Iterator[dict[str, object]]:
 
 
 async def nearest_to_limits(gateway: Gateway, top: int) -> list[dict[str, object]]:
-    """Who has used the largest share of any window, most first. Streams go on meanwhile."""
+    """Who has used the largest share of any window, most first: subscribers, and organizations by their numbers.
+
+    Streams go on meanwhile.
+    """
+    holders = list(gateway._holders.values())
+    people = {(SUBSCRIBER, h.subscriber): (h.name, h.tier) for h in holders}
+    firms = {(ORGANIZATION, h.organization): ("", "") for h in holders if h.organization}
     found = []
-    holders = list({h.subscriber: h for h in gateway._holders.values()}.values())
-    for n, holder in enumerate(holders):
+    for n, ((scope, who), (name, tier)) in enumerate((people | firms).items()):
         if n % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
-        fullest = _fullest(gateway, holder)
+        fullest = _fullest(gateway, scope, who)
         if fullest is not None:
-            found.append((*fullest, holder))
-    found.sort(key=lambda f: (-f[0], f[3].name))
+            found.append((*fullest, name, tier, who if scope == ORGANIZATION else None))
+    found.sort(key=lambda f: (-f[0], f[3], f[5] or 0))
     return [
-        {"subscriber": h.name, "tier": h.tier, "window": window, "share": round(share, 4), "back_ms": back_ms}
-        for share, window, back_ms, h in found[: max(top, 0)]
+        {
+            "subscriber": name,
+            "tier": tier,
+            "organization": firm,
+            "window": window,
+            "share": round(share, 4),
+            "back_ms": ms,
+        }
+        for share, window, ms, name, tier, firm in found[: max(top, 0)]
     ]
 
 
-def _fullest(gateway: Gateway, holder: Holder) -> tuple[float, str, int | None] | None:
+def _fullest(gateway: Gateway, scope: int, who: int) -> tuple[float, str, int | None] | None:
     """The window of which somebody has used the largest share: that, its name, when all of it is back if it ever is."""
     ledger = gateway.desk.ledger
-    at = ledger.found(SUBSCRIBER, holder.subscriber)
+    at = ledger.found(scope, who)
     if at is None:
         return None
-    limit = ledger.limit_of(SUBSCRIBER, holder.subscriber)
+    limit = ledger.limit_of(scope, who)
     flat, begin, now_ms = ledger.book.flat, ledger.book.limit(limit) + WINDOWS, gateway.clock()
     best: tuple[float, str, int | None] | None = None
     for i, rule in enumerate(ledger.book.places[limit]):
