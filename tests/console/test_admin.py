@@ -19,7 +19,19 @@ from ampacity.console.folder import Folder
 from ampacity.console.openapi import document
 from ampacity.console.operator import Operator
 
-READ = ["status", "near", "use", "limits", "refusals", "audit", "keys", "subscribers", "organizations", "terms"]
+READ = [
+    "status",
+    "near",
+    "use",
+    "limits",
+    "refusals",
+    "audit",
+    "keys",
+    "subscribers",
+    "organizations",
+    "terms",
+    "versions",
+]
 
 
 @pytest.fixture(scope="module")

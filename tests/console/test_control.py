@@ -59,6 +59,23 @@ def test_standing_near_and_use_know_who_asked(shared: Any) -> None:
     assert (row["requests"], row["uncached"], row["output"]) == (3, 300, 60)
 
 
+def test_an_organization_is_near_its_limit_by_its_name(shared: Any) -> None:
+    shared.operator.set_organization("acme", "firm")
+    for name in ("anna", "arno"):
+        shared.post(shared.operator.make_key(name, tier="tools", organization="acme")["key"])
+    near = {n["subscriber"]: n for n in shared.operator.near()}
+    assert near["organization acme"]["share"] == 0.024 and near["organization acme"]["window"] == "five-hour"
+    assert near["organization acme"]["back_ms"] > shared.operator.status()["now_ms"] and "anna" not in near
+
+
+def test_a_request_for_which_there_is_no_pool_is_counted_once(live: Any) -> None:
+    key = live.operator.make_key("olga")["key"]
+    live.operator.move("hold", "here")
+    assert live.post(key)[0] == 529
+    (kind,) = live.operator.status()["metrics"]["kinds"]
+    assert kind["outcomes"] == {"admitted": 0, "queued": 0, "refused": 0, "refused_organization": 0, "no_capacity": 1}
+
+
 def test_a_refusal_is_explained_by_its_id_and_by_whom_it_hit(live: Any, toy_terms: Any) -> None:
     live.operator.change_terms(toy_terms(live.url, five_hour=150).text())
     key = live.operator.make_key("rita")["key"]
@@ -94,6 +111,7 @@ def test_other_terms_come_into_force_and_no_stream_is_dropped(live: Any, toy_ter
     assert live.post(key)[0] == 429
     assert live.operator.terms.name == "tighter"
     assert live.operator.audit()[0]["what"] == "terms changed"
+    assert [v["terms"] for v in live.operator.versions()] == [answer["terms"], before]
 
 
 def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -> None:

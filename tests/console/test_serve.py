@@ -169,6 +169,7 @@ def test_words_as_json_and_by_folder(served: Served) -> None:
     assert json.loads(done.stdout)["scenario"] == "laptop"
 
 
+@pytest.mark.slow
 def test_an_edited_scenario_comes_into_force_without_a_restart(served: Served) -> None:
     path = served.folder.path.parent / "laptop.yaml"
     before, process = path.read_text(encoding="utf-8"), served.operator.status()["process"]
@@ -267,6 +268,7 @@ def alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp_path: Path) -> None:
     served = begun(tmp_path, "laptop", "--emulate")
     try:

@@ -1,7 +1,8 @@
 """The admin process: an operator's questions and commands over HTTP, for who shows the admin token.
 
 The token is in the state folder; it goes as `Authorization: Bearer`, or as a cookie after `/login`. Open to anybody are
-`/healthz`, `/readyz`, `/openapi.json` and, while the process listens on the loopback address, `/metrics`.
+`/healthz`, `/readyz`, `/openapi.json` and, while the process listens on the loopback address, `/metrics`. At `/` is a
+live page, which shows nothing before somebody has logged in.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ampacity.console.ask import NotDone, NotKnown, NotServing
 from ampacity.console.exposition import CONTENT_TYPE, exposition
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.keys import KeyMistake, NotThere
+from ampacity.console.live_page import live_page
 from ampacity.console.openapi import DEADLINE_MOST_S, document
 from ampacity.console.operator import Operator
 from ampacity.console.planned import NotPlanned
@@ -160,10 +162,13 @@ class Admin:
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
             Route("/openapi.json", self._document),
+            Route("/", self._page),
             Route("/login", self._login, methods=["POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
             self._path("GET", "/api/status", Nothing, lambda _: o.status()),
             self._path("GET", "/api/near", HowMany, lambda a: o.near(a.top)),
             self._path("GET", "/api/use", UseAsked, lambda a: o.use(a.hours)),
+            self._path("GET", "/api/forecast", Nothing, lambda _: o.forecast()),
             self._path("GET", "/api/limits", Nothing, lambda _: o.limits()),
             self._path("GET", "/api/refusals", RefusalsAsked, lambda a: o.refusals(a.subscriber, a.most)),
             self._path("GET", "/api/explain", Who, lambda a: o.explain(a.who)),
@@ -192,6 +197,7 @@ class Admin:
                 (Nothing, lambda _: msgspec.to_builtins(o.terms)),
                 (NewTerms, lambda a: o.change_terms(a.text)),
             ),
+            self._path("GET", "/api/versions", Nothing, lambda _: o.versions()),
             self._path("POST", "/api/reload", Nothing, lambda _: o.reload()),
             self._path("POST", "/api/checkpoint", Nothing, lambda _: o.checkpoint()),
         ]
@@ -215,7 +221,19 @@ class Admin:
         answer.set_cookie(COOKIE, self._token.decode(), COOKIE_S, httponly=True, samesite="strict", secure=secure)
         return answer
 
+    async def _logout(self, request: Request) -> Response:
+        form = await _body(request, Nothing) if self._may(request) else _not_known()
+        if isinstance(form, Response):
+            return form
+        answer = JSONResponse({"status": "ok"}, headers=NOT_KEPT)
+        answer.delete_cookie(COOKIE)
+        return answer
+
     # paths
+
+    async def _page(self, request: Request) -> Response:
+        page, headers = live_page(self._may(request))
+        return HTMLResponse(page, headers={**headers, **NOT_KEPT})
 
     def _path(self, method: str, path: str, form: type[Any], do: Callable[[Any], Any], status: int = 200) -> Route:
         return Route(path, partial(self._answer, form, do, status), methods=[method])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
@@ -65,10 +67,12 @@ class Folder:
         own = self.path / "control"
         if len(os.fsencode(own)) <= SOCKET_MOST:
             return own
-        name = sha256(os.fsencode(self.path)).hexdigest()[:16]
-        shorter = Path(tempfile.gettempdir()) / f"ampacity-{os.getuid()}"
-        shorter.mkdir(mode=0o700, exist_ok=True)
-        return shorter / name
+        return _folder_of_sockets() / sha256(os.fsencode(self.path)).hexdigest()[:16]
+
+    @property
+    def speaking(self) -> Path:
+        """The socket as the data process was told of it; the system's temporary folder may be another one by now."""
+        return Path(read_json(self.settings)["control"]) if self.settings.exists() else self.control
 
     def log(self, process: str) -> Path:
         """What a process says when something is wrong."""
@@ -85,6 +89,17 @@ class Folder:
     def read_token(self) -> str:
         """The admin token."""
         return self.token.read_text(encoding="ascii").strip()
+
+
+def _folder_of_sockets() -> Path:
+    """A folder with a short name that is this user's alone. Raises PermissionError if another one made it."""
+    found = Path(tempfile.gettempdir()) / f"ampacity-{os.getuid()}"
+    found.mkdir(mode=0o700, exist_ok=True)
+    there = found.lstat()
+    if there.st_uid != os.getuid() or stat.S_IMODE(there.st_mode) & 0o077 or not stat.S_ISDIR(there.st_mode):
+        words = "is not this user's alone; remove it, or serve from a folder with a shorter name"
+        raise PermissionError(errno.EPERM, words, str(found))
+    return found
 
 
 def folder_of(scenario: str, stated: Path | None = None) -> Folder:

@@ -161,6 +161,12 @@ def organizations_of(path: Path) -> dict[str, str]:
         return dict(db.execute("SELECT name, limited FROM organization ORDER BY name"))
 
 
+def organization_names(path: Path) -> dict[int, str]:
+    """The name of each organization by its number."""
+    with _reading(path) as db:
+        return dict(db.execute("SELECT id, name FROM organization"))
+
+
 def set_organization(path: Path, name: str, limit: str, limits: tuple[str, ...], *, who: str = "operator") -> None:
     """Give an organization, which may be new, a limit. Raises KeyMistake."""
     _named("organization", name)
@@ -240,7 +246,7 @@ def _changing(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         path.touch(mode=0o600)
     with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as db:
-        db.executescript(TABLES)
+        db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")  # all tables at once: others may look meanwhile
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
@@ -252,7 +258,7 @@ def _changing(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         with _changing(path):
             pass
     with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)) as db:

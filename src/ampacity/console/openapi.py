@@ -11,6 +11,7 @@ TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer"}
 NUMBER: Schema = {"type": "number"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
 MAYBE_WHOLE: Schema = {"type": ["integer", "null"]}
 YES_NO: Schema = {"type": "boolean"}
 MOVES = ("hold", "drain", "reopen", "reclaim")
@@ -27,10 +28,14 @@ def many(of: Schema) -> Schema:
     return {"type": "array", "items": of}
 
 
+def _or_null(of: Schema) -> Schema:
+    return {"anyOf": [of, {"type": "null"}]}
+
+
 ERROR = made_of(error=TEXT)
 POOL = made_of(
     name=TEXT, alias=TEXT, model=TEXT, url=TEXT, state={"enum": ["open", "held", "draining", "gone"]},
-    deadline_ms=MAYBE_WHOLE, requests=WHOLE, slots=WHOLE, backlog_tokens=WHOLE,
+    deadline_ms=MAYBE_WHOLE, requests=WHOLE, begun=WHOLE, slots=WHOLE, backlog_tokens=WHOLE,
     health={"enum": ["sound", "full", "ejected", "on trial"]}, failures_in_a_row=WHOLE,
     out_until_ms=MAYBE_WHOLE, pace_ns=WHOLE,
 )  # fmt: skip
@@ -47,8 +52,8 @@ METRICS = made_of(
 STATUS = made_of(
     scenario=TEXT, terms=TEXT, now_ms=WHOLE, started_ms=WHOLE, uptime_s=NUMBER, process=WHOLE, ready=YES_NO,
     draining=YES_NO, pools=many(POOL), services=many(made_of(alias=TEXT, names=many(TEXT), waiting=WHOLE)),
-    queue=many(made_of(tier=TEXT, alias=TEXT, waiting=WHOLE)), room=WHOLE, metrics=METRICS, exchanges=WHOLE,
-    connections=WHOLE, keys=WHOLE, subscribers=WHOLE, cut_off=WHOLE,
+    queue=many(made_of(tier=TEXT, alias=TEXT, waiting=WHOLE)), room=WHOLE, wait_most_ms=WHOLE, metrics=METRICS,
+    exchanges=WHOLE, connections=WHOLE, keys=WHOLE, subscribers=WHOLE, cut_off=WHOLE,
     journal=made_of(last=WHOLE, durable=WHOLE, error=MAYBE_TEXT, path=TEXT), memory_bytes=WHOLE,
 )  # fmt: skip
 KEY = made_of(
@@ -57,7 +62,7 @@ KEY = made_of(
 )  # fmt: skip
 MADE = made_of(key=TEXT, id=TEXT, shown=TEXT, subscriber=TEXT, tier=TEXT)
 SUBSCRIBER = made_of(id=WHOLE, name=TEXT, tier=TEXT, organization=MAYBE_TEXT, organization_limit=MAYBE_TEXT, keys=WHOLE)
-NEAR = made_of(subscriber=TEXT, tier=TEXT, window=TEXT, share=NUMBER)
+NEAR = made_of(subscriber=TEXT, tier=TEXT, window=TEXT, share=NUMBER, back_ms=MAYBE_WHOLE)
 USE = made_of(
     subscriber=TEXT, tier=TEXT, requests=WHOLE, refused=WHOLE, uncached=WHOLE, written=WHOLE, read=WHOLE, output=WHOLE
 )
@@ -65,6 +70,9 @@ REFUSAL = made_of(
     ordinal=WHOLE, now_ms=WHOLE, subscriber=TEXT, tier=TEXT, alias=TEXT, outcome=TEXT, window=MAYBE_TEXT,
     input_tokens=WHOLE,
 )  # fmt: skip
+FORECAST = {"refused_share": NUMBER, "ttft_p99_ms": NUMBER, "hit": many(TEXT)}
+MEASURED = {"refused_share": MAYBE_NUMBER, "ttft_p99_ms": MAYBE_NUMBER, "hit": many(TEXT)}
+BESIDE = made_of(forecast=_or_null(made_of(**FORECAST)), measured=_or_null(made_of(**MEASURED)))
 AUDIT = made_of(now_ms=WHOLE, who=TEXT, what=TEXT, subject=TEXT)
 OBJECT: Schema = {"type": "object"}
 
@@ -84,6 +92,7 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
             "/readyz": {"get": _plain("readyz", "The data process takes requests.", unready=True)},
             "/metrics": {"get": _metrics(open_metrics)},
             "/login": {"post": _login()},
+            "/logout": {"post": _post("logout", "Forget the cookie.", made_of(status=TEXT), 200, ())},
             "/api/status": {"get": _get("status", "Everything a page shows.", STATUS)},
             "/api/near": {
                 "get": _get("near", "Who is nearest to a limit.", many(NEAR), _query("top", WHOLE | _from(1, 1000)))
@@ -95,6 +104,9 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
                     many(USE),
                     _query("hours", NUMBER | {"exclusiveMinimum": 0, "maximum": 100_000}),
                 )
+            },
+            "/api/forecast": {
+                "get": _get("forecast", "A forecast that lies in the state folder, beside what was measured.", BESIDE)
             },
             "/api/limits": {"get": _get("limits", "The windows of every limit, and who has which.", OBJECT)},
             "/api/refusals": {
@@ -186,6 +198,9 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
                 "post": _post(
                     "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
                 ),
+            },
+            "/api/versions": {
+                "get": _get("versions", "When which terms came into force.", many(made_of(now_ms=WHOLE, terms=TEXT)))
             },
             "/api/reload": {
                 "post": _post(

@@ -10,7 +10,9 @@ from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder, read_json
+from ampacity.console.forecast import forecast_in, measured
 from ampacity.console.planned import Planning
+from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
 from ampacity.journal import opening, read
 from ampacity.journal.records import OUTCOMES
@@ -18,8 +20,9 @@ from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED
 from ampacity.policy.terms import Terms, terms_of
 
 Move = Literal["hold", "drain", "reopen", "reclaim"]
-HOUR_MS = 3_600_000
+HOUR_MS, HOUR_S = 3_600_000, 3600
 REFUSALS = 20
+HASH_DIGITS = 16
 RETURNS = ("at first use", "at instants", "evenly", "never", "when the answer ends")
 
 
@@ -35,7 +38,7 @@ class Operator:
         return terms_of(self.folder.terms.read_bytes())
 
     def _ask(self, do: str, **what: Any) -> dict[str, Any]:
-        return ask(self.folder.control, do, **what)
+        return ask(self.folder.speaking, do, **what)
 
     # looking
 
@@ -44,8 +47,12 @@ class Operator:
         return self._ask("status")
 
     def near(self, top: int = 20) -> list[dict[str, Any]]:
-        """Who is nearest to a limit. Raises NotServing."""
+        """Who is nearest to a limit, organizations among them. Raises NotServing."""
         found: list[dict[str, Any]] = self._ask("near", top=top)["near"]
+        names = keys.organization_names(self.folder.keys) if any(n["organization"] for n in found) else {}
+        for row in found:
+            if (firm := row.pop("organization")) is not None:
+                row["subscriber"] = f"organization {names.get(firm, firm)}"
         return found
 
     def standing(self, subscriber: str) -> dict[str, Any]:
@@ -71,6 +78,14 @@ class Operator:
         with opening.for_reading(self.folder.journal) as db:
             rows = read.use(db, now_ms - round(hours * HOUR_MS), now_ms + HOUR_MS)
         return [{**row._asdict(), "subscriber": names.get(row.subscriber, str(row.subscriber))} for row in rows]
+
+    def forecast(self) -> dict[str, Any]:
+        """A forecast that lies in the folder, beside what was measured; both None without one. Raises NotServing."""
+        told = forecast_in(self.folder.path)
+        if told is None:
+            return {"forecast": None, "measured": None}
+        status = self.status()
+        return {"forecast": told, "measured": measured(status, self.use(status["uptime_s"] / HOUR_S))}
 
     def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
         """The latest refusals, the last first, as the journal has them. Raises KeyMistake."""
@@ -109,6 +124,14 @@ class Operator:
             if s.name == subscriber:
                 return s.id
         raise keys.NotThere(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
+
+    def versions(self) -> list[dict[str, Any]]:
+        """When which terms came into force, by a start or a change, the latest first."""
+        if not self.folder.journal.exists():
+            return []
+        with opening.for_reading(self.folder.journal) as db:
+            found = read.configured(db)
+        return [{"now_ms": c.now_ms, "terms": c.subject[:HASH_DIGITS]} for c in reversed(found)]
 
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""
@@ -182,7 +205,7 @@ class Operator:
         return answer
 
     def reload(self) -> dict[str, Any]:
-        """Plan the scenario as its file is now, and go by that; streams go on.
+        """Plan the scenario as its file is now, for the pools that are open, and go by that; streams go on.
 
         Raises OSError, NotPlanned, Mistakes, NotServing, NotDone.
         """
@@ -190,7 +213,8 @@ class Operator:
             raise NotDone("this service was not started from a scenario: give it terms as text")
         how, before = read_json(self.folder.how), self.terms
         emulate = before.notes.get("pools") == EMULATED
-        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate)
+        without = closed(self.status()["pools"])
+        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate, without=without)
         try:
             planning.title()
             terms = planning.planned().terms

@@ -6,9 +6,11 @@ What is used stays used. If no pool is left, the limits stay as they are: there 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
+from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder
@@ -32,13 +34,13 @@ class Republishing:
         if self._at_work is not None and self._at_work.is_alive():
             return
         try:
-            pools = ask(self._folder.control, "status")["pools"]
+            pools = ask(self._folder.speaking, "status")["pools"]
         except (NotServing, NotDone):
             return
-        closed = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
-        if closed != self._without and len(closed) < len(pools):
-            self._without = closed
-            self._at_work = threading.Thread(target=self._republish, args=(closed,), daemon=True)
+        without = closed(pools)
+        if without != self._without and (without or all(p["state"] == OPEN for p in pools)):
+            self._without = without
+            self._at_work = threading.Thread(target=self._republish, args=(without,), daemon=True)
             self._at_work.start()
 
     def _republish(self, without: tuple[str, ...]) -> None:
@@ -47,7 +49,9 @@ class Republishing:
             planning.title()
             planned = planning.planned().terms
             terms = with_limits_of(terms_of(self._folder.terms.read_bytes()), planned)
-            ask(self._folder.control, "terms", text=terms.text())
+            ask(self._folder.speaking, "terms", text=terms.text())
+            write_whole(self._folder.terms, terms.text())  # a data process that dies comes back with them
+            self._folder.terms.chmod(0o600)
         except (NotPlanned, NotServing, NotDone, Mistakes, OSError) as err:
             self._say(f"the limits stay as they were: {err}")
             return
@@ -56,6 +60,12 @@ class Republishing:
         words = f"without {', '.join(without)}" if without else "with all pools"
         keys.note(self._folder.keys, "serve", "limits planned anew", words)
         self._say(f"limits planned anew {words}, and in force")
+
+
+def closed(pools: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The pools of a status on which nobody can count; none if there would be no other."""
+    found = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
+    return found if len(found) < len(pools) else ()
 
 
 def with_limits_of(terms: Terms, planned: Terms) -> Terms:

@@ -22,7 +22,7 @@ from typing import Any
 from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
-from ampacity.console.folder import Folder, read_json, write_json
+from ampacity.console.folder import Folder, write_json
 from ampacity.console.planned import NotPlanned, Planned, Planning
 from ampacity.console.republish import Republishing
 from ampacity.console.terms import Addresses, at_addresses
@@ -203,7 +203,7 @@ class Service:
         tiers = tuple(t.name for t in terms.tiers)
         there = {s.name for s in keys.subscribers_of(self.folder.keys)}
         self.demo = keys.make_key(self.folder.keys, DEMO, None if DEMO in there else tiers[0], tiers, who="serve").key
-        ask(self.folder.control, "keys")
+        ask(self.folder.speaking, "keys")
 
     def watch(self) -> int:
         """Serve until told to end; the exit code."""
@@ -249,7 +249,7 @@ class Service:
         terms = self._at(terms_of(self.folder.terms.read_bytes()), addresses)
         self._write(terms, self.port)
         try:
-            ask(self.folder.control, "terms", text=terms.text())
+            ask(self.folder.speaking, "terms", text=terms.text())
         except (NotServing, NotDone) as err:
             self._complain(f"the data process did not take the pools' addresses: {err}")
 
@@ -293,6 +293,6 @@ def running(folder: Folder) -> dict[str, Any] | None:
     if not folder.settings.exists():
         return None
     try:
-        return ask(Path(read_json(folder.settings)["control"]), "status")
+        return ask(folder.speaking, "status")
     except (NotServing, NotDone):
         return None

@@ -21,6 +21,7 @@ use [--hours H]                     tokens by subscriber
 explain NAME-OR-REQUEST-ID          why was this refused
 refusals                            the latest
 audit                               what operators did
+versions                            when which terms came into force
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
 reload                              plan the scenario's file again and go by that; streams go on
 reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
@@ -54,6 +55,7 @@ def do(operator: Operator, words: Sequence[str]) -> Answer:
         "explain": _explain,
         "refusals": _refusals,
         "audit": _audit,
+        "versions": _versions,
         "reload": _reload,
         "checkpoint": _checkpoint,
         "stop": _stop,
@@ -147,6 +149,12 @@ def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answ
     _takes("audit", options)
     found = operator.audit()
     return found, views.audit_view(found)
+
+
+def _versions(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("versions", options)
+    found = operator.versions()
+    return found, "\n".join(views.table(("since", "terms"), ((views.clock(v["now_ms"]), v["terms"]) for v in found)))
 
 
 def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,15 @@ import msgspec
 
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.standing import explained
-from ampacity.policy.book import PLACE, WINDOW_FIELDS, WINDOWS
+from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
-from ampacity.policy.ledger import SUBSCRIBER
+from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
 from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_FIELDS, POOL_OPEN
 from ampacity.policy.routing import R_BACKLOG, R_OUT_UNTIL_MS, R_REQUESTS, R_SHARE, REPLICA_FIELDS
 from ampacity.policy.rows import IN_FLIGHT, UNLIMITED
 from ampacity.policy.service import Service
-from ampacity.policy.stores import used_now
+from ampacity.policy.stores import FOREVER, used_now
 from ampacity.policy.terms import terms_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Control:
             return {"ok": False, "error": f"not a request: {err}"}
         except KeyError as err:
             return {"ok": False, "missing": True, "error": str(err.args[0])}
-        except (ValueError, OSError) as err:
+        except (ValueError, OSError, sqlite3.Error) as err:
             return {"ok": False, "error": str(err)}
 
     async def _do(self, asked: Asked) -> dict[str, object]:
@@ -192,6 +193,7 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
         ],
         "queue": list(_queue(gateway)),
         "room": gateway.terms.room,
+        "wait_most_ms": gateway.terms.wait_most_ms,
         "metrics": gateway.metrics.snapshot(),
         "exchanges": len(gateway.exchanges),
         "connections": len(gateway.clients),
@@ -209,8 +211,8 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
 
 
 def terms_hash(gateway: Gateway) -> str:
-    """Which terms are in force: 16 hexadecimal digits."""
-    return sha256(gateway.terms.text().encode()).hexdigest()[:16]
+    """Which terms are in force: how their hash in the journal begins, 16 hexadecimal digits."""
+    return blake2b(gateway.terms.text().encode(), digest_size=16).hexdigest()[:16]
 
 
 def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
@@ -230,6 +232,7 @@ def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
                 "state": state,
                 "deadline_ms": deadline_ms,
                 "requests": rows[r + R_REQUESTS],
+                "begun": service.begun_at(i),
                 "slots": service.slots[i],
                 "backlog_tokens": rows[r + R_BACKLOG],
                 "health": _health(service, i, out_until_ms > now_ms),
@@ -263,38 +266,52 @@ def _queue(gateway: Gateway) -> Iterator[dict[str, object]]:
 
 
 async def nearest_to_limits(gateway: Gateway, top: int) -> list[dict[str, object]]:
-    """Who has used the largest share of any window, most first. Streams go on meanwhile."""
+    """Who has used the largest share of any window, most first: subscribers, and organizations by their numbers.
+
+    Streams go on meanwhile.
+    """
+    holders = list(gateway._holders.values())
+    people = {(SUBSCRIBER, h.subscriber): (h.name, h.tier) for h in holders}
+    firms = {(ORGANIZATION, h.organization): ("", "") for h in holders if h.organization}
     found = []
-    holders = list({h.subscriber: h for h in gateway._holders.values()}.values())
-    for n, holder in enumerate(holders):
+    for n, ((scope, who), (name, tier)) in enumerate((people | firms).items()):
         if n % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
-        fullest = _fullest(gateway, holder)
+        fullest = _fullest(gateway, scope, who)
         if fullest is not None:
-            found.append((*fullest, holder))
-    found.sort(key=lambda f: (-f[0], f[2].name))
+            found.append((*fullest, name, tier, who if scope == ORGANIZATION else None))
+    found.sort(key=lambda f: (-f[0], f[3], f[5] or 0))
     return [
-        {"subscriber": h.name, "tier": h.tier, "window": window, "share": round(share, 4)}
-        for share, window, h in found[: max(top, 0)]
+        {
+            "subscriber": name,
+            "tier": tier,
+            "organization": firm,
+            "window": window,
+            "share": round(share, 4),
+            "back_ms": ms,
+        }
+        for share, window, ms, name, tier, firm in found[: max(top, 0)]
     ]
 
 
-def _fullest(gateway: Gateway, holder: Holder) -> tuple[float, str] | None:
-    """The window of which somebody has used the largest share."""
+def _fullest(gateway: Gateway, scope: int, who: int) -> tuple[float, str, int | None] | None:
+    """The window of which somebody has used the largest share: that, its name, when all of it is back if it ever is."""
     ledger = gateway.desk.ledger
-    at = ledger.found(SUBSCRIBER, holder.subscriber)
+    at = ledger.found(scope, who)
     if at is None:
         return None
-    limit = ledger.limit_of(SUBSCRIBER, holder.subscriber)
+    limit = ledger.limit_of(scope, who)
     flat, begin, now_ms = ledger.book.flat, ledger.book.limit(limit) + WINDOWS, gateway.clock()
-    best: tuple[float, str] | None = None
+    best: tuple[float, str, int | None] | None = None
     for i, rule in enumerate(ledger.book.places[limit]):
         if rule.refill == IN_FLIGHT or rule.size in (0, UNLIMITED):
             continue
         w = begin + i * WINDOW_FIELDS
-        share = used_now(ledger.state, at + flat[w + PLACE], flat, w, now_ms) / rule.size
+        s = at + flat[w + PLACE]
+        share = used_now(ledger.state, s, flat, w, now_ms) / rule.size
         if best is None or share > best[0]:
-            best = share, rule.name
+            back_ms = ledger.state[s + MARK]
+            best = share, rule.name, back_ms if share and back_ms < FOREVER else None
     return best
 
 

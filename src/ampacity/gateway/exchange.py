@@ -89,7 +89,9 @@ class Exchange(Answering):
         self.ticket = ticket
         if ticket.outcome == ADMITTED:
             self.placed()
-        elif ticket.outcome != QUEUED:
+        elif ticket.outcome == QUEUED:
+            self._gateway.queued(ticket)
+        else:
             self.refuse(self._gateway.why_refused(ticket, self.api, now_ms))
 
     def placed(self, anew: bool = False) -> None:

@@ -25,7 +25,7 @@ from ampacity.gateway.standing import seconds_until, standing_of, why_refused
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
-from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, REFUSED, REFUSED_ORGANIZATION
+from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, QUEUED, REFUSED, REFUSED_ORGANIZATION
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
 from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD
@@ -357,7 +357,8 @@ class Gateway:
     def why_refused(self, ticket: Ticket, api: Api, now_ms: int) -> Refusal:
         """What to say of a request that was refused at once."""
         counts = self.metrics.of(ticket.kind)
-        counts.outcomes[ticket.outcome] += 1
+        if ticket.outcome != NO_CAPACITY:  # what is answered for want of capacity is counted there
+            counts.outcomes[ticket.outcome] += 1
         if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
             self.metrics.refused(ticket.kind, self.desk.ledger.window_of(ticket, ticket.window)[1])
             told = why_refused(self.desk, ticket, now_ms)
@@ -388,6 +389,10 @@ class Gateway:
         """A pool has failed a request, or has no room: ADMITTED elsewhere, QUEUED, or NO_CAPACITY."""
         self.metrics.of(ticket.kind).pool_failures += answer not in FULL
         return self.recorder.failed(ticket, now_ms, answer, wait_ms)
+
+    def queued(self, ticket: Ticket) -> None:
+        """It has to wait."""
+        self.metrics.of(ticket.kind).outcomes[QUEUED] += 1
 
     def answered(self, ticket: Ticket) -> None:
         """Its first byte has come."""

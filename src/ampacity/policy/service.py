@@ -372,6 +372,10 @@ class Service:
     def _serves(self, now_ms: int) -> bool:
         return any(serves(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
 
+    def begun_at(self, i: int) -> int:
+        """How many requests of a pool have had their first byte."""
+        return sum(ticket.begun for ticket in self._at[i])
+
     def loads(self) -> Iterator[tuple[PoolTerms, int, int]]:
         """Of each pool: its terms, requests that it has, uncached tokens that they wait for."""
         for i, pool in enumerate(self.pools):

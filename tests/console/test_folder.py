@@ -1,0 +1,64 @@
+"""The state folder: where it is, and who may look into it."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ampacity.console.folder import Folder, folder_of, served, write_json
+from ampacity.scenario.mistakes import Mistakes
+
+
+@pytest.mark.parametrize(
+    ("scenario", "folder"),
+    [("team.yaml", "team.serve"), ("elsewhere/team.yml", "elsewhere/team.serve"), ("laptop", "laptop.serve")],
+)
+def test_it_stands_beside_the_scenario(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenario: str, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_of(scenario).path == tmp_path / folder
+    assert folder_of(scenario, Path("other")).path == tmp_path / "other"
+
+
+def test_a_folder_names_itself(tmp_path: Path) -> None:
+    assert folder_of(str(tmp_path)).path == tmp_path
+
+
+def test_its_token_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "team.serve")
+    folder.make()
+    token = folder.read_token()
+    folder.make()
+    assert folder.read_token() == token and len(token) >= 40
+    assert stat.S_IMODE(folder.token.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+
+
+def test_where_nothing_was_served_it_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(Mistakes, match="ampacity serve SCENARIO"):
+        served(Folder(tmp_path))
+
+
+def test_a_socket_of_a_long_folder_lies_in_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Path(tempfile.mkdtemp())
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    folder = Folder(tmp_path / ("long" * 30) / "team.serve")
+    control = folder.control
+    assert len(str(control)) < 100 and stat.S_IMODE(control.parent.stat().st_mode) == 0o700
+    folder.make()
+    write_json(folder.settings, {"control": str(control)})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert folder.speaking == control
+
+
+def test_a_short_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Path(tempfile.mkdtemp())
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    folder = Folder(tmp_path / ("long" * 30))
+    folder.control.parent.chmod(0o755)
+    with pytest.raises(PermissionError, match="not this user's alone"):
+        _ = folder.control
