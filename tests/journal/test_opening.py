@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,3 +242,22 @@ def test_every_way_in_which_a_disk_refuses_says_what_to_do_and_what_is_kept(
     refusing.refusing = False
     assert journal.commit() == 1
     journal.close()
+
+
+def test_a_reader_that_leaves_does_not_take_the_log_away_from_a_writer_that_has_read_itself(tmp_path: Path) -> None:
+    """A process that opened the plain file and closed it would have no lock on it any more: so POSIX wants it."""
+    path = tmp_path / "team.journal"
+    with Journal(path) as journal:
+        with opening.for_reading(path):
+            pass  # as a service does at its start, to take up what is there
+        journal.changed(1, "health", "here")
+        journal.commit()
+        look = "import sys; from pathlib import Path; from ampacity.journal import opening\n"
+        look += "with opening.for_reading(Path(sys.argv[1])) as db: db.execute('SELECT last FROM mark').fetchone()"
+        subprocess.run([sys.executable, "-c", look, str(path)], check=True, timeout=30)
+        assert Path(f"{path}-wal").exists()
+        journal.changed(2, "health", "here")
+        journal.commit()
+        copies = [shutil.copy(f"{path}{end}", tmp_path / f"copy{end}") for end in ("", "-wal")]
+        with opening.for_reading(Path(copies[0])) as db:
+            assert db.execute("SELECT last FROM mark").fetchone() == (2,)

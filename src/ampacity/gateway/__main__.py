@@ -5,45 +5,64 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 
 import uvloop
 
+from ampacity.gateway.control import Control
 from ampacity.gateway.server import Gateway, Settings, open_files_most
-from ampacity.policy.terms import Terms, terms_of
+from ampacity.policy.rows import LimitError
+from ampacity.policy.terms import Terms, TermsError, terms_of
+from ampacity.scenario.mistakes import Mistakes
 
 DRAIN_S = 30.0
+LOOK_S = 1.0
 GARBAGE_LOOKS = 100_000  # objects between two looks for cycles
 
 
-async def serve(terms: Terms, settings: Settings, drain_s: float) -> None:
-    """Serve until told to end; then let answers end."""
+async def serve(terms: Terms, settings: Settings, drain_s: float, parent: int) -> None:
+    """Serve until told to end, or until the parent, if one is named, has died; then let answers end."""
     gateway = Gateway(terms, settings)
-    port = await gateway.listen()
-    told = {"port": port, "journal": str(settings.journal), "cut_off": gateway.cut_off}
-    print(json.dumps(told), flush=True)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, ended.set)
-    await ended.wait()
+    control = Control(gateway, ended.set)
+    port = await gateway.listen()
+    if settings.control is not None:
+        await control.listen(settings.control)
+    told = {"port": port, "journal": str(settings.journal), "cut_off": gateway.cut_off}
+    print(json.dumps(told), flush=True)
+    while not ended.is_set() and (not parent or os.getppid() == parent):
+        try:
+            await asyncio.wait_for(ended.wait(), LOOK_S)
+        except TimeoutError:
+            continue
     await gateway.drain(drain_s)
+    control.close()
 
 
 def main() -> None:
     """Read the settings and serve."""
     given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    terms = terms_of(Path(given.pop("terms")).read_bytes())
     drain_s = float(given.pop("drain_s", DRAIN_S))
-    for name in ("journal", "keys", "control"):
-        if given.get(name):
-            given[name] = Path(given[name])
+    parent = int(given.pop("parent", 0))
     open_files_most()
     gc.freeze()  # what is there now stays; of what comes, next to nothing is in cycles
     gc.set_threshold(GARBAGE_LOOKS)
-    uvloop.run(serve(terms, Settings(**given), drain_s))
+    try:
+        terms = terms_of(Path(given.pop("terms")).read_bytes())
+        for name in ("journal", "keys", "control"):
+            if given.get(name):
+                given[name] = Path(given[name])
+        uvloop.run(serve(terms, Settings(**given), drain_s, parent))
+    except (TermsError, LimitError, Mistakes, OSError, sqlite3.Error) as err:
+        print(err, file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -294,6 +294,11 @@ class Exchange(Answering):
         if self.upstream is not None:
             self.upstream.hold_up(paused)
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer comes token by token."""
+        return self._stream
+
     def last_of_connection(self) -> None:
         """Close the connection after this answer."""
         self._last = True

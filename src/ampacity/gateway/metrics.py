@@ -1,6 +1,7 @@
 """What is counted while serving: whole numbers in lists, read by the operator's side and shown there.
 
-Durations fall into buckets that double: bucket i holds 2^(i-1) to 2^i - 1 ms, bucket 0 less than 1 ms.
+Durations fall into buckets that double: bucket i holds 2^(i-1) to 2^i - 1 ms, bucket 0 less than 1 ms. Times between
+two tokens of an answer likewise, in microseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,19 @@ OUTCOMES = {
 class KindCounts:
     """What arrivals of one tier that ask for one alias have met."""
 
-    __slots__ = ("answer_ms", "answers", "first_ms", "outcomes", "pool_failures", "statuses", "tokens", "ttft_ms")
+    __slots__ = (
+        "answer_ms",
+        "answer_sum_ms",
+        "answers",
+        "first_ms",
+        "outcomes",
+        "pool_failures",
+        "statuses",
+        "tokens",
+        "tpot_sum_us",
+        "tpot_us",
+        "ttft_ms",
+    )
 
     def __init__(self) -> None:
         self.outcomes = [0] * len(OUTCOMES)
@@ -29,7 +42,8 @@ class KindCounts:
         self.answers = self.pool_failures = 0
         self.ttft_ms = [0] * (BUCKETS + 1)
         self.answer_ms = [0] * (BUCKETS + 1)
-        self.first_ms = 0  # sums, for means
+        self.tpot_us = [0] * (BUCKETS + 1)
+        self.first_ms = self.answer_sum_ms = self.tpot_sum_us = 0  # sums, for means
         self.statuses: dict[int, int] = {}
 
 
@@ -54,8 +68,10 @@ class Metrics:
         key = kind.tier_name, window, kind.alias
         self.refusals[key] = self.refusals.get(key, 0) + 1
 
-    def ended(self, ticket: Ticket, now_ms: int, status: int, tokens: tuple[int, int, int, int], first_ms: int) -> None:
-        """A request has ended with its tokens counted."""
+    def ended(
+        self, ticket: Ticket, now_ms: int, status: int, tokens: tuple[int, int, int, int], first_ms: int, streamed: bool
+    ) -> None:
+        """A request has ended with its tokens counted. streamed: they came one by one."""
         counts = self.of(ticket.kind)
         own = counts.tokens
         own[0] += tokens[0]
@@ -66,7 +82,13 @@ class Metrics:
             counts.answers += 1
             counts.first_ms += first_ms
             counts.ttft_ms[min(first_ms.bit_length(), BUCKETS)] += 1
-            counts.answer_ms[min(max(now_ms - ticket.now_ms, 0).bit_length(), BUCKETS)] += 1
+            took_ms = max(now_ms - ticket.now_ms, 0)
+            counts.answer_sum_ms += took_ms
+            counts.answer_ms[min(took_ms.bit_length(), BUCKETS)] += 1
+            if streamed and tokens[3] > 1:
+                each_us = max(took_ms - first_ms, 0) * 1000 // (tokens[3] - 1)
+                counts.tpot_sum_us += each_us
+                counts.tpot_us[min(each_us.bit_length(), BUCKETS)] += 1
 
     def snapshot(self) -> dict[str, object]:
         """All of it, as JSON can say it."""
@@ -82,6 +104,9 @@ class Metrics:
                     "ttft_ms": c.ttft_ms,
                     "ttft_sum_ms": c.first_ms,
                     "answer_ms": c.answer_ms,
+                    "answer_sum_ms": c.answer_sum_ms,
+                    "tpot_us": c.tpot_us,
+                    "tpot_sum_us": c.tpot_sum_us,
                     "statuses": {str(s): n for s, n in sorted(c.statuses.items())},
                 }
                 for (tier, alias), c in sorted(self.kinds.items())

@@ -11,12 +11,12 @@ from ampacity.policy.terms import PoolTerms, TermsError
 
 
 class Pool:
-    """One pool. renames: its name of the model is not the alias that clients ask for."""
+    """One pool. renames: its name of the model is not the one, or not the only one, that clients ask for."""
 
-    def __init__(self, terms: PoolTerms, alias: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, terms: PoolTerms, names: tuple[str, ...], loop: asyncio.AbstractEventLoop) -> None:
         self.terms = terms
         self.model = terms.model
-        self.renames = terms.model != alias
+        self.renames = any(name != terms.model for name in names)
         self.connections = Connections(terms.url, loop)
         key = key_of(terms)
         self.key_lines: dict[str, bytes] = {}

@@ -38,6 +38,7 @@ CHECKPOINT_S = 300.0
 GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
 FIRST_BYTE_S = 600.0
 SILENCE_S = 120.0
+SAID_MOST = 10_000
 NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
 NO_KEY = Refusal(401, "authentication_error", "This key is not known here; show one as x-api-key or as Bearer.")
 ASKING: dict[bytes, Api] = {b"/v1/messages": "anthropic", b"/v1/chat/completions": "openai", b"/v1/responses": "openai"}
@@ -83,7 +84,9 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self.read_keys()
-        self.pools = {p.name: Pool(p, s.alias, self.loop) for s in self.terms.services for p in s.pools}
+        self.pools = _pools(self.terms, self.loop)
+        self.aliases = self.terms.aliases()
+        self.said: dict[str, tuple[int, str]] = {}
         self.journal = Journal(self.settings.journal, self.settings.durability)
         try:
             desk, self.cut_off = open_desk(self.journal, self.terms, self.clock())
@@ -142,12 +145,13 @@ class Gateway:
 
     def change(self, terms: Terms) -> None:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
-        pools = {p.name: Pool(p, s.alias, self.loop) for s in terms.services for p in s.pools}
+        pools = _pools(terms, self.loop)
         self.recorder.change(terms, self.clock())
         self.terms = terms
         for name, pool in pools.items():
             if name not in self.pools or self.pools[name].terms != pool.terms:
                 self.pools[name] = pool
+        self.aliases = terms.aliases()
         self._rate.clear()
         self._asked.clear()
 
@@ -208,9 +212,9 @@ class Gateway:
         kind = self._asked.get((holder, asked.model))
         if kind is None:
             try:
-                kind = self.desk.kind(holder.tier, asked.model, holder.product, holder.organization_limit)
+                kind = self.desk.kind(holder.tier, self.aliases[asked.model], holder.product, holder.organization_limit)
             except (KeyError, ValueError):
-                known = ", ".join(self.desk.services)
+                known = ", ".join(self.aliases)
                 words = f"There is no model {asked.model[:100]!r} here for this key; there are: {known}."
                 exchange.refuse(Refusal(404, "not_found_error", words))
                 return
@@ -260,7 +264,7 @@ class Gateway:
             self._plain(client, request, 200, b'{"input_tokens":%d}' % tokens, False)
         elif path == MODELS and request.method == b"GET":
             since = self.terms.notes.get("since", "1970-01-01")
-            self._plain(client, request, 200, models_body(list(self.desk.services), since), False)
+            self._plain(client, request, 200, models_body(list(self.aliases), since), False)
         elif path.startswith(ONE_MODEL) and request.method == b"GET":
             self._one_model(client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
         elif path == USAGE and request.method == b"GET":
@@ -269,7 +273,7 @@ class Gateway:
             self._error(client, request, Refusal(405, "invalid_request_error", "This path is asked in another way."))
 
     def _one_model(self, client: Client, request: Request, alias: str) -> None:
-        if alias not in self.desk.services:
+        if alias not in self.aliases:
             self._error(client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here."))
             return
         listed = msgspec.json.decode(models_body([alias], self.terms.notes.get("since", "1970-01-01")))
@@ -320,15 +324,25 @@ class Gateway:
         counts.outcomes[ticket.outcome] += 1
         if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
             self.metrics.refused(ticket.kind, self.desk.ledger.window_of(ticket, ticket.window)[1])
-            return why_refused(self.desk, ticket, now_ms)
+            told = why_refused(self.desk, ticket, now_ms)
+            self._remember(ticket, told.message)
+            return told
         if ticket.window < 0:
             self.metrics.refused(ticket.kind, CAP)
             wait_s = seconds_until(self.desk.ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
             words = "The capacity of this hour is used up; it returns with the next."
+            self._remember(ticket, words)
             return Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= 60)
         from ampacity.gateway.words import OVERLOADED
 
         return OVERLOADED
+
+    def _remember(self, ticket: Ticket, words: str) -> None:
+        """Know for a while what was said to whom, by the name of the request that was refused."""
+        if isinstance(ticket.owner, Exchange):
+            self.said[ticket.owner.id] = ticket.number, words
+            if len(self.said) > SAID_MOST:
+                del self.said[next(iter(self.said))]
 
     def standing(self, holder: Holder) -> dict[str, object]:
         """How somebody's windows stand now."""
@@ -349,7 +363,8 @@ class Gateway:
         """A request has ended."""
         now_ms = self.clock()
         if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms, answer):
-            self.metrics.ended(ticket, now_ms, status, tokens, first_ms)
+            streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed
+            self.metrics.ended(ticket, now_ms, status, tokens, first_ms, streamed)
 
     def refused(self, kind: Kind | None, status: int) -> None:
         """An error was answered."""
@@ -366,6 +381,10 @@ class Gateway:
     def left(self, ticket: Ticket) -> None:
         """A client went before its answer was whole."""
         self.metrics.left += 1
+
+
+def _pools(terms: Terms, loop: asyncio.AbstractEventLoop) -> dict[str, Pool]:
+    return {p.name: Pool(p, (s.alias, *s.names), loop) for s in terms.services for p in s.pools}
 
 
 def open_files_most() -> None:

@@ -91,17 +91,23 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _look(path: Path, making: bool) -> None:
-    """Raises Mistakes unless the file is empty or begins as an SQLite database does, or may be made; OSError."""
+    """Raises OSError unless there is a file that may be a journal, or it may be made.
+
+    It is not opened to see what is in it: to close it would drop the locks that this process has on it through SQLite,
+    and the next reader of another process that leaves would take itself for the last and delete the log.
+    """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a journal is a file, this is a folder", str(path))
     if not path.exists():
         if making:
             return
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _is_another_kind(path: Path) -> bool:
+    """Whether a file that SQLite does not take for a database does not even begin as one does."""
     with path.open("rb") as file:
-        head = file.read(len(MAGIC))
-    if head and head != MAGIC:
-        raise _mistake(path, "journal", "another kind of file", "a journal is an SQLite database that `serve` writes")
+        return file.read(len(MAGIC)) != MAGIC
 
 
 def _version(db: sqlite3.Connection, path: Path, making: bool) -> int | None:
@@ -133,6 +139,9 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as err:
+        if _code(err) == sqlite3.SQLITE_NOTADB and _is_another_kind(path):
+            message = "a journal is an SQLite database that `serve` writes"
+            raise _mistake(path, "journal", "another kind of file", message) from err
         raise in_words(err, path) from err
     except UnicodeDecodeError as err:  # SQLite quotes what it cannot read of the tables
         raise in_words(sqlite3.DatabaseError("its tables cannot be read"), path) from err

@@ -16,6 +16,7 @@ from typing import Any
 from ampacity.journal.records import (
     CONFIGURED,
     EXPIRED,
+    NO_CAPACITY,
     QUEUED,
     REFUSED,
     REFUSED_ORGANIZATION,
@@ -31,6 +32,7 @@ from ampacity.journal.records import (
 
 STRIDE = 4096
 MINUTE_MS = 60_000
+LOOKED_BACK = 1_000_000  # events
 Event = Arrival | Placement | Settlement | Change
 # arrivals that are not forgotten, or were under way when the others were: forgetting takes its time, and is not seen
 _KEPT = "(ordinal >= :since OR ordinal IN (SELECT request FROM held WHERE ordinal = :since))"
@@ -173,6 +175,35 @@ def _use(db: sqlite3.Connection, first: int, begin_ms: int, end_ms: int) -> list
         {"first": first, "begin": begin_ms, "end": end_ms},
     )
     return [Use(row[0], names.text(row[1]), *row[2:]) for row in rows]
+
+
+def refusals(db: sqlite3.Connection, subscriber: int | None = None, most: int = 20) -> list[Arrival]:
+    """The latest arrivals that were refused, the last first: at once, with what refused them; or after waiting.
+
+    subscriber: only theirs. Of those that waited in vain `outcome` is NO_CAPACITY. Looks back a million events.
+    """
+    with _moment(db):
+        names = _Names(db)
+        (last,) = db.execute("SELECT last FROM mark").fetchone()
+        given = {"who": subscriber, "since": last - LOOKED_BACK, "most": most}
+        rows = db.execute(
+            f"""
+            SELECT * FROM arrival WHERE ordinal > :since AND outcome > {QUEUED} AND (:who IS NULL OR subscriber = :who)
+            ORDER BY ordinal DESC LIMIT :most
+            """,
+            given,
+        ).fetchall()
+        found = [_arrival(names, row) for row in rows]
+        waited = db.execute(
+            f"""
+            SELECT a.* FROM placement AS p JOIN arrival AS a ON a.ordinal = p.request
+            WHERE p.ordinal > :since AND p.outcome = {NO_CAPACITY} AND (:who IS NULL OR a.subscriber = :who)
+            ORDER BY p.ordinal DESC LIMIT :most
+            """,
+            given,
+        ).fetchall()
+        found += [_arrival(names, row)._replace(outcome=NO_CAPACITY, place="") for row in waited]
+        return sorted(found, key=_ordinal, reverse=True)[:most]
 
 
 def unended(db: sqlite3.Connection) -> tuple[set[int], set[int]]:

@@ -48,10 +48,11 @@ class PoolTerms:
 
 @dataclass(frozen=True)
 class ServiceTerms:
-    """What clients ask for by one alias, and the pools that serve it."""
+    """What clients ask for by one alias, and the pools that serve it. names: by which they may ask for it, too."""
 
     alias: str
     pools: tuple[PoolTerms, ...]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,14 @@ class Terms:
             found.append(f"room for {self.room} waiting requests, expected 1 to {ROOM_MOST}")
         return found + self._twice() + [m for s in self.services for m in _service_mistakes(s)]
 
+    def aliases(self) -> dict[str, str]:
+        """The alias behind each name that clients may ask for, aliases themselves among them."""
+        return {name: s.alias for s in self.services for name in (s.alias, *s.names)}
+
     def _twice(self) -> list[str]:
         named = {
             "tiers": [t.name for t in self.tiers],
-            "aliases": [s.alias for s in self.services],
+            "aliases": [n for s in self.services for n in (s.alias, *s.names)],
             "pools": [p.name for s in self.services for p in s.pools],
         }
         return [

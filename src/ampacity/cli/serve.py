@@ -1,0 +1,103 @@
+"""`ampacity serve`: the limits of a scenario, enforced on real traffic; with `--admin`, an operator's words to it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ampacity.cli.options import Json, Quiet, Seed, Sets
+
+if TYPE_CHECKING:
+    from ampacity.console.folder import Folder
+    from ampacity.console.supervise import Service
+
+WORDS = {"ignore_unknown_options": True}  # those that follow --admin have options of their own
+
+
+class Durability(StrEnum):
+    """What a settled answer survives."""
+
+    NORMAL = "normal"
+    FULL = "full"
+
+
+def serve(
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A YAML file, a packaged scenario, or a state folder.")
+    ],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORDS]", help="Of --admin: what to do; alone: what there is.")
+    ] = None,
+    emulate: Annotated[bool, typer.Option("--emulate", help="Let processes of this machine play the pools.")] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the gateway; 0 for any.")] = 8080,
+    admin_port: Annotated[int, typer.Option("--admin-port", min=0, max=65535, help="Of the admin API.")] = 8081,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    folder: Annotated[Path | None, typer.Option("--folder", help="For keys, journal and settings: NAME.serve.")] = None,
+    durability: Annotated[
+        Durability, typer.Option("--durability", help="What use survives: normal a crash, full the loss of power.")
+    ] = Durability.NORMAL,
+    admin: Annotated[bool, typer.Option("--admin", help="Speak to what runs: status, keys, limits, drain ...")] = False,
+    sets: Sets = None,
+    seed: Seed = 1,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Enforce the limits of a scenario on real traffic, over its own pools or emulated ones."""
+    from ampacity.console.folder import folder_of, served
+
+    state = folder_of(scenario, folder)
+    if admin:
+        _speak(served(state), words or [], json, quiet=quiet)
+        return
+    if words:
+        raise typer.BadParameter(f'"{" ".join(words)}": words follow only --admin', param_hint="WORDS")
+    if Path(scenario).is_dir():
+        raise typer.BadParameter("a state folder is spoken to with --admin; serve a scenario", param_hint="SCENARIO")
+    from ampacity.console.supervise import How, Service, running
+
+    if (there := running(state)) is not None:
+        words_ = f"process {there['process']} serves from {state.path} already; speak to it with --admin"
+        raise typer.BadParameter(words_, param_hint="SCENARIO")
+    how = How(scenario, tuple(sets or ()), emulate, host, port, admin_port, durability.value)
+    service = Service(state, how, lambda said: typer.echo(said, err=True))
+    _start(service, seed, quiet=quiet)
+    raise typer.Exit(service.watch())
+
+
+def _start(service: Service, seed: int, *, quiet: bool) -> None:
+    """Check and plan the scenario, start everything, and say how to use it."""
+    from ampacity.cli.options import load_scenario
+    from ampacity.console.ready import ready_lines
+    from ampacity.console.terms import live_terms
+
+    how = service.how
+    s = load_scenario(how.scenario, list(how.sets), None)
+    if not quiet:
+        typer.echo(f"{s.name} · {s.title}" if s.title else s.name)
+    service.start(lambda addresses: live_terms(s, seed=seed, emulated=addresses))
+    if not quiet:
+        typer.echo("\n".join(ready_lines(service)))
+
+
+def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -> None:
+    """Do what the words after --admin say; mistakes end with exit code 2, what cannot be done with 1."""
+    from ampacity.cli.screen import write_json
+    from ampacity.console.ask import NotDone
+    from ampacity.console.keys import KeyMistake
+    from ampacity.console.operator import Operator
+    from ampacity.console.words import NotUnderstood, do
+
+    try:
+        data, text = do(Operator(folder), words)
+    except NotUnderstood as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(2) from None
+    except (NotDone, KeyMistake) as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from None
+    write_json(json, data)
+    if json != "-" and not quiet:
+        typer.echo(text)

@@ -1,0 +1,217 @@
+"""What an operator may ask and do, once for the terminal and for the admin API: plain dicts, as JSON can say them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Literal
+
+from ampacity.base.files import write_whole
+from ampacity.console import keys
+from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.console.folder import Folder
+from ampacity.journal import opening, read
+from ampacity.journal.records import OUTCOMES
+from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
+from ampacity.policy.terms import Terms, terms_of
+
+Move = Literal["hold", "drain", "reopen", "reclaim"]
+HOUR_MS = 3_600_000
+REFUSALS = 20
+RETURNS = ("at first use", "at instants", "evenly", "never", "when the answer ends")
+
+
+class Operator:
+    """An operator of the service of one folder. who: as the audit names them."""
+
+    def __init__(self, folder: Folder, who: str = "operator") -> None:
+        self.folder, self.who = folder, who
+
+    @property
+    def terms(self) -> Terms:
+        """The terms in force. Raises TermsError."""
+        return terms_of(self.folder.terms.read_bytes())
+
+    def _ask(self, do: str, **what: Any) -> dict[str, Any]:
+        return ask(self.folder.control, do, **what)
+
+    # looking
+
+    def status(self) -> dict[str, Any]:
+        """Pools, queue, counts, journal, memory: see `gateway.control.status`. Raises NotServing."""
+        return self._ask("status")
+
+    def near(self, top: int = 20) -> list[dict[str, Any]]:
+        """Who is nearest to a limit. Raises NotServing."""
+        found: list[dict[str, Any]] = self._ask("near", top=top)["near"]
+        return found
+
+    def standing(self, subscriber: str) -> dict[str, Any]:
+        """How somebody's windows stand. Raises NotServing, NotDone."""
+        return self._ask("standing", who=subscriber)
+
+    def limits(self) -> dict[str, Any]:
+        """The windows of every limit and who has which."""
+        terms = self.terms
+        return {
+            "limits": {name: [_window(rule) for rule in rules] for name, rules in terms.limits.items()},
+            "tiers": [asdict(tier) for tier in terms.tiers],
+            "organizations": keys.organizations_of(self.folder.keys),
+            "notes": terms.notes,
+        }
+
+    def use(self, hours: float = 24.0) -> list[dict[str, Any]]:
+        """What each subscriber used in the last hours, as the journal has it; most output first."""
+        if not self.folder.journal.exists():
+            return []
+        now_ms = time.time_ns() // 1_000_000
+        names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
+        with opening.for_reading(self.folder.journal) as db:
+            rows = read.use(db, now_ms - round(hours * HOUR_MS), now_ms + HOUR_MS)
+        return [{**row._asdict(), "subscriber": names.get(row.subscriber, str(row.subscriber))} for row in rows]
+
+    def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
+        """The latest refusals, the last first, as the journal has them. Raises KeyMistake."""
+        if not self.folder.journal.exists():
+            return []
+        names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
+        number = self._number(subscriber) if subscriber is not None else None
+        with opening.for_reading(self.folder.journal) as db:
+            found = read.refusals(db, number, most)
+        return [
+            {
+                "ordinal": a.ordinal,
+                "now_ms": a.now_ms,
+                "subscriber": names.get(a.subscriber, str(a.subscriber)),
+                "tier": a.tier,
+                "alias": a.family,
+                "outcome": OUTCOMES[a.outcome],
+                "window": a.place or None,
+                "input_tokens": a.input_tokens,
+            }
+            for a in found
+        ]
+
+    def explain(self, who: str) -> dict[str, Any]:
+        """Why a request, by its id, was refused; or how a subscriber stands now, and their latest refusals.
+
+        Raises NotServing, NotDone, KeyMistake.
+        """
+        if who.startswith("req_"):
+            return self._ask("explain", request=who)
+        self._number(who)
+        return {**self._ask("explain", who=who), "refusals": self.refusals(who)}
+
+    def _number(self, subscriber: str) -> int:
+        for s in keys.subscribers_of(self.folder.keys):
+            if s.name == subscriber:
+                return s.id
+        raise keys.NotThere(f"subscriber {subscriber!r}: there is nobody of that name; list them: keys list")
+
+    def audit(self, most: int = 100) -> list[dict[str, object]]:
+        """What operators did, the latest first."""
+        return keys.audit_of(self.folder.keys, most)
+
+    # keys and whose they are
+
+    def keys(self) -> list[dict[str, Any]]:
+        """All keys, without what is secret of them."""
+        return [asdict(k) for k in keys.keys_of(self.folder.keys)]
+
+    def subscribers(self) -> list[dict[str, Any]]:
+        """All subscribers."""
+        return [asdict(s) for s in keys.subscribers_of(self.folder.keys)]
+
+    def make_key(
+        self, subscriber: str, tier: str | None = None, organization: str | None = None, product: str = ""
+    ) -> dict[str, Any]:
+        """Make a key, which is known from now on; `key` is in this answer and nowhere else. Raises KeyMistake."""
+        terms = self.terms
+        if product and product not in terms.products:
+            known = ", ".join(terms.products) or "none, so leave it out"
+            raise keys.KeyMistake(f"product {product!r}: expected one of those that limits name: {known}")
+        made = keys.make_key(
+            self.folder.keys,
+            subscriber,
+            tier,
+            tuple(t.name for t in terms.tiers),
+            organization=organization,
+            product=product,
+            who=self.who,
+        )
+        self._tell_keys()
+        return asdict(made)
+
+    def revoke(self, what: str) -> list[dict[str, Any]]:
+        """Revoke a key, or all keys of a subscriber; answers that are under way end. Raises KeyMistake."""
+        gone = keys.revoke(self.folder.keys, what, who=self.who)
+        self._tell_keys()
+        return [asdict(k) for k in gone]
+
+    def set_subscriber(self, name: str, tier: str | None = None, organization: str | None = None) -> dict[str, Any]:
+        """Move a subscriber to another tier or organization. Raises KeyMistake."""
+        tiers = tuple(t.name for t in self.terms.tiers)
+        found = keys.set_subscriber(self.folder.keys, name, tiers, tier=tier, organization=organization, who=self.who)
+        self._tell_keys()
+        return asdict(found)
+
+    def set_organization(self, name: str, limit: str) -> dict[str, str]:
+        """Give an organization a limit. Raises KeyMistake."""
+        keys.set_organization(self.folder.keys, name, limit, tuple(self.terms.limits), who=self.who)
+        self._tell_keys()
+        return {"name": name, "limit": limit}
+
+    def _tell_keys(self) -> None:
+        """A process that serves reads the keys again; one that does not reads them when it starts."""
+        try:
+            self._ask("keys")
+        except NotServing:
+            return
+
+    # the service
+
+    def change_terms(self, text: str) -> dict[str, Any]:
+        """Go by other terms; streams go on, what is used stays used. Raises TermsError, NotServing, NotDone."""
+        terms = terms_of(text)
+        answer = self._ask("terms", text=terms.text())
+        write_whole(self.folder.terms, terms.text())
+        self.folder.terms.chmod(0o600)
+        keys.note(self.folder.keys, self.who, "terms changed", answer["terms"])
+        return answer
+
+    def move(self, action: Move, pool: str, deadline_s: float | None = None) -> dict[str, Any]:
+        """Hold, drain, reopen or reclaim a pool; a drain ends after so long, a reclaim without it now.
+
+        Raises NotServing, NotDone.
+        """
+        if action == "drain" and deadline_s is None:
+            raise NotDone("a drain has a deadline: say in how many seconds the pool is to be gone")
+        now_ms = time.time_ns() // 1_000_000
+        deadline_ms = now_ms + round((deadline_s or 0.0) * 1000)
+        found: dict[str, Any] = self._ask("pool", pool=pool, action=action, deadline_ms=deadline_ms)["pool"]
+        said = f"{action} within {deadline_s:g} s" if deadline_s is not None else action
+        keys.note(self.folder.keys, self.who, said, f"pool {pool}")
+        return found
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Write the rows of use, so that the next start is quick. Raises NotServing, NotDone."""
+        return self._ask("checkpoint")
+
+    def stop(self) -> None:
+        """Let answers end, and stop serving. Raises NotServing."""
+        self._ask("stop")
+        keys.note(self.folder.keys, self.who, "stopped", str(self.folder.path))
+
+
+def _window(rule: WindowRule) -> dict[str, Any]:
+    """A window in units that people use: its size in weighted tokens or requests, None without bound."""
+    requests = rule.price == ONE_REQUEST or rule.refill == IN_FLIGHT
+    return {
+        "name": rule.name,
+        "counts": "requests" if requests else "tokens",
+        "size": None if rule.size == UNLIMITED else rule.size / SCALE,
+        "length_s": None if rule.refill in (NEVER, IN_FLIGHT) else rule.length_ms / 1000,
+        "returns": RETURNS[rule.refill],
+        "aliases": None if rule.families is None else list(rule.families),
+        "products": None if rule.products is None else list(rule.products),
+    }

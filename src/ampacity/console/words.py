@@ -1,0 +1,221 @@
+"""What an operator may type after `--admin`, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from ampacity.base.units import UnitError, to_base
+from ampacity.console import views
+from ampacity.console.operator import Move, Operator
+from ampacity.scenario.mistakes import nearest
+
+KNOWN = """status                              pools, queue, counts
+keys list | add NAME [--tier T] [--organization O] [--product P] | revoke KEY-OR-NAME
+subscribers list | set NAME [--tier T] [--organization O]
+organizations list | set NAME --limit L
+limits                              every window, and who has it
+near [--top N]                      who is nearest to a limit
+use [--hours H]                     tokens by subscriber
+explain NAME-OR-REQUEST-ID          why was this refused
+refusals                            the latest
+audit                               what operators did
+hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
+reload FILE                         go by the terms in a file; checkpoint; stop"""
+MOVES = ("hold", "drain", "reopen", "reclaim")
+Answer = tuple[Any, str]
+
+
+class NotUnderstood(ValueError):
+    """Words after `--admin` that are none; says what would be."""
+
+
+def do(operator: Operator, words: Sequence[str]) -> Answer:
+    """Do what the words say: the answer as data and as text. Raises NotUnderstood, and what the operator does."""
+    plain, options = _apart(words)
+    if not plain:
+        raise NotUnderstood(f"say what to do after --admin:\n{KNOWN}")
+    verb, rest = plain[0], plain[1:]
+    if verb in MOVES:
+        _takes(verb, options, "deadline")
+        deadline_s = _seconds(options["deadline"]) if "deadline" in options else None
+        found = operator.move(cast(Move, verb), _one(verb, rest, "POOL"), deadline_s)
+        return found, views.pool_view(found)
+    known: dict[str, Callable[[Operator, list[str], dict[str, str]], Answer]] = {
+        "status": _status,
+        "keys": _keys,
+        "subscribers": _subscribers,
+        "organizations": _organizations,
+        "limits": _limits,
+        "near": _near,
+        "use": _use,
+        "explain": _explain,
+        "refusals": _refusals,
+        "audit": _audit,
+        "reload": _reload,
+        "checkpoint": _checkpoint,
+        "stop": _stop,
+    }
+    if verb not in known:
+        raise NotUnderstood(f"{verb!r}: {nearest(verb, [*known, *MOVES])}\n{KNOWN}")
+    return known[verb](operator, rest, options)
+
+
+def _status(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("status", options)
+    found = operator.status()
+    return found, views.status_view(found)
+
+
+def _keys(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    match rest:
+        case [] | ["list"]:
+            _takes("keys list", options)
+            found = operator.keys()
+            return found, views.keys_view(found)
+        case ["add", name]:
+            _takes("keys add", options, "tier", "organization", "product")
+            made = operator.make_key(name, options.get("tier"), options.get("organization"), options.get("product", ""))
+            return made, views.made_view(made)
+        case ["revoke", what]:
+            _takes("keys revoke", options)
+            gone = operator.revoke(what)
+            return gone, "revoked\n" + views.keys_view(gone)
+    raise NotUnderstood("keys: expected list, add NAME or revoke KEY-OR-NAME")
+
+
+def _subscribers(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    match rest:
+        case [] | ["list"]:
+            _takes("subscribers list", options)
+            found = operator.subscribers()
+            rows = ((s["name"], s["tier"], s["organization"] or "-", s["keys"]) for s in found)
+            return found, "\n".join(views.table(("subscriber", "tier", "organization", "keys"), rows))
+        case ["set", name]:
+            _takes("subscribers set", options, "tier", "organization")
+            moved = operator.set_subscriber(name, options.get("tier"), options.get("organization"))
+            return moved, f"{name}: tier {moved['tier']}, organization {moved['organization'] or 'none'}"
+    raise NotUnderstood("subscribers: expected list, or set NAME with --tier or --organization")
+
+
+def _organizations(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    match rest:
+        case [] | ["list"]:
+            _takes("organizations list", options)
+            found = operator.limits()["organizations"]
+            return found, "\n".join(views.table(("organization", "limit"), found.items()))
+        case ["set", name] if "limit" in options:
+            _takes("organizations set", options, "limit")
+            return operator.set_organization(name, options["limit"]), f"{name}: limit {options['limit']}"
+    raise NotUnderstood("organizations: expected list, or set NAME --limit LIMIT")
+
+
+def _limits(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("limits", options)
+    found = operator.limits()
+    return found, views.limits_view(found)
+
+
+def _near(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("near", options, "top")
+    found = operator.near(int(_number("--top", options.get("top", "20"))))
+    return found, views.near_view(found)
+
+
+def _use(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("use", options, "hours")
+    hours = _number("--hours", options.get("hours", "24"))
+    found = operator.use(hours)
+    return found, views.use_view(found, hours)
+
+
+def _explain(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("explain", options)
+    found = operator.explain(_one("explain", rest, "NAME or request id"))
+    return found, views.explain_view(found)
+
+
+def _refusals(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("refusals", options)
+    found = operator.refusals(rest[0] if rest else None)
+    return found, "\n".join(views.refusal_rows(found))
+
+
+def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("audit", options)
+    found = operator.audit()
+    return found, views.audit_view(found)
+
+
+def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    from pathlib import Path
+
+    _takes("reload", options)
+    answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    return answer, f"terms {answer['terms']} are in force; what is used stays used"
+
+
+def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    answer = operator.checkpoint()
+    return answer, f"written; on disk to event {answer['durable']:,}"
+
+
+def _stop(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    operator.stop()
+    return {"stopping": True}, "answers end, then it stops"
+
+
+def _apart(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Words, and options with their values: `--tier pro` or `--tier=pro`."""
+    plain: list[str] = []
+    options: dict[str, str] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            plain.append(word)
+            continue
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not left:
+                raise NotUnderstood(f"--{name}: expected a value after it")
+            value = left.pop(0)
+        options[name] = value
+    return plain, options
+
+
+def _takes(verb: str, options: dict[str, str], *known: str) -> None:
+    for name in options:
+        if name not in known:
+            words = f"it takes {', '.join(f'--{k}' for k in known)}" if known else "it takes no option"
+            raise NotUnderstood(f"{verb} --{name}: {words}")
+
+
+def _one(verb: str, rest: list[str], what: str) -> str:
+    if len(rest) != 1:
+        raise NotUnderstood(f"{verb}: {len(rest)} names, expected one {what}")
+    return rest[0]
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise NotUnderstood(f"{option} {text!r}: expected a number above 0")
+    return found
+
+
+def _seconds(text: str) -> float:
+    """A duration such as 10m, 90 s or 2 h."""
+    written = text.strip()
+    if written.endswith("m") and not written.endswith("mm"):
+        written += "in"  # people write 10m for minutes; a metre has no place here
+    try:
+        seconds = to_base(written, "duration")
+    except UnitError as err:
+        raise NotUnderstood(f"--deadline {text!r}: {err}; for example 10m or 90s") from err
+    if seconds < 0:
+        raise NotUnderstood(f"--deadline {text!r}: expected none that lies in the past")
+    return float(seconds)

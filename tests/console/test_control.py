@@ -1,0 +1,190 @@
+"""What an operator asks a data process while it serves, and what becomes of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import stat
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.policy.terms import TermsError
+
+
+def test_the_socket_is_its_owners_alone(shared: Any) -> None:
+    assert stat.S_IMODE(shared.folder.control.stat().st_mode) == 0o600
+
+
+def test_status_tells_what_has_happened(shared: Any) -> None:
+    key = shared.operator.make_key("stella")["key"]
+    before = shared.operator.status()
+    assert shared.post(key)[0] == 200
+    after = shared.operator.status()
+    (pool,) = after["pools"]
+    assert (pool["name"], pool["state"], pool["health"], pool["slots"]) == ("here", "open", "sound", 8)
+    assert after["ready"] and after["journal"]["durable"] == after["journal"]["last"] > before["journal"]["last"]
+    assert after["journal"]["error"] is None
+    kind = next(k for k in after["metrics"]["kinds"] if k["tier"] == "developers")
+    assert kind["alias"] == "coder" and kind["tokens"]["output"] >= 20
+    assert 10e6 < after["memory_bytes"] < 80e6
+
+
+def test_a_model_answers_to_all_its_names_and_counts_once(shared: Any) -> None:
+    key = shared.operator.make_key("nora")["key"]
+    assert [shared.post(key, model=m)[0] for m in ("default", "coder", "nothing")] == [200, 200, 404]
+    assert list(shared.operator.standing("nora")["models"]) == ["coder"]
+
+
+def test_a_key_works_from_when_it_is_made_until_it_is_revoked(shared: Any) -> None:
+    made = shared.operator.make_key("kim")
+    assert shared.post(made["key"])[0] == 200
+    shared.operator.revoke(made["id"])
+    assert shared.post(made["key"])[0] == 401
+
+
+def test_standing_near_and_use_know_who_asked(shared: Any) -> None:
+    key = shared.operator.make_key("uma")["key"]
+    for _ in range(3):
+        shared.post(key)
+    windows = shared.operator.standing("uma")["models"]["coder"]["windows"]
+    assert [w["used"] for w in windows] == [360, 360]
+    assert next(n for n in shared.operator.near() if n["subscriber"] == "uma")["share"] == 0.036
+    (row,) = (u for u in shared.operator.use() if u["subscriber"] == "uma")
+    assert (row["requests"], row["uncached"], row["output"]) == (3, 300, 60)
+
+
+def test_a_refusal_is_explained_by_its_id_and_by_whom_it_hit(live: Any, toy_terms: Any) -> None:
+    live.operator.change_terms(toy_terms(live.url, five_hour=150).text())
+    key = live.operator.make_key("rita")["key"]
+    answers = [live.post(key) for _ in range(3)]
+    assert [a[0] for a in answers] == [200, 429, 429]
+    told = live.operator.explain(answers[1][1]["request-id"])
+    assert "five-hour window" in told["sentence"]
+    assert told["sentence"] == json.loads(answers[1][2])["error"]["message"]
+    about = live.operator.explain("rita")
+    assert [(r["outcome"], r["window"]) for r in about["refusals"]] == [("refused", "five-hour")] * 2
+    assert about["refusals"][1]["ordinal"] == told["ordinal"]
+
+
+def test_who_is_not_there_is_said(shared: Any) -> None:
+    with pytest.raises(NotDone, match="no limit refused a request of that id"):
+        shared.operator.explain("req_00")
+    with pytest.raises(NotDone, match="no key that is in force"):
+        shared.operator.standing("nobody")
+
+
+def test_other_terms_come_into_force_and_no_stream_is_dropped(live: Any, toy_terms: Any) -> None:
+    key = live.operator.make_key("tara")["key"]
+    live.post(key)
+    connection, response = live.open(key, stream=True)
+    assert response.readline().startswith(b"event: message_start")
+    before = live.operator.status()["terms"]
+    answer = live.operator.change_terms(toy_terms(live.url, five_hour=250, name="tighter").text())
+    assert answer["terms"] == live.operator.status()["terms"] != before
+    assert b"message_stop" in response.read()
+    connection.close()
+    (five_hour, _) = live.operator.standing("tara")["models"]["coder"]["windows"]
+    assert (five_hour["used"], five_hour["size"]) == (240, 250)
+    assert live.post(key)[0] == 429
+    assert live.operator.terms.name == "tighter"
+    assert live.operator.audit()[0]["what"] == "terms changed"
+
+
+def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -> None:
+    before = shared.operator.status()["terms"]
+    with pytest.raises(TermsError, match="not the text of terms"):
+        shared.operator.change_terms("{")
+    fewer = replace(toy_terms(shared.url), tiers=toy_terms(shared.url).tiers[1:])
+    with pytest.raises(NotDone, match="those in force stay"):
+        shared.operator.change_terms(fewer.text())
+    assert shared.operator.status()["terms"] == before
+
+
+def test_a_pool_is_held_and_reopened(live: Any) -> None:
+    key = live.operator.make_key("pam")["key"]
+    assert live.operator.move("hold", "here")["state"] == "held"
+    with pytest.raises(NotDone, match="is held: to hold it changes nothing"):
+        live.operator.move("hold", "here")
+    assert live.operator.move("reopen", "here")["state"] == "open"
+    assert live.post(key)[0] == 200
+
+
+def test_a_drain_lets_answers_end_and_a_reclaim_does_not_wait(live: Any) -> None:
+    key = live.operator.make_key("dora")["key"]
+    connection, response = live.open(key, stream=True)
+    response.readline()
+    drained = live.operator.move("drain", "here", deadline_s=60)
+    assert drained["state"] == "draining" and drained["deadline_ms"] > time.time() * 1000
+    assert b"message_stop" in response.read()
+    connection.close()
+    live.operator.move("reopen", "here")
+    connection, response = live.open(key, stream=True)
+    response.readline()
+    assert live.operator.move("reclaim", "here")["state"] == "gone"
+    began = time.monotonic()
+    with suppress(OSError, http.client.HTTPException):
+        assert b"message_stop" not in response.read()
+    assert time.monotonic() - began < 0.9
+    assert live.post(key)[0] == 529
+    assert [row["what"] for row in live.operator.audit()[:3]] == ["reclaim", "reopen", "drain within 60 s"]
+
+
+def test_a_pool_that_is_not_there_and_a_drain_without_a_deadline_are_refused(shared: Any) -> None:
+    with pytest.raises(NotDone, match="expected one of here"):
+        shared.operator.move("hold", "there")
+    with pytest.raises(NotDone, match="a drain has a deadline"):
+        shared.operator.move("drain", "here")
+
+
+@pytest.mark.parametrize("line", [b"{}", b"nothing", b'{"do": "dance"}', b'{"do": 1}', b'{"do": "near", "top": "x"}'])
+def test_what_is_no_request_is_answered_in_words(shared: Any, line: bytes) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(5)
+        raw.connect(str(shared.folder.control))
+        raw.sendall(line + b"\n")
+        answer = json.loads(raw.recv(1 << 16))
+        assert answer["ok"] is False and answer["error"]
+        raw.sendall(b'{"do": "checkpoint"}\n')
+        assert json.loads(raw.recv(1 << 16))["ok"] is True
+
+
+def test_use_survives_a_killed_process(live: Any) -> None:
+    key = live.operator.make_key("vera")["key"]
+    live.post(key)
+    live.process.send_signal(signal.SIGKILL)
+    live.process.wait(5)
+    with pytest.raises(NotServing):
+        live.operator.status()
+    began = time.monotonic()
+    live.again()
+    assert time.monotonic() - began < 2
+    live.post(key)
+    assert live.operator.standing("vera")["models"]["coder"]["windows"][0]["used"] == 240
+
+
+def test_stop_lets_answers_end(live: Any) -> None:
+    key = live.operator.make_key("stan")["key"]
+    connection, response = live.open(key, stream=True)
+    response.readline()
+    live.operator.stop()
+    assert b"message_stop" in response.read()
+    connection.close()
+    assert live.process.wait(10) == 0
+    assert not live.folder.control.exists()
+
+
+def test_keys_are_made_while_nothing_serves(live: Any) -> None:
+    live.operator.stop()
+    live.process.wait(10)
+    key = live.operator.make_key("early")["key"]
+    live.again()
+    assert live.post(key)[0] == 200
+    assert ask(live.folder.control, "keys")["keys"] == 1

@@ -1,0 +1,240 @@
+"""`ampacity serve` as whoever runs it meets it: what it prints works, what dies comes back, what ends is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from ampacity.console.folder import Folder
+from ampacity.console.operator import Operator
+
+PROGRAM = """
+from ampacity import cli
+from ampacity.cli import serve
+if "serve" not in [c.name for c in cli.app.registered_commands] and serve.serve not in [
+    c.callback for c in cli.app.registered_commands
+]:
+    cli.app.command(context_settings=serve.WORDS)(serve.serve)
+cli.main()
+"""
+READY_S = 60
+
+
+@dataclass
+class Served:
+    """A running `ampacity serve`."""
+
+    process: subprocess.Popen[str]
+    said: str
+    folder: Folder
+
+    @property
+    def operator(self) -> Operator:
+        return Operator(self.folder)
+
+    def found(self, pattern: str) -> str:
+        """The first group of a pattern in what was printed."""
+        match = re.search(pattern, self.said)
+        assert match is not None, self.said
+        return match[1]
+
+
+def ampacity(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def begun(cwd: Path, *words: str) -> Served:
+    """A service that is ready."""
+    command = [sys.executable, "-c", PROGRAM, "serve", *words, "--port", "0", "--admin-port", "0"]
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    watchdog = threading.Timer(READY_S, process.kill)
+    watchdog.start()
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "end: Ctrl-C" in line:
+            break
+    watchdog.cancel()
+    return Served(process, said, Folder(cwd / "laptop.serve"))
+
+
+def ended(served: Served) -> None:
+    served.process.send_signal(signal.SIGTERM)
+    try:
+        served.process.wait(20)
+    except subprocess.TimeoutExpired:
+        served.process.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[Served]:
+    cwd = tmp_path_factory.mktemp("serve")
+    found = begun(cwd, "laptop", "--set", f"placements.code.endpoint={model_url}")
+    yield found
+    ended(found)
+
+
+def run_curl(served: Served) -> dict[str, object]:
+    line = served.found(r"curl:\n\s+(curl .*)\n")
+    done = subprocess.run(shlex.split(line), capture_output=True, text=True, timeout=20)
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
+def test_the_printed_curl_line_works_as_it_stands(served: Served) -> None:
+    assert run_curl(served)["usage"] == {"input_tokens": 100, "output_tokens": 20}
+
+
+def test_the_printed_lines_of_clients_name_the_address_and_the_key(served: Served) -> None:
+    base, key = served.found(r"gateway\s+(\S+)"), served.found(r"key\s+(sk-amp-\S+)")
+    assert f"ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --model default" in served.said
+    assert f'anthropic.Anthropic(base_url="{base}", api_key="{key}")' in served.said
+    assert f'openai.OpenAI(base_url="{base}/v1", api_key="{key}")' in served.said
+
+
+def test_the_folder_is_its_owners_alone(served: Served) -> None:
+    assert served.folder.path.stat().st_mode & 0o77 == 0
+    for name in ("admin-token", "settings.json", "terms.json", "keys", "admin.json"):
+        assert (served.folder.path / name).stat().st_mode & 0o77 == 0, name
+
+
+def test_the_admin_api_answers_where_it_says(served: Served) -> None:
+    import urllib.request
+
+    request = urllib.request.Request(served.found(r"admin\s+(http\S+)") + "/api/status")
+    request.add_header("authorization", f"Bearer {served.folder.read_token()}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.load(answer)["scenario"] == "laptop"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "seen"),
+    [
+        ("status", 0, "server/here/h100-sxm"),
+        ("keys list", 0, "in force"),
+        ("keys add carl --tier tools", 0, "sk-amp-"),
+        ("limits", 0, "five-hour"),
+        ("use", 0, "demo"),
+        ("explain demo", 0, "would be admitted"),
+        ("explain nobody", 1, "nobody of that name"),
+        ("keys add dan --tier nope", 1, "expected one of developers, tools"),
+        ("keys", 0, "demo"),
+        ("kesy", 2, 'the nearest is "keys"'),
+        ("drain there --deadline 10m", 1, "expected one of server/here/h100-sxm"),
+        ("drain there --deadline 10kg", 2, "10m or 90s"),
+        ("audit", 0, "key made"),
+    ],
+)
+def test_an_operators_words_in_the_terminal(served: Served, words: str, code: int, seen: str) -> None:
+    done = ampacity("serve", "laptop", "--admin", *words.split(), cwd=served.folder.path.parent)
+    assert done.returncode == code, done.stderr
+    assert seen in (done.stdout if code == 0 else done.stderr)
+
+
+def test_words_as_json_and_by_folder(served: Served) -> None:
+    done = ampacity("serve", "laptop.serve", "--admin", "status", "--json", "-", cwd=served.folder.path.parent)
+    assert json.loads(done.stdout)["scenario"] == "laptop"
+
+
+def test_a_second_service_of_one_folder_is_turned_away(served: Served) -> None:
+    done = ampacity("serve", "laptop", "--emulate", "--port", "0", cwd=served.folder.path.parent)
+    assert done.returncode == 2 and "serves from" in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path, model_url: str) -> None:
+    port = served.found(r"gateway\s+http://127.0.0.1:(\d+)")
+    sets = f"placements.code.endpoint={model_url}"
+    done = ampacity("serve", "laptop", "--set", sets, "--port", port, cwd=tmp_path)
+    assert done.returncode == 1 and f"--port: {port}" in done.stderr and "in use" in done.stderr
+
+
+def test_nothing_runs_where_nothing_was_served(tmp_path: Path) -> None:
+    done = ampacity("serve", "laptop", "--admin", "status", cwd=tmp_path)
+    assert done.returncode == 1 and "ampacity serve SCENARIO" in done.stderr
+
+
+def test_a_data_process_that_is_killed_comes_back_with_what_was_used(served: Served) -> None:
+    run_curl(served)
+    before = served.operator.standing("demo")["models"]["llama-3.1-70b"]["windows"][0]["used"]
+    os.kill(served.operator.status()["process"], signal.SIGKILL)
+    wait_until_ready(served)
+    after = served.operator.standing("demo")["models"]["llama-3.1-70b"]["windows"][0]["used"]
+    assert after == before > 0
+    assert run_curl(served)["usage"] == {"input_tokens": 100, "output_tokens": 20}
+
+
+def wait_until_ready(served: Served) -> None:
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        try:
+            if served.operator.status()["ready"]:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("it did not come back")
+
+
+def test_told_to_end_it_ends_and_leaves_no_process(served: Served) -> None:
+    children = processes_of(served)
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(20) == 0
+    assert children and not any(alive(pid) for pid in children)
+
+
+def processes_of(served: Served) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(served.process.pid)], capture_output=True, text=True, timeout=10
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_when_it_is_killed_its_processes_end_too(tmp_path: Path, model_url: str) -> None:
+    served = begun(tmp_path, "laptop", "--set", f"placements.code.endpoint={model_url}")
+    children = processes_of(served)
+    served.process.kill()
+    served.process.wait(10)
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert len(children) == 2 and not any(alive(pid) for pid in children)
+
+
+@pytest.mark.skipif(find_spec("ampacity.emulation") is None, reason="nothing emulates pools here yet")
+def test_emulated_pools_answer_and_come_back(tmp_path: Path) -> None:
+    served = begun(tmp_path, "laptop", "--emulate")
+    try:
+        assert run_curl(served)["usage"]
+        url = served.operator.status()["pools"][0]["url"]
+        (pid,) = (p for p in processes_of(served) if "emulation" in Path(f"/proc/{p}/cmdline").read_text())
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 30
+        while served.operator.status()["pools"][0]["url"] == url and time.monotonic() < until:
+            time.sleep(0.2)
+        assert run_curl(served)["usage"]
+    finally:
+        ended(served)
