@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from ampacity.forecast.met import NOT_SEEN, REFUSED, SERVED, TURNED_AWAY, Figures, Met, figures
+from ampacity.forecast.met import NOT_SEEN, REFUSED, SERVED, TURNED_AWAY, Figures, Met
 from ampacity.journal import opening, read
 from ampacity.journal.records import ABORTED, NO_CAPACITY, REFUSED_ORGANIZATION, SETTLED
 from ampacity.journal.records import REFUSED as REFUSED_BY_WINDOW
@@ -30,9 +29,7 @@ class Marks(msgspec.Struct, frozen=True):
     @property
     def met(self) -> bool:
         """Whether all are within what is promised."""
-        return (
-            abs(self.refusals) <= REFUSALS_WITHIN and abs(self.ttft_p99) <= TTFT_WITHIN and self.hit >= HIT_AT_LEAST
-        )
+        return abs(self.refusals) <= REFUSALS_WITHIN and abs(self.ttft_p99) <= TTFT_WITHIN and self.hit >= HIT_AT_LEAST
 
 
 def rows_of(journal: Path) -> tuple[Met, ...]:
@@ -58,17 +55,15 @@ def rows_of(journal: Path) -> tuple[Met, ...]:
     return tuple(found)
 
 
-def marks(forecast: Sequence[Met], measured: Sequence[Met]) -> Marks:
-    """How far what was measured is from what was forecast."""
-    f, m = figures(forecast), figures(measured)
-    people = {r.subscriber for r in (*forecast, *measured)}
-    ours, theirs = set(f.hit), set(m.hit)
+def marks(forecast: Figures, measured: Figures, people: int) -> Marks:
+    """How far what was measured is from what was forecast. people: who asked, in either."""
+    ours, theirs = set(forecast.hit), set(measured.hit)
     either = ours | theirs
     return Marks(
-        refusals=_over(m.refused_share, f.refused_share),
-        ttft_p99=_over(m.ttft_ms[2], f.ttft_ms[2]),
+        refusals=_over(measured.refused_share, forecast.refused_share),
+        ttft_p99=_over(measured.ttft_ms[2], forecast.ttft_ms[2]),
         hit=len(ours & theirs) / len(either) if either else 1.0,
-        same_people=1 - len(ours ^ theirs) / len(people) if people else 1.0,
+        same_people=1 - len(ours ^ theirs) / people if people else 1.0,
     )
 
 

@@ -72,16 +72,19 @@ def foretell(
     *,
     seed: int = 1,
     learned: Learned = NOTHING_LEARNED,
+    draw: int = 0,
     begins_ms: int = 1_795_424_700_000,
 ) -> tuple[Met, ...]:
     """What every request of a load meets, in the order in which they come.
 
-    pools: by their names in the terms. begins_ms: the deciding clock at the begin, since 1970 UTC; it matters where
+    pools: by their names in the terms. draw: of what no forecast knows, how long each message takes between sockets;
+    with 0 each takes the mean. Runs are sensitive to it: a request that comes before another one instead of after it
+    changes who waits, and for whom a window closes. begins_ms: the deciding clock at the begin, since 1970 UTC, where
     windows refill at instants. Raises ValueError for what no forecast knows, KeyError for a pool that is not there.
     """
     if unknown := not_foretold(happenings):
         raise ValueError("\n".join(unknown))
-    run = _Run(terms, pools, load, seed, learned, begins_ms)
+    run = _Run(terms, pools, load, seed, learned, begins_ms, draw)
     for happening in happenings:
         run.at(happening.at_ms * MS, run.happen, happening)
     run.go()
@@ -90,13 +93,22 @@ def foretell(
 
 class _Run:
     def __init__(
-        self, terms: Terms, pools: Mapping[str, ServingPool], load: Load, seed: int, learned: Learned, begins_ms: int
+        self,
+        terms: Terms,
+        pools: Mapping[str, ServingPool],
+        load: Load,
+        seed: int,
+        learned: Learned,
+        begins_ms: int,
+        draw: int,
     ) -> None:
         self.load, self.seed, self.begins_ms = load, seed, begins_ms
         self.desk = Desk(terms)
         self.pools = {name: PoolThen(pool, seed, learned.pace) for name, pool in pools.items()}
         self.alarms = {name: [FOREVER_PS] * pool.replicas.count for name, pool in self.pools.items()}
-        self.hop_ps = round((HOP_MS + learned.more_ms) * MS)
+        self.demand = learned.demand
+        self.hop_ms = HOP_MS + learned.more_ms
+        self.draw = draw
         self.now_ps = 0
         self.met: list[Met] = []
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -106,6 +118,11 @@ class _Run:
         for line in load.lines:
             self.at(line.begins_ms * MS + self._pause_ps(line.steps[0]), self.ask, line, 0, 0)
         self.at(0, self.tick)
+
+    def _half_a_hop(self) -> int:
+        """One way between gateway and pool: in draw 0 always the mean, in others drawn from 0 to twice that. [ps]"""
+        mean = self.hop_ms * MS / 2
+        return round(mean if self.draw == 0 else 2 * mean * uniform(self.seed, "hop", self.draw, self._order))
 
     def at(self, when_ps: int, what: Callable[..., None], *args: Any) -> None:
         self._order += 1
@@ -131,7 +148,7 @@ class _Run:
     # clients
 
     def _pause_ps(self, step: Step) -> int:
-        return step.pause_ms * MS
+        return round(step.pause_ms * MS / self.demand)
 
     def ask(self, line: Line, step: int, tries: int) -> None:
         if self.now_ps >= self.load.lasts_ms * MS:
@@ -201,7 +218,7 @@ class _Run:
         ticket = cast(Ticket, asking.ticket)
         asking.pool = self.desk.services[ticket.kind.alias].pools[ticket.pool].name
         asking.serving = None
-        self.at(self.now_ps + self.hop_ps // 2, self._send, asking, asking.pool, ticket.tries)
+        self.at(self.now_ps + self._half_a_hop(), self._send, asking, asking.pool, ticket.tries)
 
     def _send(self, asking: Asking, pool: str, tries: int) -> None:
         ticket = cast(Ticket, asking.ticket)
@@ -210,7 +227,7 @@ class _Run:
         s = asking.line.steps[asking.step]
         took = self.pools[pool].send(asking, s.conversation, s.input_tokens, s.output_tokens, self.now_ps)
         if isinstance(took, int):
-            self.at(self.now_ps + self.hop_ps // 2, self._failed, asking, tries, took)
+            self.at(self.now_ps + self._half_a_hop(), self._failed, asking, tries, took)
             return
         asking.serving = took
         self._look(pool, took.sent.replica)
@@ -230,13 +247,12 @@ class _Run:
     def _look(self, pool: str, replica: int) -> None:
         """What has come out of a replica by now; and when to look again."""
         then = self.pools[pool]
-        hop_ps = self.hop_ps - self.hop_ps // 2
         for serving in then.first_tokens(replica, self.now_ps):
             if serving.owner is not None:
-                self.at(self.now_ps + hop_ps, self._first, serving)
+                self.at(self.now_ps + self._half_a_hop(), self._first, serving)
         for serving, whole in then.ended(replica):
             if serving.owner is not None:
-                self.at(self.now_ps + hop_ps, self._ended, serving, whole)
+                self.at(self.now_ps + self._half_a_hop(), self._ended, serving, whole)
         self._wake(pool, replica)
 
     def _wake(self, pool: str, replica: int) -> None:

@@ -36,7 +36,6 @@ class Clients:
     def __init__(self, load: Load, host: str, port: int, key_of: Callable[[int], str]) -> None:
         self.load, self.host, self.port, self.key_of = load, host, port, key_of
         self.met: list[Met] = []
-        self.late_ms = 0.0
         self._began = 0.0
 
     async def run(self) -> tuple[Met, ...]:
@@ -71,6 +70,14 @@ class _OneLine(asyncio.Protocol):
         self._step, self._tries = 0, 0
         self._parser: httptools.HttpResponseParser | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._forget_answer()
+
+    def _forget_answer(self) -> None:
+        self._status, self._events, self._broken = 0, 0, False
+        self._retry = False
+        self._wait_s: int | None = None
+        self._first = float(NOT_SEEN)
+        self._at, self._at_loop = perf_counter(), self._loop.time()
 
     def begin(self) -> None:
         self._later(self.line.begins_ms + self.line.steps[0].pause_ms)
@@ -97,9 +104,8 @@ class _OneLine(asyncio.Protocol):
         try:
             await self._loop.create_connection(lambda: self, self.clients.host, self.clients.port)
         except OSError:
-            self._at = perf_counter()
-            self._first = -1.0
-            self._ended(503, None)
+            self._forget_answer()
+            self._ended(503)
             return
         self._ask()
 
@@ -112,9 +118,7 @@ class _OneLine(asyncio.Protocol):
             f"x-emulate-output-tokens: {step.output_tokens}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self._parser = httptools.HttpResponseParser(self)
-        self._status, self._first, self._events, self._broken = 0, -1.0, 0, False
-        self._retry, self._wait_s = False, None
-        self._at, self._at_loop = perf_counter(), self._loop.time()
+        self._forget_answer()
         cast(asyncio.Transport, self._transport).write(head.encode() + body)
 
     # what the event loop and the parser call
@@ -130,7 +134,7 @@ class _OneLine(asyncio.Protocol):
         self._transport = None
         if self.busy and self._parser is not None:
             self._broken = True
-            self._ended(self._status or 503, self._wait_s)
+            self._ended(self._status or 503)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
@@ -150,9 +154,9 @@ class _OneLine(asyncio.Protocol):
             self._broken = True
 
     def on_message_complete(self) -> None:
-        self._ended(self._status, self._wait_s)
+        self._ended(self._status)
 
-    def _ended(self, status: int, wait_s: int | None) -> None:
+    def _ended(self, status: int) -> None:
         self.busy, self._parser = False, None
         line, load = self.line, self.clients.load
         now = perf_counter()
@@ -169,7 +173,7 @@ class _OneLine(asyncio.Protocol):
             )
         )
         if not served and self._retry and self._tries < load.retries:
-            wait_ms = (AGAIN_S if wait_s is None else wait_s) * 1000
+            wait_ms = (AGAIN_S if self._wait_s is None else self._wait_s) * 1000
             if wait_ms <= load.wait_most_ms:
                 self._tries += 1
                 self._later(wait_ms)

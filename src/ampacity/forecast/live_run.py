@@ -110,8 +110,12 @@ async def _send(
     loop = asyncio.get_running_loop()
     clients = Clients(load, HOST, port, key_of)
     done: list[asyncio.Future[None]] = []
+
+    def begin(h: Happening) -> None:
+        done.append(loop.run_in_executor(None, _do, h, urls, control))
+
     for h in happenings:
-        loop.call_later(h.at_ms / 1000, lambda h=h: done.append(loop.run_in_executor(None, _do, h, urls, control)))
+        loop.call_later(h.at_ms / 1000, begin, h)
     met = await clients.run()
     await asyncio.gather(*done)
     return met

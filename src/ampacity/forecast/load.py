@@ -15,6 +15,8 @@ from ampacity.base.streams import normal, uniform
 
 OUTPUT_MOST = 1024
 """What every request allows itself to write. [token]"""
+FASTER_MOST = 4
+"""How many times shorter pauses may be than they were drawn; steps are drawn for that."""
 INPUT_LEAST = 64
 """Of a request, so that its words have a place in its body. [token]"""
 
@@ -48,7 +50,7 @@ class Load(msgspec.Struct, frozen=True):
     lasts_ms: int
     lines: tuple[Line, ...]
     retries: int = 1
-    wait_most_ms: int = 5_000
+    wait_most_ms: int = 60_000
 
     @property
     def tier_of(self) -> dict[int, str]:
@@ -75,13 +77,10 @@ class Habits(msgspec.Struct, frozen=True):
     steps: float = 6.0
 
 
-def drawn_load(
-    alias: str, tiers: dict[str, tuple[Habits, ...]], seconds: float, seed: int = 1, demand: float = 1.0
-) -> Load:
+def drawn_load(alias: str, tiers: dict[str, tuple[Habits, ...]], seconds: float, seed: int = 1) -> Load:
     """A load drawn by key: the same for the same seed, and whoever is there stays who they are if others are added.
 
-    tiers: of each tier the habits of its people. demand: how many times as often people ask; pauses are that much
-    shorter.
+    tiers: of each tier the habits of its people.
     """
     lines: list[Line] = []
     who = 0
@@ -91,13 +90,13 @@ def drawn_load(
                 who += 1
                 for n in range(habits.lines):
                     key = f"{tier}/{group}/{person}/{n}"
-                    begins_ms = round(uniform(seed, key, "begins") * min(10_000, seconds * 100))
-                    steps = tuple(_steps(habits, seed, key, seconds, demand))
+                    begins_ms = round(uniform(seed, key, "begins") * seconds * 300)
+                    steps = tuple(_steps(habits, seed, key, seconds))
                     lines.append(Line(who, tier, begins_ms, steps))
     return Load(alias, round(seconds * 1000), tuple(lines))
 
 
-def _steps(h: Habits, seed: int, key: str, seconds: float, demand: float) -> Iterator[Step]:
+def _steps(h: Habits, seed: int, key: str, seconds: float) -> Iterator[Step]:
     """More than can be asked in that time: answers take time, too."""
     left_ms, number, talk, context = seconds * 1000, 0, 0, 0
 
@@ -105,7 +104,7 @@ def _steps(h: Habits, seed: int, key: str, seconds: float, demand: float) -> Ite
         return median * math.exp(spread * normal(seed, key, what, number))
 
     while left_ms > 0:
-        pause_ms = drawn(h.pause_s * 1000 / demand, h.pause_spread, "pause")
+        pause_ms = drawn(h.pause_s * 1000, h.pause_spread, "pause")
         if context == 0 or uniform(seed, key, "ends", number) < 1 / h.steps:
             talk += 1
             context = 0
@@ -116,5 +115,5 @@ def _steps(h: Habits, seed: int, key: str, seconds: float, demand: float) -> Ite
         output = min(max(round(drawn(h.output_tokens, h.output_spread, "output")), 2), OUTPUT_MOST)
         yield Step(round(pause_ms), f"{key}/{talk}", tokens, output)
         context = tokens + output
-        left_ms -= pause_ms
+        left_ms -= pause_ms / FASTER_MOST
         number += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from statistics import median
+from statistics import fmean, median
 
 import msgspec
 
@@ -74,6 +74,28 @@ def figures(rows: Sequence[Met]) -> Figures:
         hit=tuple(sorted({r.subscriber for r in rows if r.outcome == REFUSED})),
         minutes=tuple(_minutes(rows)),
     )
+
+
+def figures_of_draws(draws: Sequence[Sequence[Met]]) -> Figures:
+    """The figures of several draws: shares and counts on the mean, times of all together, hit in most of them."""
+    each = [figures(rows) for rows in draws]
+    pooled = figures([r for rows in draws for r in rows])
+    hit = Counter(who for f in each for who in f.hit)
+    return Figures(
+        requests=round(fmean(f.requests for f in each)),
+        served=round(fmean(f.served for f in each)),
+        refused_share=fmean(f.refused_share for f in each),
+        by_window=pooled.by_window,
+        ttft_ms=pooled.ttft_ms,
+        per_token_ms=pooled.per_token_ms,
+        hit=tuple(sorted(who for who, times in hit.items() if 2 * times > len(each))),
+        minutes=tuple(_rounded(n / len(each) for n in minute) for minute in pooled.minutes),
+    )
+
+
+def _rounded(numbers: Iterable[float]) -> tuple[int, int, int, int]:
+    a, b, c, d = map(round, numbers)
+    return a, b, c, d
 
 
 def quantile(rising: Sequence[float], q: float) -> float:
