@@ -28,9 +28,9 @@ class Forwarding(Answering):
     def __init__(self, client: Client, request: Request) -> None:
         self.client, self.request = client, request
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], framed: bool) -> bool:
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
         """The head goes on."""
-        self.told = headed(status, headers, "req_0", b"", False, not framed, False)
+        self.told = headed(status, headers, "req_0", b"", False, not (chunked or sized), False)
         return True
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
@@ -66,7 +66,7 @@ class Bare:
         """Forward it."""
         exchange = Forwarding(client, request)
         client.exchange = exchange
-        self.pool.connections.ask(exchange, passed_on(request, self.pool, "openai"))
+        self.pool.connections.ask(exchange, passed_on(request, self.pool, "openai"), False)
 
 
 async def main() -> None:

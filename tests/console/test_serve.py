@@ -14,24 +14,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ampacity.cli import app
 from ampacity.console.folder import Folder
 from ampacity.console.operator import Operator
 
-PROGRAM = """
-from ampacity import cli
-from ampacity.cli import serve
-if "serve" not in [c.name for c in cli.app.registered_commands] and serve.serve not in [
-    c.callback for c in cli.app.registered_commands
-]:
-    cli.app.command(context_settings=serve.WORDS)(serve.serve)
-cli.main()
-"""
+AMPACITY = [sys.executable, "-c", "from ampacity.cli import main; main()"]
 READY_S = 60
+SCENARIOS = Path(str(files("ampacity.catalog"))) / "scenarios"
 
 
 @dataclass
@@ -54,13 +49,23 @@ class Served:
 
 
 def ampacity(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, *words]
+    command = [*AMPACITY, *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
 def begun(cwd: Path, *words: str) -> Served:
     """A service that is ready."""
-    command = [sys.executable, "-c", PROGRAM, "serve", *words, "--port", "0", "--admin-port", "0"]
+    command = [
+        sys.executable,
+        "-c",
+        "from ampacity.cli import main; main()",
+        "serve",
+        *words,
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+    ]
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     watchdog = threading.Timer(READY_S, process.kill)
@@ -84,8 +89,10 @@ def ended(served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[Served]:
+    """A service of a scenario in a file of one's own."""
     cwd = tmp_path_factory.mktemp("serve")
-    found = begun(cwd, "laptop", "--set", f"placements.code.endpoint={model_url}")
+    (cwd / "laptop.yaml").write_text((SCENARIOS / "laptop.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    found = begun(cwd, "laptop.yaml", "--set", f"placements.code.endpoint={model_url}")
     yield found
     ended(found)
 
@@ -104,7 +111,9 @@ def test_the_printed_curl_line_works_as_it_stands(served: Served) -> None:
 
 def test_the_printed_lines_of_clients_name_the_address_and_the_key(served: Served) -> None:
     base, key = served.found(r"gateway\s+(\S+)"), served.found(r"key\s+(sk-amp-\S+)")
-    assert f"ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --model default" in served.said
+    claude = served.found(r"Claude Code:\n\s+(.*)\n")
+    assert claude.startswith(f"ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ")
+    assert claude.endswith("claude --model llama-3.1-70b")
     assert f'anthropic.Anthropic(base_url="{base}", api_key="{key}")' in served.said
     assert f'openai.OpenAI(base_url="{base}/v1", api_key="{key}")' in served.said
 
@@ -143,9 +152,16 @@ def test_the_admin_api_answers_where_it_says(served: Served) -> None:
     ],
 )
 def test_an_operators_words_in_the_terminal(served: Served, words: str, code: int, seen: str) -> None:
-    done = ampacity("serve", "laptop", "--admin", *words.split(), cwd=served.folder.path.parent)
-    assert done.returncode == code, done.stderr
+    typed = ["serve", "laptop.yaml", "--folder", str(served.folder.path), "--admin", *words.split()]
+    done = CliRunner().invoke(app, typed)
+    assert done.exit_code == code, done.output
     assert seen in (done.stdout if code == 0 else done.stderr)
+
+
+def test_words_in_a_terminal_of_its_own(served: Served) -> None:
+    words = ["keys", "add", "eve", "--tier", "nope"]
+    done = ampacity("serve", "laptop.yaml", "--admin", *words, cwd=served.folder.path.parent)
+    assert done.returncode == 1 and done.stderr == "tier 'nope': expected one of developers, tools\n"
 
 
 def test_words_as_json_and_by_folder(served: Served) -> None:
@@ -153,8 +169,22 @@ def test_words_as_json_and_by_folder(served: Served) -> None:
     assert json.loads(done.stdout)["scenario"] == "laptop"
 
 
+def test_an_edited_scenario_comes_into_force_without_a_restart(served: Served) -> None:
+    path = served.folder.path.parent / "laptop.yaml"
+    before, process = path.read_text(encoding="utf-8"), served.operator.status()["process"]
+    path.write_text(before.replace("five-hour: {length: 5 h,", "five-hour: {length: 5 h, tokens: 2 Mtoken,"))
+    done = ampacity("serve", "laptop.yaml", "--admin", "reload", cwd=path.parent)
+    assert done.returncode == 0, done.stderr
+    windows = served.operator.standing("demo")["models"]["llama-3.1-70b"]["windows"]
+    assert windows[0]["size"] == 2e6 and served.operator.status()["process"] == process
+    path.write_text(before.replace("people: 50", "people: 50 kg"))
+    done = ampacity("serve", "laptop.yaml", "--admin", "reload", cwd=path.parent)
+    assert done.returncode == 1 and "tiers.developers.people" in done.stderr
+    path.write_text(before)
+
+
 def test_a_second_service_of_one_folder_is_turned_away(served: Served) -> None:
-    done = ampacity("serve", "laptop", "--emulate", "--port", "0", cwd=served.folder.path.parent)
+    done = ampacity("serve", "laptop.yaml", "--emulate", "--port", "0", cwd=served.folder.path.parent)
     assert done.returncode == 2 and "serves from" in done.stderr
 
 
@@ -163,6 +193,30 @@ def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path, model_url
     sets = f"placements.code.endpoint={model_url}"
     done = ampacity("serve", "laptop", "--set", sets, "--port", port, cwd=tmp_path)
     assert done.returncode == 1 and f"--port: {port}" in done.stderr and "in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        (["--set", "tiers.developers.people=50 kg", "--emulate"], "tiers.developers.people: 50 kg"),
+        ([], 'expected the URL of a running engine, such as "http://10.0.0.5:8000"'),
+        (["--set", "placements.code.endpoint=gopher://x"], "expected a URL that begins with http"),
+    ],
+)
+def test_a_scenario_that_cannot_be_served_is_told_and_leaves_nothing(
+    tmp_path: Path, sets: list[str], words: str
+) -> None:
+    done = ampacity("serve", "laptop", "--port", "0", "--admin-port", "0", *sets, cwd=tmp_path)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "laptop.serve" / "settings.json").exists()
+
+
+def test_whoever_watches_stays_small(served: Served) -> None:
+    status = Path(f"/proc/{served.process.pid}/status")
+    if not status.exists():
+        pytest.skip("no /proc here")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(line.split()[1]) < 60_000
 
 
 def test_nothing_runs_where_nothing_was_served(tmp_path: Path) -> None:
@@ -213,19 +267,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_when_it_is_killed_its_processes_end_too(tmp_path: Path, model_url: str) -> None:
-    served = begun(tmp_path, "laptop", "--set", f"placements.code.endpoint={model_url}")
-    children = processes_of(served)
-    served.process.kill()
-    served.process.wait(10)
-    until = time.monotonic() + 10
-    while any(alive(pid) for pid in children) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert len(children) == 2 and not any(alive(pid) for pid in children)
-
-
-@pytest.mark.skipif(find_spec("ampacity.emulation") is None, reason="nothing emulates pools here yet")
-def test_emulated_pools_answer_and_come_back(tmp_path: Path) -> None:
+def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp_path: Path) -> None:
     served = begun(tmp_path, "laptop", "--emulate")
     try:
         assert run_curl(served)["usage"]
@@ -236,5 +278,12 @@ def test_emulated_pools_answer_and_come_back(tmp_path: Path) -> None:
         while served.operator.status()["pools"][0]["url"] == url and time.monotonic() < until:
             time.sleep(0.2)
         assert run_curl(served)["usage"]
+        children = processes_of(served)
+        assert len(children) == 3
+        served.process.kill()
+        until = time.monotonic() + 10
+        while any(alive(pid) for pid in children) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not any(alive(pid) for pid in children)
     finally:
         ended(served)

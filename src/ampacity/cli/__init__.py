@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ampacity.cli import calibrate, check, compare, init, plan, report, run, show, simulate
+from ampacity.cli import calibrate, check, compare, init, plan, report, run, serve, show, simulate
 
 app = typer.Typer(
     name="ampacity",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 for command in (init.init, run.run, check.check, plan.plan, simulate.simulate, compare.compare, report.report):
     app.command()(command)
+app.command(context_settings=serve.WORDS)(serve.serve)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(show.app, name="show")
 

@@ -34,7 +34,8 @@ def serve(
     emulate: Annotated[bool, typer.Option("--emulate", help="Let processes of this machine play the pools.")] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the gateway; 0 for any.")] = 8080,
     admin_port: Annotated[int, typer.Option("--admin-port", min=0, max=65535, help="Of the admin API.")] = 8081,
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", help="Of the gateway: the address to listen on.")] = "127.0.0.1",
+    admin_host: Annotated[str, typer.Option("--admin-host", help="Of the admin API.")] = "127.0.0.1",
     folder: Annotated[Path | None, typer.Option("--folder", help="For keys, journal and settings: NAME.serve.")] = None,
     durability: Annotated[
         Durability, typer.Option("--durability", help="What use survives: normal a crash, full the loss of power.")
@@ -61,41 +62,65 @@ def serve(
     if (there := running(state)) is not None:
         words_ = f"process {there['process']} serves from {state.path} already; speak to it with --admin"
         raise typer.BadParameter(words_, param_hint="SCENARIO")
-    how = How(scenario, tuple(sets or ()), emulate, host, port, admin_port, durability.value)
-    service = Service(state, how, lambda said: typer.echo(said, err=True))
-    _start(service, seed, quiet=quiet)
+    how = How(
+        scenario,
+        tuple(sets or ()),
+        seed,
+        emulate=emulate,
+        host=host,
+        port=port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        durability=durability.value,
+    )
+    quiet = quiet or json == "-"
+    service = Service(
+        state,
+        how,
+        say=lambda said: None if quiet else typer.echo(said),
+        complain=lambda said: typer.echo(said, err=True),
+    )
+    _start(service, json, quiet=quiet)
     raise typer.Exit(service.watch())
 
 
-def _start(service: Service, seed: int, *, quiet: bool) -> None:
-    """Check and plan the scenario, start everything, and say how to use it."""
-    from ampacity.cli.options import load_scenario
-    from ampacity.console.ready import ready_lines
-    from ampacity.console.terms import live_terms
+def _start(service: Service, json: str | None, *, quiet: bool) -> None:
+    """Start everything, and say how to use it; what cannot be served ends in words and exit code 1."""
+    from ampacity.cli.screen import write_json
+    from ampacity.console.planned import NotPlanned
+    from ampacity.console.ready import ready_data, ready_lines
 
-    how = service.how
-    s = load_scenario(how.scenario, list(how.sets), None)
-    if not quiet:
-        typer.echo(f"{s.name} · {s.title}" if s.title else s.name)
-    service.start(lambda addresses: live_terms(s, seed=seed, emulated=addresses))
+    try:
+        service.start()
+    except NotPlanned as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from None
+    write_json(json, ready_data(service))
+    if json not in (None, "-"):
+        Path(json).chmod(0o600)  # a key is in it
     if not quiet:
         typer.echo("\n".join(ready_lines(service)))
 
 
 def _speak(folder: Folder, words: list[str], json: str | None, *, quiet: bool) -> None:
     """Do what the words after --admin say; mistakes end with exit code 2, what cannot be done with 1."""
+    from getpass import getuser
+
     from ampacity.cli.screen import write_json
     from ampacity.console.ask import NotDone
     from ampacity.console.keys import KeyMistake
     from ampacity.console.operator import Operator
+    from ampacity.console.planned import NotPlanned
     from ampacity.console.words import NotUnderstood, do
+    from ampacity.policy.rows import LimitError
+    from ampacity.policy.terms import TermsError
 
     try:
-        data, text = do(Operator(folder), words)
+        data, text = do(Operator(folder, getuser()), words)
     except NotUnderstood as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(2) from None
-    except (NotDone, KeyMistake) as err:
+    except (NotDone, NotPlanned, KeyMistake, TermsError, LimitError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from None
     write_json(json, data)

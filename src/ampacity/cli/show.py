@@ -183,6 +183,21 @@ def orbit(scenario: ScenarioName, sets: Sets = None, as_of: AsOf = None, json: J
 
 
 @app.command()
+def use(
+    file: Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of a live service, or its folder.")],
+    days: Annotated[int, typer.Option("--days", min=1, help="Of the last so many days.")] = 30,
+    json: Json = None,
+) -> None:
+    """Use: requests and tokens by kind of each subscriber, as a journal has it."""
+    from time import time
+
+    from ampacity.reporting.use_view import use_view
+
+    path = next(iter(sorted(file.glob("*.journal"))), file) if file.is_dir() else file
+    tell(use_view(path, days, int(time() * 1000)), json)
+
+
+@app.command()
 def trace(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A trace, a log, or a folder of sessions.")],
     format: Annotated[

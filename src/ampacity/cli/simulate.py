@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ampacity.cli.options import AsOf, Json, Quiet, ScenarioName, Seed, Sets
+from ampacity.cli.options import AsOf, Json, Quiet, Seed, Sets
 
 if TYPE_CHECKING:
     from ampacity.cli.screen import Progress
@@ -44,6 +44,10 @@ EngineName = Annotated[
 TraceFile = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="Replay this trace instead of the scenario's people.")
 ]
+ReplayFile = Annotated[
+    Path | None,
+    typer.Option("--replay", metavar="JOURNAL", help="Decide again on all that a live service decided, and compare."),
+]
 Model = Annotated[
     str | None, typer.Option("--model", help="Of --trace: on the replicas of which model, if there are several.")
 ]
@@ -72,7 +76,9 @@ AtHour = Annotated[
 
 
 def simulate(
-    scenario: ScenarioName,
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="SCENARIO", help="A YAML file, or a packaged scenario; none with --replay.")
+    ] = None,
     sets: Sets = None,
     as_of: AsOf = None,
     json: Json = None,
@@ -93,11 +99,19 @@ def simulate(
     notice: Notice = None,
     lasting: Lasting = None,
     at: AtHour = None,
+    replay: ReplayFile = None,
 ) -> None:
     """Let every request happen: what people, or a trace, meet on the replicas; of a large fleet, in a sample."""
     from ampacity.cli.options import load_scenario
     from ampacity.cli.screen import Progress, headline, shows, tell
 
+    if replay is not None:
+        if scenario is not None or sets or trace or event or hours or requests or perfetto:
+            raise typer.BadParameter("a journal says all of it; nothing else goes with it", param_hint="--replay")
+        _replay(replay, json, quiet=quiet)
+        return
+    if scenario is None:
+        raise typer.BadParameter("name a scenario, or a journal with --replay", param_hint="SCENARIO")
     _agree(trace, hours, model, speed, perfetto, replica)
     if event is None and (notice is not None or lasting is not None or at is not None):
         raise typer.BadParameter("only with --event", param_hint="--notice, --for, --at")
@@ -140,6 +154,18 @@ def simulate(
     if perfetto is not None:
         written.append(f"perfetto: {perfetto} ({_write_perfetto(r, perfetto, replica, span_ps)})")
     tell(simulate_view(r), json, quiet=quiet, after="     ".join(written))
+
+
+def _replay(path: Path, json: str | None, *, quiet: bool) -> None:
+    """Decide again on what a journal holds; exit code 1 if a decision was another."""
+    from ampacity.cli.screen import tell
+    from ampacity.reporting.replay_view import replay_view
+    from ampacity.simulator.journal_replay import replay
+
+    found = replay(path)
+    tell(replay_view(found, path.name), json, quiet=quiet)
+    if found.differing:
+        raise typer.Exit(1)
 
 
 def _simulated(

@@ -33,6 +33,7 @@ from ampacity.console.folder import Folder, read_json
 from ampacity.console.keys import KeyMistake, NotThere
 from ampacity.console.openapi import DEADLINE_MOST_S, document
 from ampacity.console.operator import Operator
+from ampacity.console.planned import NotPlanned
 from ampacity.policy.rows import LimitError
 from ampacity.policy.terms import TermsError
 from ampacity.scenario.mistakes import Mistakes
@@ -191,6 +192,7 @@ class Admin:
                 (Nothing, lambda _: msgspec.to_builtins(o.terms)),
                 (NewTerms, lambda a: o.change_terms(a.text)),
             ),
+            self._path("POST", "/api/reload", Nothing, lambda _: o.reload()),
             self._path("POST", "/api/checkpoint", Nothing, lambda _: o.checkpoint()),
         ]
         return Starlette(routes=routes)
@@ -245,13 +247,11 @@ class Admin:
             return JSONResponse(await run_in_threadpool(do, given), status, headers=NOT_KEPT)
         except (NotThere, NotKnown) as err:
             return _error(404, str(err))
-        except (KeyMistake, TermsError, LimitError) as err:
-            return _error(400, str(err))
-        except NotDone as err:
+        except (KeyMistake, TermsError, LimitError, NotPlanned, Mistakes, NotDone) as err:
             return _error(409, str(err))
         except NotServing as err:
             return _error(503, str(err.strerror))
-        except (OSError, sqlite3.Error, Mistakes) as err:
+        except (OSError, sqlite3.Error) as err:
             return _error(503, str(err))
 
     async def _healthz(self, request: Request) -> Response:
@@ -274,7 +274,7 @@ class Admin:
         return Response(exposition(status), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
 
     async def _document(self, request: Request) -> Response:
-        return JSONResponse(document(version("ampacity")), headers=NOT_KEPT)
+        return JSONResponse(document(version("ampacity"), open_metrics=self._open_metrics), headers=NOT_KEPT)
 
 
 def _or_none(given: Any) -> Any:

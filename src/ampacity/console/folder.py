@@ -40,6 +40,11 @@ class Folder:
         return self.path / "admin.json"
 
     @property
+    def how(self) -> Path:
+        """Which scenario is served, with what is laid over it."""
+        return self.path / "serve.json"
+
+    @property
     def token(self) -> Path:
         """The admin token."""
         return self.path / "admin-token"

@@ -165,7 +165,7 @@ def set_organization(path: Path, name: str, limit: str, limits: tuple[str, ...],
     """Give an organization, which may be new, a limit. Raises KeyMistake."""
     _named("organization", name)
     if limit not in limits:
-        raise KeyMistake(f"limit {limit!r}: expected one of {', '.join(limits)}")
+        raise NotThere(f"limit {limit!r}: expected one of {', '.join(limits)}")
     with _changing(path) as db:
         db.execute(
             "INSERT INTO organization (name, limited) VALUES (?, ?) "
@@ -215,7 +215,7 @@ def _organization(db: sqlite3.Connection, name: str) -> int:
 
 def _tier(tier: str, tiers: tuple[str, ...]) -> str:
     if tier not in tiers:
-        raise KeyMistake(f"tier {tier!r}: expected one of {', '.join(tiers)}")
+        raise NotThere(f"tier {tier!r}: expected one of {', '.join(tiers)}")
     return tier
 
 

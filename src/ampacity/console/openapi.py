@@ -69,8 +69,8 @@ AUDIT = made_of(now_ms=WHOLE, who=TEXT, what=TEXT, subject=TEXT)
 OBJECT: Schema = {"type": "object"}
 
 
-def document(version: str) -> dict[str, Any]:
-    """The whole document."""
+def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
+    """The whole document. open_metrics: whether /metrics asks for no token."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -82,7 +82,7 @@ def document(version: str) -> dict[str, Any]:
         "paths": {
             "/healthz": {"get": _plain("healthz", "This process answers.")},
             "/readyz": {"get": _plain("readyz", "The data process takes requests.", unready=True)},
-            "/metrics": {"get": _metrics()},
+            "/metrics": {"get": _metrics(open_metrics)},
             "/login": {"post": _login()},
             "/api/status": {"get": _get("status", "Everything a page shows.", STATUS)},
             "/api/near": {
@@ -187,6 +187,15 @@ def document(version: str) -> dict[str, Any]:
                     "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
                 ),
             },
+            "/api/reload": {
+                "post": _post(
+                    "reload",
+                    "Plan the scenario again and go by that.",
+                    made_of(terms=TEXT),
+                    200,
+                    (),
+                )
+            },
             "/api/checkpoint": {"post": _post("checkpoint", "Write the rows of use.", made_of(durable=WHOLE), 200, ())},
         },
         "components": {
@@ -213,7 +222,7 @@ def _errors(*statuses: int) -> dict[str, Schema]:
         400: "Not a request that this path takes.",
         401: "No admin token was shown.",
         404: "Who or what was named is not there.",
-        409: "It cannot be done as things stand.",
+        409: "It cannot be done so, or as things stand; says why.",
         415: "The body is not JSON.",
         503: "The data process does not answer.",
     }
@@ -242,10 +251,11 @@ def _plain(name: str, words: str, unready: bool = False) -> Schema:
     return {"operationId": name, "summary": words, "security": [], "responses": responses}
 
 
-def _metrics() -> Schema:
+def _metrics(is_open: bool) -> Schema:
     words = "Counts for Prometheus; the token is asked for only where this process can be reached from other machines."
     said = {"description": words, "content": {"text/plain": {"schema": TEXT}}}
-    return {"operationId": "metrics", "summary": words, "responses": {"200": said, **_errors(401, 503)}}
+    found = {"operationId": "metrics", "summary": words, "responses": {"200": said, **_errors(401)}}
+    return found | {"security": []} if is_open else found
 
 
 def _login() -> Schema:

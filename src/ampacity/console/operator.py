@@ -9,7 +9,9 @@ from typing import Any, Literal
 from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
-from ampacity.console.folder import Folder
+from ampacity.console.folder import Folder, read_json
+from ampacity.console.planned import Planning
+from ampacity.console.terms import EMULATED, carried_on
 from ampacity.journal import opening, read
 from ampacity.journal.records import OUTCOMES
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
@@ -129,7 +131,7 @@ class Operator:
         terms = self.terms
         if product and product not in terms.products:
             known = ", ".join(terms.products) or "none, so leave it out"
-            raise keys.KeyMistake(f"product {product!r}: expected one of those that limits name: {known}")
+            raise keys.NotThere(f"product {product!r}: expected one of those that limits name: {known}")
         made = keys.make_key(
             self.folder.keys,
             subscriber,
@@ -178,6 +180,23 @@ class Operator:
         self.folder.terms.chmod(0o600)
         keys.note(self.folder.keys, self.who, "terms changed", answer["terms"])
         return answer
+
+    def reload(self) -> dict[str, Any]:
+        """Plan the scenario as its file is now, and go by that; streams go on.
+
+        Raises OSError, NotPlanned, Mistakes, NotServing, NotDone.
+        """
+        if not self.folder.how.exists():
+            raise NotDone("this service was not started from a scenario: give it terms as text")
+        how, before = read_json(self.folder.how), self.terms
+        emulate = before.notes.get("pools") == EMULATED
+        planning = Planning(how["scenario"], tuple(how["sets"]), how["seed"], emulate=emulate)
+        try:
+            planning.title()
+            terms = planning.planned().terms
+        finally:
+            planning.end()
+        return self.change_terms(carried_on(terms, before).text())
 
     def move(self, action: Move, pool: str, deadline_s: float | None = None) -> dict[str, Any]:
         """Hold, drain, reopen or reclaim a pool; a drain ends after so long, a reclaim without it now.

@@ -13,18 +13,31 @@ if TYPE_CHECKING:
 MINE = "$AMPACITY_KEY"
 
 
+def ready_data(service: Service) -> dict[str, object]:
+    """The same for a program. key: None if there were keys, of which only hashes are known."""
+    how, folder = service.how, service.folder
+    return {
+        "gateway": _address(how.host, service.port),
+        "admin": _address(how.admin_host, service.admin_port),
+        "admin_token": str(folder.token),
+        "folder": str(folder.path),
+        "models": list(terms_of(folder.terms.read_bytes()).aliases()),
+        "key": service.demo,
+    }
+
+
 def ready_lines(service: Service) -> list[str]:
     """Address, key, a line of curl that works, the lines of clients."""
     how, folder = service.how, service.folder
-    host = "127.0.0.1" if how.host in ("0.0.0.0", "::") else how.host
-    base = f"http://[{host}]:{service.port}" if ":" in host else f"http://{host}:{service.port}"
+    base = _address(how.host, service.port)
     names = terms_of(folder.terms.read_bytes()).aliases()
     model = DEFAULT if DEFAULT in names else next(iter(names))
+    own = next((name for name in names if name != DEFAULT), model)  # Claude Code has a "default" of its own
     key = service.demo or MINE
     lines = [
         "",
         f"  gateway    {base}",
-        f"  admin      http://{host}:{service.admin_port}   token: {folder.token}",
+        f"  admin      {_address(how.admin_host, service.admin_port)}   token: {folder.token}",
         f"  state      {folder.path}",
         f"  models     {', '.join(names)}",
     ]
@@ -38,7 +51,7 @@ def ready_lines(service: Service) -> list[str]:
         "  curl:",
         f"    {curl_line(base, key, model)}",
         "  Claude Code:",
-        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --model {model}",
+        f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ANTHROPIC_SMALL_FAST_MODEL={own} claude --model {own}",
         "  anthropic SDK:",
         f'    anthropic.Anthropic(base_url="{base}", api_key="{key}")   # model="{model}"',
         "  openai SDK:",
@@ -53,6 +66,13 @@ def curl_line(base: str, key: str, model: str) -> str:
     body = f'{{"model":"{model}","max_tokens":64,"messages":[{{"role":"user","content":"Hello"}}]}}'
     headers = f"-H 'content-type: application/json' -H \"x-api-key: {key}\""
     return f"curl -s {base}/v1/messages {headers} -d '{body}'"
+
+
+def _address(host: str, port: int) -> str:
+    """Where this machine reaches what listens there."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _where(service: Service) -> str:

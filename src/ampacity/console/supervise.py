@@ -23,13 +23,16 @@ from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder, read_json, write_json
-from ampacity.console.terms import Addresses, at_addresses, pool_names, serving_in
+from ampacity.console.planned import NotPlanned, Planned, Planning
+from ampacity.console.republish import Republishing
+from ampacity.console.terms import Addresses, at_addresses
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 READY_S = 60.0  # an emulated pool compiles its engine once for each version
 COMPILED_S = 240.0
 LOOK_S = 0.2
+LOOKS_A_POOL = 10  # looks at processes between two looks at pools
 DRAIN_S = 30.0
 DEATHS_MOST, DEATHS_IN_S = 5, 60.0
 TAIL = 2000  # characters of a log that are told when a process cannot start
@@ -38,13 +41,15 @@ DEMO = "demo"
 
 @dataclass(frozen=True)
 class How:
-    """How a service is to be served. scenario: its name or file, with what is laid over it."""
+    """How a service is to be served. scenario: its name or file, with what is laid over it and the seed of its plan."""
 
     scenario: str
     sets: tuple[str, ...] = ()
+    seed: int = 1
     emulate: bool = False
     host: str = "127.0.0.1"
     port: int = 8080
+    admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     durability: str = "normal"
     drain_s: float = DRAIN_S
@@ -106,12 +111,13 @@ class Child:
 
 
 class Service:
-    """A live service: its folder, its processes."""
+    """A live service: its folder, its processes. say, complain: to whoever started it."""
 
-    def __init__(self, folder: Folder, how: How, say: Callable[[str], None]) -> None:
-        self.folder, self.how, self._say = folder, how, say
+    def __init__(self, folder: Folder, how: How, say: Callable[[str], None], complain: Callable[[str], None]) -> None:
+        self.folder, self.how, self._say, self._complain = folder, how, say, complain
         self.port = self.admin_port = 0
         self.demo: str | None = None
+        self._planned: Planned | None = None
         self._told: int | None = None
         run = [sys.executable, "-m"]
         self._data = Child("data process", [*run, "ampacity.gateway", str(folder.settings)], folder.log("gateway"))
@@ -120,23 +126,47 @@ class Service:
         emulation = [*run, "ampacity.emulation", how.scenario, *sets, "--port", "0"]
         self._pools = Child("emulated pools", emulation, folder.log("pools")) if how.emulate else None
 
-    def start(self, terms_with: Callable[[Addresses | None], Terms]) -> None:
-        """Start everything, and return when it answers. terms_with: makes the terms. Raises Mistakes."""
+    def start(self) -> None:
+        """Check and plan the scenario, start everything, and return when it answers. Raises Mistakes, NotPlanned."""
         how = self.how
         _must_be_free(how.host, how.port, "--port")
-        _must_be_free(how.host, how.admin_port, "--admin-port")
-        self.folder.make()
+        _must_be_free(how.admin_host, how.admin_port, "--admin-port")
+        planning = Planning(how.scenario, how.sets, how.seed, emulate=how.emulate)
         try:
-            terms = terms_with(self._emulate() if self._pools is not None else None)
+            self._say(planning.title())
+            self.folder.make()
+            there = Path(how.scenario)
+            scenario = str(there.absolute()) if there.exists() else how.scenario
+            write_json(self.folder.how, {"scenario": scenario, "sets": list(how.sets), "seed": how.seed})
+            terms = self._terms(planning)
             self._write(terms, how.port)
-            said = self._data.start(READY_S)
-            self.port = int(said["port"])
+            self.port = int(self._data.start(READY_S)["port"])
             self._write(terms, self.port)
-            self.admin_port = int(self._start_admin(how.admin_port))
+            self.admin_port = self._start_admin(how.admin_port)
             self._first_key(terms)
         except BaseException:
+            planning.end()
             self.end()
             raise
+
+    def _planning(self, without: tuple[str, ...]) -> Planning:
+        """The scenario planned anew, without some pools."""
+        how = self.how
+        return Planning(how.scenario, how.sets, how.seed, emulate=how.emulate, without=without)
+
+    def _terms(self, planning: Planning) -> Terms:
+        """The scenario's terms; pools that are emulated start while it is planned."""
+        addresses = self._emulate() if self._pools is not None else None
+        self._planned = planning.planned()
+        return self._planned.terms if addresses is None else self._at(self._planned.terms, addresses)
+
+    def _at(self, terms: Terms, addresses: Addresses) -> Terms:
+        """Terms with the emulated pools at their addresses. Raises NotPlanned if one has none."""
+        assert self._planned is not None
+        names = self._planned.names
+        if missing := [name for at, name in names.items() if at not in addresses]:
+            raise NotPlanned(f"{', '.join(missing)}: has a replica, and no emulated pool answers for it")
+        return at_addresses(terms, {name: addresses[at] for at, name in names.items()})
 
     def _emulate(self) -> Addresses:
         assert self._pools is not None
@@ -161,9 +191,9 @@ class Service:
         write_json(folder.settings, settings)
 
     def _start_admin(self, port: int) -> int:
-        write_json(self.folder.admin, {"host": self.how.host, "port": port, "parent": os.getpid()})
+        write_json(self.folder.admin, {"host": self.how.admin_host, "port": port, "parent": os.getpid()})
         bound: int = self._admin.start(READY_S)["port"]
-        write_json(self.folder.admin, {"host": self.how.host, "port": bound, "parent": os.getpid()})
+        write_json(self.folder.admin, {"host": self.how.admin_host, "port": bound, "parent": os.getpid()})
         return bound
 
     def _first_key(self, terms: Terms) -> None:
@@ -179,6 +209,7 @@ class Service:
         """Serve until told to end; the exit code."""
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._on_signal)
+        republishing, looks = Republishing(self.folder, self._planning, self._complain), 0
         try:
             while self._told is None:
                 time.sleep(LOOK_S)
@@ -187,6 +218,8 @@ class Service:
                 for child in (self._pools, self._data, self._admin):
                     if child is not None and child.code is not None and self._told is None:
                         self._again(child)
+                if (looks := looks + 1) % LOOKS_A_POOL == 0:
+                    republishing.look()
         except Mistakes as err:
             print(err, file=sys.stderr)
             return 1
@@ -199,7 +232,7 @@ class Service:
 
     def _again(self, child: Child) -> None:
         """Start a process again that has died. Raises Mistakes if that is of no use."""
-        self._say(f"the {child.name} ended with code {child.code}; started again")
+        self._complain(f"the {child.name} ended with code {child.code}; started again")
         if child.dies_often(time.monotonic()):
             words = f"it died {len(child.deaths)} times within a minute; what it said last is in this file"
             raise Mistakes([Mistake(str(child.log), 0, child.name, f"code {child.code}", words)])
@@ -213,17 +246,12 @@ class Service:
 
     def _other_addresses(self, addresses: Addresses) -> None:
         """Emulated pools have come back, at other ports."""
-        from ampacity.scenario.load import load
-
-        names = pool_names(serving_in(load(self.how.scenario, sets=self.how.sets)))
-        terms = at_addresses(
-            terms_of(self.folder.terms.read_bytes()), {names[at]: url for at, url in addresses.items() if at in names}
-        )
+        terms = self._at(terms_of(self.folder.terms.read_bytes()), addresses)
         self._write(terms, self.port)
         try:
             ask(self.folder.control, "terms", text=terms.text())
         except (NotServing, NotDone) as err:
-            self._say(f"the data process did not take the pools' addresses: {err}")
+            self._complain(f"the data process did not take the pools' addresses: {err}")
 
     def end(self) -> None:
         """End all processes: the data process first, when its answers have ended."""

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import isinf
 from typing import TYPE_CHECKING
 
 from ampacity.policy.line import QUANTUM_MOST
 from ampacity.policy.rows import WindowRule, compile_limit
-from ampacity.policy.terms import SLOTS_MOST, PoolTerms, ServiceTerms, Terms, TierTerms
+from ampacity.policy.terms import SLOTS_MOST, PoolEvent, PoolTerms, ServiceTerms, Terms, TierTerms
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
@@ -23,6 +24,7 @@ QUANTUM = 4096  # uncached tokens that a tier of weight 1 earns in each round of
 API_RANK, SUBSCRIBER_RANK = 1, 0
 DEFAULT = "default"  # the name by which anybody may ask, where there is one model
 UNLIMITED = "unlimited"
+EMULATED = "emulated"
 NO_WINDOWS: tuple[WindowRule, ...] = ()
 AHEAD_S = 400 * 86_400  # tables of instants reach a year ahead, and a month as the begin is one's first day
 
@@ -47,12 +49,19 @@ Addresses = Mapping[tuple[str, str], str]
 """The URL of each pool and placement that is emulated."""
 
 
-def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None, now_s: float | None = None) -> Terms:
+def live_terms(
+    s: Scenario,
+    *,
+    seed: int = 1,
+    emulated: Addresses | None = None,
+    now_s: float | None = None,
+    without: Sequence[str] = (),
+) -> Terms:
     """The terms of a scenario, its ranges at their stated values, every limit as it was changed last.
 
     Sizes of windows that state none are the plan's. emulated: where the pools answer, or None for real ones, which
-    their placements name. now_s: from whose month on tables of instants are made, this one's if left out. Raises
-    Mistakes and LimitError.
+    their placements name. now_s: from whose month on tables of instants are made, this one's if left out. without:
+    pools on which the plan does not count. Raises Mistakes and LimitError.
     """
     from ampacity.planner.answer import answer
     from ampacity.scenario.announced import after
@@ -61,7 +70,7 @@ def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None,
     own = after(draw(s, seed, 0))
     serving = serving_in(own)
     services = _services(own, serving, emulated)
-    a = answer(own)
+    a = answer(without_pools(own, serving, without))
     limits, limit_of = _limits(own, serving, a, now_s)
     return Terms(
         name=s.name,
@@ -70,11 +79,12 @@ def live_terms(s: Scenario, *, seed: int = 1, emulated: Addresses | None = None,
         services=services,
         products=tuple(sorted({p for rules in limits.values() for rule in rules for p in rule.products or ()})),
         caps=_caps(own, serving, a),
+        events=_events(own, serving, emulated is not None),
         notes={
             "scenario": s.digest(),
             "seed": str(seed),
             "since": s.start.isoformat(),
-            "pools": "emulated" if emulated is not None else "real",
+            "pools": EMULATED if emulated is not None else "real",
         },
     )
 
@@ -85,6 +95,39 @@ def at_addresses(terms: Terms, urls: Mapping[str, str]) -> Terms:
         replace(s, pools=tuple(replace(p, url=urls.get(p.name, p.url)) for p in s.pools)) for s in terms.services
     )
     return replace(terms, services=services)
+
+
+def carried_on(terms: Terms, before: Terms) -> Terms:
+    """Terms of a scenario that was edited, to follow those in force: over the same emulated pools. Raises Mistakes.
+
+    Tiers in force stay and keep their order, so that what is in flight knows its own; new ones come last.
+    """
+    if before.notes.get("pools") == EMULATED:
+        urls = {p.name: p.url for service in before.services for p in service.pools}
+        new = [p.name for service in terms.services for p in service.pools if p.name not in urls]
+        if new:
+            words = "nothing emulates it; a pool that is new is emulated after a restart"
+            raise Mistakes([Mistake(terms.name, 0, "pools", name, words) for name in new])
+        terms = at_addresses(terms, urls)
+    known = [tier.name for tier in before.tiers]
+    ordered = sorted(terms.tiers, key=lambda t: known.index(t.name) if t.name in known else len(known))
+    return replace(terms, tiers=tuple(ordered))
+
+
+def without_pools(s: Scenario, serving: Sequence[Serving], names: Sequence[str]) -> Scenario:
+    """The scenario as if these pools were taken away on its first day, of each contract the accelerators they have."""
+    called = pool_names(serving)
+    closed = {v.pool for v in serving if called[v.pool, v.placement.name] in names}
+    changes: dict[str, object] = {}
+    for contract in s.contracts:
+        own = contract.deliveries
+        lost = [d for d in own if f"{contract.name}/{d.site}/{d.accelerator}" in closed]
+        if lost:
+            whole = sum(d.quantity.value for d in own)
+            share = sum(d.quantity.value for d in lost) / whole
+            event = {"kind": "reclaim", "contract": contract.name, "date": s.start.isoformat(), "notice": "0 s"}
+            changes[f"events.closed-{contract.name}"] = event | ({"share": share} if share < 1 else {})
+    return s.replace(changes) if changes else s
 
 
 def serving_in(s: Scenario) -> tuple[Serving, ...]:
@@ -251,6 +294,26 @@ def _caps(s: Scenario, serving: Sequence[Serving], a: Answer) -> tuple[CapacityC
         own = replace(curve, pool=alias)
         sums[curve.tier, alias] = own if before is None else _sum(before, own)
     return tuple(sums.values())
+
+
+def _events(s: Scenario, serving: Sequence[Serving], emulated: bool) -> tuple[PoolEvent, ...]:
+    """The days on which contracts take whole pools away; what takes a part is for the plan, and for an operator."""
+    from ampacity.base.calendar import utc_s
+    from ampacity.supply.exit import departures, zone_of
+
+    names = pool_names(serving)
+    found = []
+    for contract in s.contracts:
+        zone = zone_of(s, contract)
+        for d in departures(s, contract, zone):
+            back_ms = 0 if isinf(d.back_s) else int(d.back_s * 1000)
+            for v in serving:
+                alone = emulated or sum(w.placement is v.placement for w in serving) == 1
+                if d.share >= 1 and alone and v.pool.startswith(f"{contract.name}/"):
+                    name = names[v.pool, v.placement.name]
+                    said_ms = utc_s(d.said_on, zone) * 1000
+                    found.append(PoolEvent(said_ms, name, d.gone_s * 1000, back_ms, f"{d.ground} {d.event}"))
+    return tuple(found)
 
 
 def _sum(a: CapacityCurve, b: CapacityCurve) -> CapacityCurve:

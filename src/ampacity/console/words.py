@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from ampacity.base.units import UnitError, to_base
@@ -21,7 +22,8 @@ explain NAME-OR-REQUEST-ID          why was this refused
 refusals                            the latest
 audit                               what operators did
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
-reload FILE                         go by the terms in a file; checkpoint; stop"""
+reload                              plan the scenario's file again and go by that; streams go on
+reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
 MOVES = ("hold", "drain", "reopen", "reclaim")
 Answer = tuple[Any, str]
 
@@ -148,10 +150,11 @@ def _audit(operator: Operator, rest: list[str], options: dict[str, str]) -> Answ
 
 
 def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
-    from pathlib import Path
-
     _takes("reload", options)
-    answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    if rest:
+        answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
+    else:
+        answer = operator.reload()
     return answer, f"terms {answer['terms']} are in force; what is used stays used"
 
 

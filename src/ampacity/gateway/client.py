@@ -7,6 +7,8 @@ is refused, and so is what is too large or comes too slowly.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
 HEAD_MOST = 64 * 1024
 HEADERS_MOST = 128
 BODY_MOST = 32 * 1024 * 1024  # as Anthropic's Messages
+STRANGERS_MOST = 1024 * 1024  # of whoever shows no key that is known
 PIPELINED_MOST = 4
 HEAD_S = 10.0  # a request's head comes within this, its body at BODY_PACE beyond it
 BODY_PACE = 16 * 1024  # B/s, the least
 IDLE_S = 75.0
+LINGER_S = 5.0  # how long what a refused client still sends is thrown away, so that it can read why
+RESET = struct.pack("ii", 1, 0)
+NO_HTTP = "this is no HTTP/1.1 request"
 
 
 @dataclass(slots=True)
@@ -39,10 +45,15 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of that name, written in small letters."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return first(self.headers, name)
+
+
+def first(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The first header of that name, written in small letters."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
 
 
 class Malformed(Exception):
@@ -62,10 +73,13 @@ class Client(asyncio.Protocol):
         self.exchange: Answering | None = None
         self.since = 0.0  # when the request began that is coming, or when the last one ended
         self._coming = 0  # bytes of it so far; 0: none is coming
+        self._bare = 0  # and how many since the last that belonged to a body
         self._in_head = True
         self._waiting: deque[Request] = deque()
         self._closing = False
         self._reading = True
+        self._full = False  # the client reads slower than it is answered
+        self._going_on = False
         self._new_message()
         self._parser = httptools.HttpRequestParser(self)
 
@@ -84,37 +98,59 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
+            self._throw_away(data)
             return
         if not self._coming:
             self.since = self._gateway.now_s()
         self._coming += len(data)
+        self._bare += len(data)
         try:
-            self._parser.feed_data(data)
-            if self._in_head and self._coming > HEAD_MOST:
+            self._parse(data)
+            if self._bare > HEAD_MOST:
                 raise Malformed(431, f"the head of a request has at most {HEAD_MOST:,} bytes")
         except Malformed as err:
             self._refuse(err)
         except httptools.HttpParserCallbackError as err:
-            cause = err.__context__
-            self._refuse(cause if isinstance(cause, Malformed) else Malformed(400, "this is no HTTP/1.1 request"))
+            if not isinstance(err.__context__, Malformed):
+                raise
+            self._refuse(err.__context__)
         except httptools.HttpParserError:
-            self._refuse(Malformed(400, "this is no HTTP/1.1 request"))
+            self._refuse(Malformed(400, NO_HTTP))
+        if self._waiting:
+            self._go_on()
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. It stops where a client offers to change to another protocol; the offer is passed over."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._parser.get_method() == b"CONNECT":
+                raise Malformed(400, "this is no proxy") from None
+            lines = [b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._url)]
+            lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0] not in (b"connection", b"upgrade")]
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"".join([*lines, b"\r\n", data[offer.args[0] :]]))
 
     def pause_writing(self) -> None:
+        self._full = True
         if self.exchange is not None:
             self.exchange.hold_up(True)
 
     def resume_writing(self) -> None:
+        self._full = False
         if self.exchange is not None:
             self.exchange.hold_up(False)
+        else:
+            self._go_on()
 
     # what the parser calls
 
     def _new_message(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._size = 0
+        self._known = False
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -124,54 +160,80 @@ class Client(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer says nothing that was not known when the request was read
+            return
         if len(self._headers) >= HEADERS_MOST:
             raise Malformed(431, f"a request has at most {HEADERS_MOST} headers")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # read once more without the offer: see `_parse`
         self._in_head = False
-        codings = lengths = 0
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise Malformed(505, "this server speaks HTTP/1.1")
+        codings = lengths = hosts = 0
+        expects = False
         for name, value in self._headers:
             if name == b"content-length":
                 lengths += 1
                 if not value.isdigit() or lengths > 1:
                     raise Malformed(400, "content-length is one whole number")
-                if int(value[:12]) > BODY_MOST:
-                    raise Malformed(413, f"a request has at most {BODY_MOST:,} bytes")
+                if (size := int(value[-20:])) > STRANGERS_MOST:
+                    self._allow(size)
             elif name == b"transfer-encoding":
                 codings += 1
                 if value.lower() != b"chunked" or codings > 1:
                     raise Malformed(400, 'transfer-encoding is "chunked" or absent')
-            elif name == b"expect" and value.lower() == b"100-continue" and self.exchange is None:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            elif name == b"host":
+                hosts += 1
+            elif name == b"expect":
+                expects = value.lower() == b"100-continue"
         if codings and lengths:
             raise Malformed(400, "content-length and transfer-encoding contradict each other")
-        if codings and self._parser.get_http_version() != "1.1":
+        if codings and version != "1.1":
             raise Malformed(400, "transfer-encoding belongs to HTTP/1.1")
+        if hosts > 1 or (not hosts and version == "1.1"):
+            raise Malformed(400, "a request has one host header")
+        if self._coming > HEAD_MOST and len(self._url) + sum(len(n) + len(v) for n, v in self._headers) > HEAD_MOST:
+            raise Malformed(431, f"the head of a request has at most {HEAD_MOST:,} bytes")
+        if expects and version == "1.1" and self.exchange is None and not self._waiting:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _allow(self, size: int) -> None:
+        """Whether a body may have so many bytes. Who shows no known key may not fill this process's memory."""
+        if size > BODY_MOST:
+            raise Malformed(413, f"a request has at most {BODY_MOST:,} bytes")
+        if size > STRANGERS_MOST and not self._known:
+            if not self._gateway.knows(self._headers):
+                raise Malformed(401, "this key is not known here; show one as x-api-key or as Bearer")
+            self._known = True
 
     def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > BODY_MOST:
-            raise Malformed(413, f"a request has at most {BODY_MOST:,} bytes")
-        self._body.append(body)
+        self._bare = 0
+        size = self._size = self._size + len(body)
+        if size > STRANGERS_MOST:
+            self._allow(size)
+        if not self._body:
+            self._body = body
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body + body)
+        else:
+            self._body += body
 
     def on_message_complete(self) -> None:
-        path, _, query = self._url.partition(b"?")
         parser = self._parser
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if parser.should_upgrade():
+            return
+        path, _, query = self._url.partition(b"?")
         old = parser.get_http_version() != "1.1"
-        keep = parser.should_keep_alive()
-        request = Request(parser.get_method(), path, query, self._headers, body, keep, old)
-        self._coming, self._in_head = 0, True
+        keep = not old and parser.should_keep_alive()
+        request = Request(parser.get_method(), path, query, self._headers, bytes(self._body), keep, old)
+        self._coming, self._bare, self._in_head = 0, 0, True
         self.since = self._gateway.now_s()
         self._new_message()
-        if self.exchange is None and not self._waiting:
-            self._gateway.answer(self, request)
-        else:
-            self._waiting.append(request)
-            if len(self._waiting) >= PIPELINED_MOST and self._reading:
-                self._reading = False
-                self.transport.pause_reading()
+        self._waiting.append(request)
 
     # what exchanges call
 
@@ -185,49 +247,84 @@ class Client(asyncio.Protocol):
         self.since = self._gateway.now_s()
         if not keep_alive:
             self.close()
+        elif self._waiting or not self._reading:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer those that wait, one after another; hold them, and read nothing more, while the client is behind."""
+        if self._going_on:
             return
-        if self._waiting and not self._closing:
-            request = self._waiting.popleft()
-            if not self._reading:
-                self._reading = True
+        self._going_on = True
+        try:
+            while self._waiting and self.exchange is None and not (self._full or self._closing):
+                self._gateway.answer(self, self._waiting.popleft())
+        finally:
+            self._going_on = False
+        reading = len(self._waiting) < PIPELINED_MOST
+        if reading != self._reading and not self._closing:
+            self._reading = reading
+            if reading:
                 self.transport.resume_reading()
-            self._gateway.answer(self, request)
+            else:
+                self.transport.pause_reading()
 
     def close(self) -> None:
         """Send what is written, and close."""
         self._closing = True
+        self._waiting.clear()
         self.transport.close()
 
     def cut(self) -> None:
-        """Close at once: the client is to see that its answer is not whole."""
-        self._closing = True
+        """Close at once and with a reset: the client is to see that its answer is not whole."""
         self.exchange = None
+        self._closing = True
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.transport.abort()
+
+    def _throw_away(self, data: bytes) -> None:
+        """Read on after a refusal: to close with bytes unread would reset the connection, and lose the refusal."""
+        self._coming += len(data)
+        if self._coming > 2 * BODY_MOST:
+            self.transport.abort()
+
+    @property
+    def asked_openai(self) -> bool:
+        """Whether the request that is coming asks by OpenAI's API, as far as its path is known."""
+        return self._url.startswith((b"/v1/chat", b"/v1/responses"))
 
     @property
     def idle(self) -> bool:
         """Whether nothing is coming and nothing is being answered."""
-        return self.exchange is None and not self._coming
+        return self.exchange is None and not self._coming and not self._waiting
 
     def look_at_clock(self, now_s: float) -> None:
         """Close a connection that idles or sends too slowly; called about once a second."""
         if self.exchange is not None:
             return
         waited_s = now_s - self.since
-        if not self._coming:
+        if self._closing or self._full:  # it does not read the end of its answer, or still sends
+            if waited_s > (IDLE_S if self.transport.get_write_buffer_size() else LINGER_S):
+                self.transport.abort()
+        elif not self._coming:
             if waited_s > IDLE_S:
                 self.close()
         elif waited_s > HEAD_S + (0 if self._in_head else self._coming / BODY_PACE):
             self._refuse(Malformed(408, "the request did not come in time"))
 
     def _refuse(self, why: Malformed) -> None:
-        """Answer what cannot be read, unless an answer to an earlier request is under way; and close."""
+        """Answer what cannot be read, once earlier requests are answered; read nothing more, and close."""
+        self._go_on()
         self._waiting.clear()
+        if self._closing:
+            return
+        self._closing = True
         if self.exchange is None:
+            self.since = self._gateway.now_s()
             self._gateway.answer_malformed(self, why)
-            self.close()
+            self.transport.write_eof()
         else:
-            self._closing = True
             self.exchange.last_of_connection()
 
 

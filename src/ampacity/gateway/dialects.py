@@ -12,6 +12,7 @@ import msgspec
 
 Api = Literal["anthropic", "openai"]
 OUTPUT_MOST = 32_000  # of a request that names no most
+OUTPUT_LARGEST = 1 << 32  # whatever it names: numbers of a journal have 64 bits
 
 
 class _Metadata(msgspec.Struct):
@@ -34,7 +35,7 @@ class Asked(msgspec.Struct):
         """What the request allows itself to write. [token]"""
         for most in (self.max_tokens, self.max_completion_tokens, self.max_output_tokens):
             if most is not None:
-                return max(most, 0)
+                return min(max(most, 0), OUTPUT_LARGEST)
         return OUTPUT_MOST
 
     @property

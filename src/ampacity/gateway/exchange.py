@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_MOST = 8 << 20  # bytes of a JSON answer that are looked into for its usage
 FULL = (429, 503, 529)  # a pool says that it has no room
+NOT_OURS = (401, 407)  # of this gateway's own key, of which the client knows nothing
 
 
 class Exchange(Answering):
@@ -32,15 +33,18 @@ class Exchange(Answering):
         "_answer",
         "_begun_ms",
         "_client",
+        "_early",
         "_gateway",
         "_head",
         "_headers",
+        "_held",
         "_kind",
         "_last",
         "_parts",
         "_rechunk",
         "_request",
         "_size",
+        "_sized",
         "_status",
         "_stream",
         "_unchunk",
@@ -63,12 +67,13 @@ class Exchange(Answering):
         self.heard_s = 0.0
         self._status = 0
         self._head: bytes | None = None
+        self._early = b""  # of the answer's framing, before its first byte
         self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
         self._size = 0
         self._begun_ms = NOT_KNOWN
         self._last = not request.keep_alive
-        self._stream = self._rechunk = self._unchunk = self._answer = False
+        self._stream = self._sized = self._rechunk = self._unchunk = self._answer = self._held = False
 
     # from the client to a pool
 
@@ -87,14 +92,14 @@ class Exchange(Answering):
         elif ticket.outcome != QUEUED:
             self.refuse(self._gateway.why_refused(ticket, self.api, now_ms))
 
-    def placed(self) -> None:
-        """A pool has room: send it there."""
+    def placed(self, anew: bool = False) -> None:
+        """A pool has room: send it there. anew: over a new connection."""
         ticket = self.ticket
         assert ticket is not None
         self.attempt += 1
         self.heard_s = self._gateway.now_s()
         pool = self._gateway.pool(ticket)
-        pool.connections.ask(self, passed_on(self._request, pool, self.api))
+        pool.connections.ask(self, passed_on(self._request, pool, self.api), anew)
 
     def put_back(self) -> None:
         """Another takes its place before its first byte: it waits again."""
@@ -111,22 +116,26 @@ class Exchange(Answering):
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.drop()
-        self._head = None
+        self._head, self._early = None, b""
 
     # from the pool to the client
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], framed: bool) -> bool:
-        """The head of an answer has come; False if it is not wanted and the request went elsewhere."""
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
+        """The head of an answer has come; False if it is not wanted and the request went elsewhere.
+
+        chunked, sized: how one sees where its body ends; neither: by the end of its connection.
+        """
         self.heard_s = self._gateway.now_s()
         ticket = self.ticket
         assert ticket is not None
-        if (status in FULL or status >= 500) and self._elsewhere(ticket, status, headers):
+        if (status in FULL or status in NOT_OURS or status >= 500) and self._elsewhere(ticket, status, headers):
             return False
         self._status = status
         self._headers = headers
         kind = next((value for name, value in headers if name == b"content-type"), b"")
         self._stream = kind.startswith(b"text/event-stream")
-        self._rechunk = not framed and not self._request.http_1_0
+        self._sized = sized
+        self._rechunk = not chunked and not sized and not self._request.http_1_0
         self._unchunk = self._request.http_1_0
         self._head = b""
         return True
@@ -150,7 +159,11 @@ class Exchange(Answering):
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
         """Bytes of the answer's body, as they came and without their framing; and whether it is complete."""
-        if self._head == b"" and (pieces or complete):
+        if self._head == b"":
+            raw = self._early + raw
+            if not pieces and not complete:
+                self._early = raw
+                return
             self._first_byte(complete)
         self.heard_s = self._gateway.now_s()
         usage = self.usage
@@ -200,10 +213,7 @@ class Exchange(Answering):
                 usage.whole(b"".join(self._parts))
             if not usage.told:
                 usage.uncached = ticket.uncached
-            output = max(usage.output, usage.events) if status == ABORTED else usage.output
-            if not usage.told:
-                output = max(output, usage.events)
-            tokens = usage.uncached, usage.written, usage.read, output
+            tokens = usage.uncached, usage.written, usage.read, usage.output_in_all
         else:
             status, tokens = RELEASED, (0, 0, 0, 0)
         self._gateway.settled(ticket, status, tokens, self._begun_ms, answer)
@@ -235,12 +245,13 @@ class Exchange(Answering):
 
         untouched: an old connection was closed before it was used.
         """
+        place = self._place()
         self.upstream = None
         ticket = self.ticket
         if ticket is None:
             return
         if untouched and not ticket.over:
-            self.placed()
+            self.placed(anew=True)
             return
         if not self._answer:
             if ticket.over:
@@ -251,11 +262,11 @@ class Exchange(Answering):
             return
         self._gateway.cut_short(ticket)
         self._settle(ABORTED, answer)
-        self._gateway.ticks.after(lambda: self._cut(why))
+        self._gateway.ticks.after(lambda: self._cut(why, place))
 
     def cut(self, why: str, answer: int = GIVEN_UP) -> None:
         """End an answer in its midst: its pool goes."""
-        framed = self.upstream is None or self.upstream.between_chunks
+        place = self._place()
         self._abandon()
         if not self._answer:
             ticket = self.ticket
@@ -264,22 +275,28 @@ class Exchange(Answering):
             self.refuse(OVERLOADED)
             return
         self._settle(ABORTED, answer)
-        self._gateway.ticks.after(lambda: self._cut(why, framed))
+        self._gateway.ticks.after(lambda: self._cut(why, place))
 
-    def _cut(self, why: str, framed: bool = False) -> None:
+    def _place(self) -> bool:
+        """Whether an event of ours could stand where the answer is now: between two lines, and between two chunks."""
+        if not self._stream or self._sized or not self.usage.between_lines:
+            return False
+        return self._rechunk or self._unchunk or self.upstream is None or self.upstream.between_chunks
+
+    def _cut(self, why: str, place: bool) -> None:
         """Say in the stream what happened, where there is a place for it, and close: the answer is not whole."""
         self._gateway.exchanges.discard(self)
         if self._client.exchange is not self:
             return
-        if framed and self._stream:
-            event = error_event(self.api, out_of_reach(why), self.id)
+        if self._unchunk and not self._sized and not place:
+            self._client.cut()  # to close is how such an answer ends when it is whole
+            return
+        if place:
+            event = b"\n" + error_event(self.api, out_of_reach(why), self.id)  # ends the event before, if need be
             if not self._unchunk:
                 event = b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event)
             self._client.write(event)
-            self._client.exchange = None
-            self._client.close()
-        else:
-            self._client.cut()
+        self._client.done(keep_alive=False)
 
     def client_gone(self) -> None:
         """Nobody waits for the answer: take it back, and charge what has come."""
@@ -291,6 +308,8 @@ class Exchange(Answering):
 
     def hold_up(self, paused: bool) -> None:
         """The client reads slower than the answer comes, or has caught up."""
+        self._held = paused
+        self.heard_s = self._gateway.now_s()
         if self.upstream is not None:
             self.upstream.hold_up(paused)
 
@@ -304,10 +323,14 @@ class Exchange(Answering):
         self._last = True
 
     def look_at_clock(self, now_s: float, first_byte_s: float, silence_s: float) -> None:
-        """Give up on a pool that is silent for too long; called about once a second."""
-        if self.upstream is not None and now_s - self.heard_s > (silence_s if self._answer else first_byte_s):
-            upstream, self.upstream = self.upstream, None
-            upstream.drop()
+        """Give up on a pool that is silent, or a client that does not read, for too long; called once a second."""
+        if self.upstream is None or now_s - self.heard_s <= (silence_s if self._answer else first_byte_s):
+            return
+        if self._held:
+            self.client_gone()
+            self._client.cut()
+        else:
+            self.upstream.drop()
             self.broken("it was silent for too long", TIMED_OUT)
 
 

@@ -12,7 +12,7 @@ from secrets import randbits, token_bytes
 
 import msgspec
 
-from ampacity.gateway.client import Client, Malformed, Request
+from ampacity.gateway.client import Client, Malformed, Request, first
 from ampacity.gateway.clock import Clock
 from ampacity.gateway.dialects import Api, Refusal, decode_asked, error_body, models_body
 from ampacity.gateway.exchange import FULL, Exchange, refusal
@@ -22,13 +22,13 @@ from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
-from ampacity.gateway.take_up import open_desk, write_checkpoint
+from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
 from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, REFUSED, REFUSED_ORGANIZATION
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
-from ampacity.policy.taken import CAP
+from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -36,6 +36,7 @@ TICK_S = 0.1
 LOOKS = 10  # ticks between two looks at connections that are silent
 CHECKPOINT_S = 300.0
 GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
+HELD_S = 10.0  # the end of an answer waits so long for a disk that fails
 FIRST_BYTE_S = 600.0
 SILENCE_S = 120.0
 SAID_MOST = 10_000
@@ -81,6 +82,7 @@ class Gateway:
         self._rate: dict[Kind, RateHeaders] = {}
         self._asked: dict[tuple[Holder, str], Kind] = {}
         self._ticks_gone = 0
+        self._happened: set[object] = set()
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self.read_keys()
@@ -95,8 +97,18 @@ class Gateway:
             raise
         self.ticks = Ticks(self.journal, self.loop, gather_s=GATHER_S)
         self.recorder = Recorder(desk, self.journal, self.ticks)
+        self._as_they_were()
         self.desk = desk
         self._checkpoint_s = self.now_s()
+
+    def _as_they_were(self) -> None:
+        """Pools that were held, drained or gone when the last process ended are so again."""
+        now_ms = self.clock()
+        for pool, (what, detail) in pool_states(self.settings.journal).items():
+            if pool in self.pools and what == HOLD:
+                self.recorder.hold_pool(pool, now_ms)
+            elif pool in self.pools and what in (DRAIN, GONE):
+                self.recorder.drain_pool(pool, int(detail or 0), now_ms)
 
     # starting and ending
 
@@ -155,6 +167,18 @@ class Gateway:
         self._rate.clear()
         self._asked.clear()
 
+    def _contract_events(self) -> None:
+        """Do what a contract says of pools, when the time has come; each once in a process."""
+        now_ms = self.clock()
+        for event in self.terms.events:
+            if event.at_ms <= now_ms and event not in self._happened:
+                self._happened.add(event)
+                if not event.back_ms or now_ms < event.back_ms:
+                    self.drain_pool(event.pool, event.gone_ms)
+            if 0 < event.back_ms <= now_ms and (event, "back") not in self._happened:
+                self._happened.add((event, "back"))
+                self.reopen(event.pool)
+
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
         return self.recorder.hold_pool(pool, self.clock())
@@ -173,6 +197,9 @@ class Gateway:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
         self.recorder.due(self.clock())
+        if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
+            self.ticks.let_go()
+        self._contract_events()
         self._ticks_gone += 1
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()
@@ -196,7 +223,7 @@ class Gateway:
             return
         exchange = Exchange(self, client, request, api)
         client.exchange = exchange
-        holder = self._holder(request)
+        holder = self._holder(request.headers)
         if holder is None:
             self.metrics.unauthenticated += 1
             exchange.refuse(NO_KEY)
@@ -206,7 +233,7 @@ class Gateway:
             return
         try:
             asked = decode_asked(request.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
             exchange.refuse(Refusal(400, "invalid_request_error", f"The body is not what this API asks for: {err}"))
             return
         kind = self._asked.get((holder, asked.model))
@@ -221,14 +248,18 @@ class Gateway:
             self._asked[holder, asked.model] = kind
         exchange.begin(holder, kind, asked, self._session(request, asked.conversation))
 
-    def _holder(self, request: Request) -> Holder | None:
-        key = request.header(b"x-api-key")
+    def knows(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether these headers show a key that is known."""
+        return self._holder(headers) is not None
+
+    def _holder(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
+        key = first(headers, b"x-api-key")
         if key is None:
-            bearer = request.header(b"authorization")
+            bearer = first(headers, b"authorization")
             if bearer is None or bearer[:7].lower() != b"bearer ":
                 return None
-            key = bearer[7:].strip()
-        return self._holders.get(hashed(key))
+            key = bearer[7:]
+        return self._holders.get(hashed(key.strip()))
 
     def _session(self, request: Request, conversation: str | None) -> int:
         """A whole number that stands for the session; 0 if the client names none."""
@@ -255,7 +286,7 @@ class Gateway:
             self._error(client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
 
     def _answer_known(self, client: Client, request: Request, path: bytes) -> None:
-        holder = self._holder(request)
+        holder = self._holder(request.headers)
         if holder is None:
             self.metrics.unauthenticated += 1
             self._error(client, request, NO_KEY)
@@ -287,14 +318,18 @@ class Gateway:
 
     def _error(self, client: Client, request: Request, why: Refusal) -> None:
         api: Api = "anthropic" if request.header(b"anthropic-version") or b"messages" in request.path else "openai"
-        client.write(refusal(api, why, self.new_id(), b"", not request.keep_alive))
+        said = refusal(api, why, self.new_id(), b"", not request.keep_alive)
+        if request.method == b"HEAD":
+            said = said[: said.index(b"\r\n\r\n") + 4]
+        client.write(said)
         client.done(request.keep_alive)
 
     def answer_malformed(self, client: Client, why: Malformed) -> None:
         """Answer what cannot be read; the connection closes."""
         self.metrics.malformed += 1
-        said = Refusal(why.status, "request_too_large" if why.status == 413 else "invalid_request_error", why.message)
-        client.write(refusal("anthropic", said, self.new_id(), b"", True))
+        kind = {401: "authentication_error", 413: "request_too_large"}.get(why.status, "invalid_request_error")
+        api: Api = "openai" if client.asked_openai else "anthropic"
+        client.write(refusal(api, Refusal(why.status, kind, why.message), self.new_id(), b"", True))
 
     def new_id(self) -> str:
         """A name for a request, its own within this process and hardly another's."""

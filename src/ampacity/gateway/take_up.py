@@ -18,7 +18,7 @@ from ampacity.journal.records import (
     Settlement,
 )
 from ampacity.policy.desk import Desk
-from ampacity.policy.taken import CAPS, STARTED, TAKING_UP, Taken, cap_number, hash_of
+from ampacity.policy.taken import CAPS, DRAIN, GONE, HOLD, REOPEN, STARTED, TAKING_UP, Taken, cap_number, hash_of
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.policy.ticket import Ticket
 
@@ -48,6 +48,12 @@ def taken_up(path: Path | str) -> Taken:
             elif isinstance(event, Settlement):
                 taken.ended(event)
     return taken
+
+
+def pool_states(path: Path | str) -> dict[str, tuple[str, str]]:
+    """What was said last of each pool: HOLD, DRAIN, REOPEN or GONE, and the deadline of a drain."""
+    with opening.for_reading(Path(path)) as db:
+        return {c.subject: (c.what, c.detail) for c in read.changes(db, (HOLD, DRAIN, REOPEN, GONE))}
 
 
 def open_desk(journal: Journal, terms: Terms, now_ms: int) -> tuple[Desk, int]:

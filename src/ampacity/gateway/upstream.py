@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from ampacity.gateway.exchange import Exchange
 
 HEAD_MOST = 64 * 1024
+NO_BODY = (204, 304)
 IDLE_MOST = 512  # connections kept open to one pool
 CONNECT_S = 5.0
+
+
+class NoHttp(Exception):
+    """What came is no answer, or more than one."""
 
 
 class Upstream(asyncio.Protocol):
@@ -39,8 +44,10 @@ class Upstream(asyncio.Protocol):
         self._head: bytes | None = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
-        self._complete = self._framed = self._again = self._keep = False
-        self.between_chunks = True  # whether a chunk of ours could stand here
+        self._bare = 0  # bytes since the last that belonged to a body
+        self._headed = self._complete = self._again = self._lasting = False
+        self._sized = self._chunked = self._in_chunk = False
+        self.between_chunks = True  # whether a chunk of ours could stand after what was passed on
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -61,45 +68,56 @@ class Upstream(asyncio.Protocol):
                 self._relay(exchange, data)
             else:
                 self._in_head(exchange, data)
-        except (httptools.HttpParserError, ValueError):
+        except (httptools.HttpParserError, NoHttp):
             self.drop()
             exchange.broken("it answered what is no HTTP", CUT_OFF)
 
     def _in_head(self, exchange: Exchange, data: bytes) -> None:
         data = self._head + data if self._head else data
         end = data.find(b"\r\n\r\n")
+        while end >= 0 and data[8:10] == b" 1":  # 1xx: what comes before the answer
+            data = data[end + 4 :]
+            end = data.find(b"\r\n\r\n")
+        if end > HEAD_MOST or (end < 0 and len(data) > HEAD_MOST):
+            raise NoHttp
         if end < 0:
-            if len(data) > HEAD_MOST:
-                raise ValueError
             self._head = data
-            return
-        end += 4
-        if b" 1" in data[8:10]:  # 1xx: what comes before the answer
-            self._head = b""
-            if data[end:]:
-                self._in_head(exchange, data[end:])
             return
         self._head = None
         self._parser.feed_data(data)
-        if not exchange.head(self._parser.get_status_code(), self._headers, self._framed):
-            return
-        if self.exchange is exchange:
-            self._relay(exchange, data[end:])
+        status = self._parser.get_status_code()
+        self._sized = self._sized or status in NO_BODY
+        if exchange.head(status, self._headers, self._chunked, self._sized) and self.exchange is exchange:
+            self._relay(exchange, data[end + 4 :])
 
     def _relay(self, exchange: Exchange, raw: bytes) -> None:
         pieces, complete = self._pieces, self._complete
         self._pieces = []
+        if pieces:
+            self._bare = 0
+        else:
+            self._bare += len(raw)
+            if self._bare > HEAD_MOST:
+                raise NoHttp  # extensions and trailers without end
         if complete:
-            if self._again or (raw and raw.endswith(b"\r\n\r\n\r\n")):
-                raise ValueError  # more than the answer
-            self.exchange = None
-            if self._keep and self._framed and not self.closed:
-                self.used = True
-                self._reset()
-                self._pool.give_back(self)
-            else:
-                self.drop()
+            self._end(raw, pieces)
+        else:
+            self.between_chunks = not self._in_chunk and raw[-1:] == b"\n"
         exchange.relay(raw, pieces, complete)
+
+    def _end(self, raw: bytes, pieces: list[bytes]) -> None:
+        """The answer is whole: keep the connection if nothing came after it, and nothing of the request is unsent."""
+        after = raw.endswith(b"\r\n\r\n\r\n") if self._chunked else len(raw) != sum(map(len, pieces))
+        if self._again or after:
+            raise NoHttp
+        self.exchange = None
+        framed = self._chunked or self._sized
+        unsent = self.closed or self.transport.get_write_buffer_size() > 0
+        if framed and self._lasting and not unsent:
+            self._reset()
+            self._pool.give_back(self)
+        else:
+            self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -107,7 +125,8 @@ class Upstream(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
-        if self._head is None and not self._framed and not self._complete and exc is None:
+        framed = self._chunked or self._sized
+        if self._head is None and not framed and exc is None:
             exchange.relay(b"", [], True)  # an answer that ends with its connection
         else:
             untouched = self.used and self._head == b""
@@ -136,21 +155,27 @@ class Upstream(asyncio.Protocol):
             self._again = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._complete:
+        if self._headed:  # a trailer, or a second answer's
             return
         name = name.lower()
-        if name in (b"content-length", b"transfer-encoding"):
-            self._framed = True
+        if name == b"content-length":
+            self._sized = True
+        elif name == b"transfer-encoding":
+            self._chunked = True
+            if value.strip().lower() != b"chunked":
+                raise NoHttp
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._keep = self._parser.should_keep_alive()  # asked later, the parser no longer knows
+        if not self._headed:  # else a second answer's
+            self._lasting = self._parser.should_keep_alive()  # asked later, the parser no longer knows
+        self._headed = True
 
     def on_chunk_header(self) -> None:
-        self.between_chunks = False
+        self._in_chunk = True
 
     def on_chunk_complete(self) -> None:
-        self.between_chunks = True
+        self._in_chunk = False
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
@@ -173,9 +198,9 @@ class Connections:
         self._idle: list[Upstream] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, exchange: Exchange, data: bytes) -> None:
-        """Send a request over a connection that is open, or over a new one."""
-        while self._idle:
+    def ask(self, exchange: Exchange, data: bytes, anew: bool) -> None:
+        """Send a request over a connection that is open, or (anew: in any case) over a new one."""
+        while self._idle and not anew:
             upstream = self._idle.pop()
             if not upstream.closed and not upstream.transport.is_closing():
                 exchange.upstream = upstream
@@ -198,11 +223,17 @@ class Connections:
         if exchange.attempt != attempt:  # it was taken back meanwhile
             self.give_back(upstream)
             return
+        if upstream.closed:
+            exchange.broken("it closed the connection", CUT_OFF)
+            return
         exchange.upstream = upstream
         upstream.send(exchange, data)
 
     def give_back(self, upstream: Upstream) -> None:
         """Keep a connection for the next request."""
+        upstream.used = True
+        if upstream.closed:
+            return
         if len(self._idle) < IDLE_MOST:
             self._idle.append(upstream)
         else:

@@ -1,7 +1,7 @@
 """What an answer cost, read from its bytes as they pass: token counts by kind, in JSON or in a stream's events.
 
-Only lines that speak of usage are decoded, by the few fields that count; no text is looked at or kept. If an answer
-never says, output is the number of events that carried some and input is what was estimated.
+Only lines that speak of usage are decoded, by the few fields that count; no text is looked at or kept. What an answer
+does not say is counted: a token for each event since it last said how many it wrote; input is what was estimated.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from msgspec import UNSET, UnsetType
 
 LINE_MOST = 1 << 22  # a line that is longer is not looked into
 SPEAKS = b'"usage"'
+ENDING = 2  # events of a stream after its last word on usage
+COUNT_MOST = 1 << 32  # of tokens; an upstream that tells more is not believed
 
 
 class _Details(msgspec.Struct):
@@ -46,15 +48,28 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Usage:
-    """Follows one answer. events: pieces of output seen in a stream."""
+    """Follows one answer. events: pieces of output seen in a stream since it last told how many tokens it wrote."""
 
-    __slots__ = ("_rest", "_skipping", "events", "output", "read", "told", "uncached", "written")
+    __slots__ = ("_rest", "_size", "_skipping", "events", "output", "read", "told", "uncached", "written")
 
     def __init__(self) -> None:
         self.uncached = self.written = self.read = self.output = self.events = 0
         self.told = False  # whether the answer has said what it cost so far
-        self._rest = b""
+        self._rest: list[bytes] = []  # of a line that is not whole
+        self._size = 0
         self._skipping = False
+
+    @property
+    def between_lines(self) -> bool:
+        """Whether what was seen of a stream ends with a line."""
+        return not self._rest and not self._skipping
+
+    @property
+    def output_in_all(self) -> int:
+        """Tokens written as far as one can know: what was told, and the events since (two only end it)."""
+        if self.told and self.events <= ENDING:
+            return self.output
+        return max(self.output, self.events)
 
     def stream(self, piece: bytes) -> None:
         """Look at a piece of a stream of events, cut anywhere."""
@@ -62,30 +77,38 @@ class Usage:
             piece = self._lines(piece)
             if not piece:
                 return
-        self.events += piece.count(b"data: {")
+        self.events += _events(piece)
         if SPEAKS in piece:
             for line in piece.split(b"\n"):
                 if SPEAKS in line and line.startswith(b"data:"):
                     self.whole(line[5:])
+            if self.events == 0:  # it told of its output
+                self.events = _events(piece[piece.rfind(SPEAKS) :])
 
     def _lines(self, piece: bytes) -> bytes:
         """Whole lines out of what came so far; the rest waits."""
+        whole, newline, rest = piece.rpartition(b"\n")
         if self._skipping:
-            end = piece.find(b"\n")
-            if end < 0:
+            if not newline:
                 return b""
-            self._skipping, piece = False, piece[end + 1 :]
-        whole, newline, rest = (self._rest + piece).rpartition(b"\n")
-        self._rest = rest
-        if len(rest) > LINE_MOST:
-            self._rest, self._skipping = b"", True
+            self._skipping = False
+            whole = whole.partition(b"\n")[2]
+        elif newline and self._rest:
+            whole = b"".join((*self._rest, whole))
+        if newline:
+            self._rest, self._size = [], 0
+        if rest:
+            self._rest.append(rest)
+            self._size += len(rest)
+            if self._size > LINE_MOST:
+                self._rest, self._size, self._skipping = [], 0, True
         return whole + newline
 
     def whole(self, text: bytes) -> None:
         """Look at a whole JSON text. What is no JSON, or says nonsense, says nothing."""
         try:
             answer = _decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         for holder in (answer, answer.message, answer.response):
             if holder is not None and not isinstance(holder, str) and holder.usage is not None:
@@ -100,15 +123,25 @@ class Usage:
             if u.input_tokens_details is not None:
                 self._input(u.input_tokens, u.input_tokens_details.cached_tokens or 0)
             else:
-                self.uncached, self.told = max(u.input_tokens, 0), True
+                self.uncached, self.told = _bounded(u.input_tokens), True
         if isinstance(u.cache_creation_input_tokens, int):
-            self.written = max(u.cache_creation_input_tokens, 0)
+            self.written = _bounded(u.cache_creation_input_tokens)
         if isinstance(u.cache_read_input_tokens, int):
-            self.read = max(u.cache_read_input_tokens, 0)
+            self.read = _bounded(u.cache_read_input_tokens)
         for count in (u.output_tokens, u.completion_tokens):
             if isinstance(count, int):
-                self.output, self.told = max(count, 0), True
+                self.output, self.told, self.events = _bounded(count), True, 0
 
     def _input(self, prompt: int, cached: int) -> None:
-        self.read = min(max(cached, 0), max(prompt, 0))
-        self.uncached, self.told = max(prompt, 0) - self.read, True
+        prompt = _bounded(prompt)
+        self.read = min(_bounded(cached), prompt)
+        self.uncached, self.told = prompt - self.read, True
+
+
+def _events(piece: bytes) -> int:
+    return piece.count(b"data: {") or piece.count(b"data:{")
+
+
+def _bounded(count: int) -> int:
+    """A count that an upstream tells, within what a journal's numbers hold."""
+    return min(max(count, 0), COUNT_MOST)

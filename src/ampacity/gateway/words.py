@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,9 +23,10 @@ NOT_PASSED_BACK = frozenset(
     b"set-cookie".split()
 )
 LIMITS_OF_OTHERS = (b"anthropic-ratelimit-", b"x-ratelimit-")
-_MODEL = re.compile(rb'"model"\s*:\s*')
+USUAL = (b"keep-alive", b"close")
 
 OVERLOADED = Refusal(529, "overloaded_error", "No pool has room for this request; try again soon.", 2, True)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _STATUS = {status: f"HTTP/1.1 {status} {words}\r\n".encode() for status, words in REASONS.items()}
 
 
@@ -54,8 +54,10 @@ def passed_on(request: Request, pool: Pool, api: Api) -> bytes:
         b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n%b"
         % (request.method, pool.connections.prefix, request.path, query, pool.connections.authority, len(body), key)
     ]
-    named = request.header(b"connection")
-    dropped = NOT_PASSED_ON if named is None else NOT_PASSED_ON.union(n.strip().lower() for n in named.split(b","))
+    dropped = NOT_PASSED_ON
+    for name, named in request.headers:
+        if name == b"connection" and named.lower() not in USUAL:
+            dropped = dropped.union(n.strip().lower() for n in named.split(b","))
     lines += [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] not in dropped]
     lines += [b"\r\n", body]
     return b"".join(lines)
@@ -89,14 +91,7 @@ def headed(
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """The body with another model's name in it, all else as it is."""
-    found = list(_MODEL.finditer(body))
-    name = msgspec.json.encode(model)
-    if len(found) == 1:
-        begin = found[0].end()
-        end = body.find(b'"', begin + 1)
-        if body[begin : begin + 1] == b'"' and b"\\" not in body[begin:end]:
-            return body[:begin] + name + body[end + 1 :]
-    whole = msgspec.json.decode(body)
-    whole["model"] = model
-    return msgspec.json.encode(whole)
+    """The body with another model's name in it, all other values byte for byte as they are."""
+    fields = _fields(body)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -109,6 +109,16 @@ def configured(db: sqlite3.Connection) -> list[Change]:
         statement = "SELECT * FROM change WHERE what = (SELECT id FROM name WHERE text = ?) ORDER BY ordinal"
         rows = db.execute(statement, (CONFIGURED,))
         return [Change(o, t, CONFIGURED, names.text(whose), detail) for o, t, _, whose, detail in rows]
+
+
+def changes(db: sqlite3.Connection, whats: Sequence[str]) -> list[Change]:
+    """The changes of these kinds that are kept, in their order."""
+    with _moment(db):
+        names = _Names(db)
+        marks = ", ".join("?" * len(whats))
+        statement = f"SELECT * FROM change WHERE what IN (SELECT id FROM name WHERE text IN ({marks})) ORDER BY ordinal"
+        rows = db.execute(statement, tuple(whats)).fetchall()
+        return [Change(o, t, names.text(what), names.text(whose), detail) for o, t, what, whose, detail in rows]
 
 
 def forgotten(db: sqlite3.Connection) -> int:

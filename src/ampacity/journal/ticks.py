@@ -38,6 +38,7 @@ class Ticks:
         self._next: asyncio.Handle | None = None  # the commit that is set
         self._hurried = False  # and whether it may not be set earlier
         self.error: Exception | None = None
+        self.failing_since_s = 0.0  # by the loop's clock, while there is an error
 
     def touch(self) -> None:
         """Something was appended: commit it with what else this turn brings."""
@@ -74,6 +75,8 @@ class Ticks:
         try:
             durable = self._journal.commit()
         except (OSError, Mistakes) as err:
+            if self.error is None:
+                self.failing_since_s = self._loop.time()
             self.error = err
             self._next, self._hurried = self._loop.call_later(self._retry_s, self._commit), True
             if self._failed is not None:
@@ -81,8 +84,19 @@ class Ticks:
             return
         self.error = None
         while self._waiting and self._waiting[0][0] <= durable:
-            _, do = self._waiting.popleft()
-            try:
-                do()
-            except Exception as err:  # the others have waited for the same disk
-                self._loop.call_exception_handler({"message": "what waited for the journal failed", "exception": err})
+            self._let_go()
+
+    def let_go(self) -> None:
+        """Let what waits go on although the disk does not do its work: nobody is to wait for ever.
+
+        What it waited for stays buffered and goes to disk with the first commit that succeeds.
+        """
+        for _ in range(len(self._waiting)):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _, do = self._waiting.popleft()
+        try:
+            do()
+        except Exception as err:  # the others have waited for the same disk
+            self._loop.call_exception_handler({"message": "what waited for the journal failed", "exception": err})

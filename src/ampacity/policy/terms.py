@@ -70,13 +70,27 @@ class TierTerms:
 
 
 @dataclass(frozen=True)
+class PoolEvent:
+    """What a contract says of a pool: from `at_ms` on it takes nothing new, and by `gone_ms` it is gone.
+
+    back_ms: when it is back; 0: it does not come back. why: the event, in a word. [ms since 1970 UTC]
+    """
+
+    at_ms: int
+    pool: str
+    gone_ms: int
+    back_ms: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Terms:
     """All of it.
 
     limits: by name, of tiers and of organizations; their families are aliases. caps: what a tier takes from an alias
-    in each hour (the curve's `pool` is the alias). room: requests that may wait for an alias; wait_most_ms: for so
-    long. ageing: what a waiting request gains [token / ms]. expires_ms: a reservation that nobody settled by then
-    comes back.
+    in each hour (the curve's `pool` is the alias). events: pools that go on a known day. room: requests that may wait
+    for an alias; wait_most_ms: for so long. ageing: what a waiting request gains [token / ms]. expires_ms: a
+    reservation that nobody settled by then comes back.
     """
 
     name: str
@@ -85,6 +99,7 @@ class Terms:
     services: tuple[ServiceTerms, ...]
     products: tuple[str, ...] = ()
     caps: tuple[CapacityCurve, ...] = ()
+    events: tuple[PoolEvent, ...] = ()
     room: int = 1000
     wait_most_ms: int = 30_000
     ageing: int = 2

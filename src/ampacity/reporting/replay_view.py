@@ -1,0 +1,37 @@
+"""A journal replayed, on one screen: how many decisions were made again, and which were others."""
+
+from __future__ import annotations
+
+from ampacity.reporting.catalog_views import View
+from ampacity.simulator.journal_replay import Replayed
+
+
+def replay_view(found: Replayed, name: str) -> View:
+    """The replay in sentences; the same as data."""
+    decided = f"{found.decisions:,} decisions"
+    if found.decisions == 0:
+        first = f"{name} holds no decision."
+    elif not found.differing:
+        first = f"All {decided} of {name} are made again by the same policy, each as it was."
+    else:
+        share = 100 * found.same / found.decisions
+        others = found.decisions - found.same
+        first = f"{others:,} of {decided} of {name} are others here; {share:.3g} % are the same."
+    lines = [
+        first,
+        f"  {found.events:,} events, {found.starts:,} starts of a process, {found.changes:,} changes of terms, pools.",
+    ]
+    if found.skipped:
+        lines.append(f"  {found.skipped:,} events before the first start that is kept were passed over.")
+    if found.differing:
+        lines += ["", "  first of them:", *(f"    {words}" for words in found.differing)]
+    data = {
+        "events": found.events,
+        "decisions": found.decisions,
+        "same": found.same,
+        "starts": found.starts,
+        "changes": found.changes,
+        "skipped": found.skipped,
+        "differing": list(found.differing),
+    }
+    return View("\n".join(lines), data)
