@@ -18,19 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from measure import parser, publish
 
 from ampacity.emulation.faults import Fault
 from ampacity.emulation.pools import ServingPool, serving_pools
 from ampacity.forecast.beside import marks, rows_of, sentences
 from ampacity.forecast.forecast_file import forecast_of
 from ampacity.forecast.happenings import Happening, PoolFails, PoolGoes, TermsChange
+from ampacity.forecast.learned import NOTHING_LEARNED, Learned, read_learned
 from ampacity.forecast.live_run import live_run
 from ampacity.forecast.load import Habits, Load, drawn_load
 from ampacity.forecast.met import figures
 from ampacity.forecast.plain_terms import plain_terms
 from ampacity.policy.terms import Terms
 from ampacity.scenario.load import load
+from measure import parser, publish
 
 SCENARIO = Path(__file__).with_name("forecast.yaml")
 CALM = {"pause_spread": 0.3, "input_spread": 0.4, "output_spread": 0.4}
@@ -64,13 +65,20 @@ def happenings_of(run: str, terms: Terms, seconds: float) -> tuple[Happening, ..
 
 
 def one_run(
-    run: str, terms: Terms, pools: dict[str, ServingPool], asked: Load, seconds: float, seed: int, folder: Path
+    run: str,
+    terms: Terms,
+    pools: dict[str, ServingPool],
+    asked: Load,
+    learned: Learned,
+    seconds: float,
+    seed: int,
+    folder: Path,
 ) -> dict[str, Any]:
     """Forecast, write it down, run, compare."""
     folder.mkdir(parents=True)
     happenings = happenings_of(run, terms, seconds)
     began = time.process_time()
-    foretold = forecast_of(terms, pools, asked, happenings, seed=seed)
+    foretold = forecast_of(terms, pools, asked, happenings, seed=seed, learned=learned)
     forecast_s = time.process_time() - began
     foretold.write(folder / "forecast.json")
     live = live_run(SCENARIO, (), terms, asked, happenings, folder)
@@ -121,12 +129,14 @@ def main() -> None:
     pools = serving_pools(s)
     terms = plain_terms(s, pools)
     asked = drawn_load(terms.services[0].alias, PEOPLE, seconds, options.seed)
+    learned = read_learned(options.learned) if options.learned else NOTHING_LEARNED
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         for run in options.runs:
             folder = out / run.replace(",", "").replace(" ", "-")
-            found[run] = one_run(run, terms, {p.name: p for p in pools}, asked, seconds, options.seed, folder)
+            by_name = {p.name: p for p in pools}
+            found[run] = one_run(run, terms, by_name, asked, learned, seconds, options.seed, folder)
     print(f"\nforecast / measured, {seconds:.0f} s a run, seed {options.seed}\n\n{table(found)}\n")
     figures_flat = {f"{run}: {name}": value for run, one in found.items() for name, value in one.items()}
     publish("forecast, then measured", figures_flat, options.json)
@@ -139,6 +149,7 @@ def _options() -> argparse.Namespace:
     taken.add_argument("--seconds", type=float, default=SECONDS, help=f"of each run (default {SECONDS:.0f})")
     taken.add_argument("--seed", type=int, default=1)
     taken.add_argument("--out", type=Path, help="keep forecasts, journals and what clients met there")
+    taken.add_argument("--learned", type=Path, help="what `ampacity calibrate forecast` wrote")
     options = taken.parse_args()
     if options.smoke:
         options.runs = [STEADY]

@@ -27,14 +27,17 @@ from ampacity.simulator.journal_replay import replay
 
 SCENARIO = Path(__file__).parents[2] / "benchmarks" / "forecast.yaml"
 SECONDS = 30.0
+CALM = {"pause_spread": 0.3, "input_spread": 0.4, "output_spread": 0.4}
 PEOPLE = {
-    "plain": (Habits(34, pause_s=4.5, pause_spread=0.4), Habits(9, lines=3, pause_s=1.5)),
-    "more": (Habits(12, pause_s=4.0), Habits(6, lines=4, pause_s=1.5)),
+    "plain": (Habits(95, pause_s=6.0, **CALM), Habits(18, lines=3, pause_s=1.0, **CALM)),
+    "more": (Habits(24, pause_s=4.0, **CALM), Habits(12, lines=4, pause_s=1.0, **CALM)),
 }
 
-# What is promised holds for runs of two minutes (benchmarks/forecast.py): 10 %, 15 %, 90 %. Here are a quarter of the
-# requests. Nine draws of this forecast, each held against the other eight, miss by so much by chance alone: see SLACK.
-REFUSALS_WITHIN, TTFT_WITHIN, HIT_AT_LEAST = 0.20, 0.30, 0.80
+# Promised are 10 %, 15 % and 90 % of runs of two minutes (benchmarks/forecast.py). Here is a quarter of the requests.
+# Of 15 more draws of this forecast, chance alone, none was off by more than 3 % in refusals, 17 % in the median and
+# 13 % in the 99th percentile of first tokens, 3 % in names; a busy machine adds to that. So what chance does not need
+# is kept as promised, and first tokens have twice their mark.
+REFUSALS_WITHIN, TTFT_WITHIN, HIT_AT_LEAST = 0.10, 0.30, 0.90
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def measured(run: tuple[Forecast, LiveRun, Path]) -> Figures:
 
 
 def test_the_share_of_refusals_is_as_forecast(run: tuple[Forecast, LiveRun, Path], measured: Figures) -> None:
-    assert 0.05 < measured.refused_share < 0.3
+    assert 0.05 < measured.refused_share < 0.2
     assert measured.refused_share == pytest.approx(run[0].figures.refused_share, rel=REFUSALS_WITHIN)
 
 
@@ -72,7 +75,7 @@ def test_first_tokens_come_as_forecast(run: tuple[Forecast, LiveRun, Path], meas
 
 def test_who_is_hit_was_named(run: tuple[Forecast, LiveRun, Path], measured: Figures) -> None:
     named, met = set(run[0].figures.hit), set(measured.hit)
-    assert len(met) >= 10
+    assert len(met) >= 20
     assert len(named & met) / len(named | met) >= HIT_AT_LEAST
 
 

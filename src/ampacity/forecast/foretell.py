@@ -41,8 +41,10 @@ from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 MS = PS_PER_S // 1000
 HOP_MS = 1.0
 """From the gateway to a pool and back: sockets, a head to read, an alarm that counts in ms. Measured without load."""
-OPENING_EVENTS = 3
-"""Events of a stream before its first token; where an answer is cut, a gateway counts them too."""
+OPENING_EVENTS = 2
+"""Events between a stream's first word on its use and its first token; where it is cut a gateway counts them, too."""
+ERROR_EVENTS = 1
+"""Of a stream whose replica has died; likewise."""
 OVERLOADED_S = 2
 AGAIN_MS = 1000
 """How long a client waits that is to try again and is not told when."""
@@ -237,6 +239,7 @@ class _Run:
         ticket = cast(Ticket, asking.ticket)
         if ticket.over or ticket.tries != tries or ticket.pool < 0:
             return
+        asking.serving = None
         outcome = self.desk.failed(ticket, self.now_ms, status)
         self._tell()
         if outcome == ADMITTED:
@@ -285,9 +288,8 @@ class _Run:
             return
         if asking.first_ps < 0:
             asking.first_ps = self.now_ps
-        # of an answer that breaks off, what its first event said is known
-        output = asking.line.steps[asking.step].output_tokens if whole else 1
-        self._settle(asking, SETTLED, output)
+        cut = serving.came + OPENING_EVENTS + ERROR_EVENTS
+        self._settle(asking, SETTLED, asking.line.steps[asking.step].output_tokens if whole else cut)
 
     def _settle(self, asking: Asking, status: int, output: int, answer: int = 200) -> None:
         ticket, serving = cast(Ticket, asking.ticket), cast(Serving, asking.serving)

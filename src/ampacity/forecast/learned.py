@@ -95,14 +95,18 @@ def _error_of_median(values: Sequence[float]) -> float:
 
 
 def _more_ms(forecast: Sequence[Met], measured: Sequence[Met], pace: float) -> tuple[float, str]:
-    ours, theirs = (
-        quantile(sorted(r.first_ms for r in rows if r.outcome == SERVED), QUICK) for rows in (forecast, measured)
-    )
-    more_ms = theirs - ours * pace
-    told = f"Beside the engine: the quickest first tokens came after {theirs:.0f} ms, {ours * pace:.0f} forecast"
-    if abs(more_ms) < max(MORE_LEAST_MS, PACE_LEAST * theirs):
-        return 0.0, f"{told}; nothing learned."
-    return more_ms, f"{told}; {more_ms:+.0f} ms are put beside it."
+    ours, theirs = (sorted(r.first_ms for r in rows if r.outcome == SERVED) for rows in (forecast, measured))
+    expected, met = quantile(ours, QUICK) * pace, quantile(theirs, QUICK)
+    told = f"Beside the engine: the quickest first tokens came after {met:.0f} ms, {expected:.0f} forecast"
+    if abs(met - expected) < max(MORE_LEAST_MS, PACE_LEAST * met, ERRORS * _error_of_quick(theirs)):
+        return 0.0, f"{told}; no more apart than chance, nothing learned."
+    return met - expected, f"{told}; {met - expected:+.0f} ms are put beside it."
+
+
+def _error_of_quick(rising: Sequence[float]) -> float:
+    """Half of what lies between the quantiles a standard error of their ranks apart."""
+    ranks = math.sqrt(QUICK * (1 - QUICK) / max(len(rising), 1))
+    return (quantile(rising, QUICK + ranks) - quantile(rising, max(QUICK - ranks, 0.0))) / 2
 
 
 def _demand(load: Load, draws: Sequence[Sequence[Met]], measured: Sequence[Met], before: float) -> tuple[float, str]:

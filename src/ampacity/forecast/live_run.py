@@ -74,7 +74,7 @@ def _settings(terms: Terms, load: Load, folder: Path) -> Path:
     db.close()
     settings = folder / "settings.json"
     files = {name: str(folder / file) for name, file in _FILES.items()}
-    settings.write_text(json.dumps({**files, "port": 0}), encoding="utf-8")
+    settings.write_text(json.dumps({**files, "port": 0, "parent": os.getpid()}), encoding="utf-8")
     return settings
 
 

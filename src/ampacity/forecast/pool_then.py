@@ -20,13 +20,18 @@ FULL, BROKEN, TAKEN = 529, 500, 200
 
 @dataclass(eq=False)
 class Serving:
-    """A request on a replica. owner: whoever sent it; None once it was taken back. came: tokens that came out."""
+    """A request on a replica.
+
+    owner: whoever sent it; None once it was taken back. came: tokens that came out. cached: of its prompt, what was found.
+    gone: it has left the replica, and another may have its row.
+    """
 
     owner: Any
     sent: Sent
     input_tokens: int
     came: int = 0
     cached: int = 0
+    gone: bool = False
 
 
 class PoolThen:
@@ -59,7 +64,8 @@ class PoolThen:
     def take_back(self, serving: Serving, now_ps: int) -> None:
         """Nobody waits for it any more."""
         serving.owner = None
-        self.replicas.take_back(serving.sent, now_ps)
+        if not serving.gone:
+            self.replicas.take_back(serving.sent, now_ps)
 
     def first_tokens(self, replica: int, now_ps: int) -> Iterator[Serving]:
         """Bring a replica to now; those whose first token has come out since, and that have not ended with it."""
@@ -75,6 +81,7 @@ class PoolThen:
         """Those that have gone from a replica, and whether they have all their tokens."""
         for place, whole in list(self.replicas.ended(replica)):
             serving = self._at.pop(place)
+            serving.gone = True
             self.replicas.close(serving.sent)
             if whole or serving.came > 0:
                 serving.cached = self.replicas.found(place)
