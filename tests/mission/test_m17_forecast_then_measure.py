@@ -27,7 +27,7 @@ from ampacity.simulator.journal_replay import replay
 
 SCENARIO = Path(__file__).parents[2] / "benchmarks" / "forecast.yaml"
 SECONDS = 30.0
-CALM = {"pause_spread": 0.3, "input_spread": 0.4, "output_spread": 0.4}
+CALM: dict[str, Any] = {"pause_spread": 0.3, "input_spread": 0.4, "output_spread": 0.4}
 PEOPLE = {
     "plain": (Habits(95, pause_s=6.0, **CALM), Habits(18, lines=3, pause_s=1.0, **CALM)),
     "more": (Habits(24, pause_s=4.0, **CALM), Habits(12, lines=4, pause_s=1.0, **CALM)),

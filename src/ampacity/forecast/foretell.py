@@ -39,8 +39,8 @@ from ampacity.policy.ticket import Ticket
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S
 
 MS = PS_PER_S // 1000
-HOP_MS = 1.0
-"""From the gateway to a pool and back: sockets, a head to read, an alarm that counts in ms. Measured without load."""
+HOP_MS = 2.0
+"""From the gateway to a pool and back: sockets, heads to read, alarms that count in ms. Without load it was 1.8."""
 OPENING_EVENTS = 2
 """Events between a stream's first word on its use and its first token; where it is cut a gateway counts them, too."""
 ERROR_EVENTS = 1

@@ -7,7 +7,7 @@ that is refused goes on to its next step, unless it is told to try again soon.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -77,7 +77,7 @@ class Habits(msgspec.Struct, frozen=True):
     steps: float = 6.0
 
 
-def drawn_load(alias: str, tiers: dict[str, tuple[Habits, ...]], seconds: float, seed: int = 1) -> Load:
+def drawn_load(alias: str, tiers: Mapping[str, Sequence[Habits]], seconds: float, seed: int = 1) -> Load:
     """A load drawn by key: the same for the same seed, and whoever is there stays who they are if others are added.
 
     tiers: of each tier the habits of its people.

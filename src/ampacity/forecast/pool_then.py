@@ -22,8 +22,8 @@ FULL, BROKEN, TAKEN = 529, 500, 200
 class Serving:
     """A request on a replica.
 
-    owner: whoever sent it; None once it was taken back. came: tokens that came out. cached: of its prompt, what was found.
-    gone: it has left the replica, and another may have its row.
+    owner: whoever sent it; None once it was taken back. came: tokens that came out. cached: of its prompt, those that
+    were found. gone: it has left the replica, and another may have its row.
     """
 
     owner: Any
