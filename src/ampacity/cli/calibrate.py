@@ -129,6 +129,26 @@ def serving(
     tell(view, json, quiet=quiet)
 
 
+@app.command()
+def forecast(
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="What a gateway recorded of the run.")],
+    foretold: Annotated[Path, typer.Option("--forecast", metavar="FILE", help="What was forecast of it.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where what is learned goes; by default learned.forecast.json here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file to write if it is there.")] = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a forecast against a gateway's journal, and learn from the difference."""
+    from ampacity.cli.calibrate_forecast import USUAL_OUT, forecast_held
+    from ampacity.cli.screen import tell
+
+    path = out or Path(USUAL_OUT)
+    view = forecast_held(journal, foretold, path, force=force)
+    tell(view, json, quiet=quiet, after=f"written  {path}     the next forecast takes it up")
+
+
 def _only_of_logs(*given: object) -> None:
     """Options that say something of a log alone are usage errors beside results."""
     if any(x is not None for x in given):
