@@ -138,6 +138,7 @@ class Recorder:
         self.journal.ended(ticket.number, now_ms, status, uncached, written, read, output, first_token_ms, answer)
         if status != EXPIRED:
             self.under_way.pop(ticket.number, None)
+            ticket.owner = None  # who owns it holds it: a circle would wait for the garbage collector
         self.ticks.touch()
         if self.desk.told:
             self._tell(now_ms)
