@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,3 +152,55 @@ def test_what_a_contract_took_before_the_start_is_not_there(serve: Serve, upstre
     back_again = PoolEvent(now - 90_000, "pool-1", now - 60_000, now - 30_000, "reclaim")
     gateway = serve(upstream, Upstream(), events=(long_ago, back_again))
     eventually(lambda: states(gateway) == {"pool-0": "gone", "pool-1": "open"})
+
+
+def test_who_waits_is_answered_by_a_pool_that_is_added_meanwhile(serve: Serve) -> None:
+    busy, added = Upstream(slow(1.5)), Upstream()
+    gateway = serve(busy, slots=1)
+    met: list[float] = []
+
+    def ask() -> None:
+        began = time.monotonic()
+        assert gateway.post().status == 200
+        met.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: gateway.do(lambda g: g.desk.services["m"].waiting) == 1)
+    (service,) = gateway.terms.services
+    more = replace(service.pools[0], name="added", url=f"http://127.0.0.1:{added.port}")
+    wider = replace(gateway.terms, services=(replace(service, pools=(*service.pools, more)),))
+    gateway.do(lambda g: g.change(wider))
+    for thread in threads:
+        thread.join(5)
+    assert min(met) < 1.4 and len(added.asked) == 1
+    busy.stop()
+    added.stop()
+
+
+def test_after_a_restart_an_operators_later_word_outdoes_a_contracts_earlier_one(
+    serve: Serve, upstream: Upstream
+) -> None:
+    now = int(time.time() * 1000)
+    gone = PoolEvent(now - 90_000, "pool-0", now - 60_000, 0, "reclaim")
+    back = PoolEvent(now - 90_000, "pool-1", now - 60_000, now - 30_000, "reclaim")
+    gateway = serve(upstream, Upstream(), events=(gone, back))
+    eventually(lambda: states(gateway) == {"pool-0": "gone", "pool-1": "open"})
+    gateway.do(lambda g: (g.reopen("pool-0"), g.hold("pool-1")))
+    gateway.stop()
+    gateway.start()
+    time.sleep(0.3)  # some ticks
+    assert states(gateway) == {"pool-0": "open", "pool-1": "held"}
+
+
+def test_what_was_asked_of_a_pool_and_changed_nothing_is_not_heard_after_a_restart(
+    serve: Serve, upstream: Upstream
+) -> None:
+    gateway = serve(upstream)
+    later = gateway.do(lambda g: g.clock()) + 60_000
+    assert gateway.do(lambda g: g.drain_pool("pool-0", later))
+    assert not gateway.do(lambda g: g.hold("pool-0"))
+    gateway.stop()
+    gateway.start()
+    assert states(gateway) == {"pool-0": "draining"}

@@ -5,6 +5,7 @@ What is used stays used. If no pool is left, the limits stay as they are: there 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,9 +15,8 @@ from ampacity.base.files import write_whole
 from ampacity.console import keys
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder
-from ampacity.console.planned import NotPlanned, Planning
+from ampacity.console.planned import Planning
 from ampacity.policy.terms import Terms, terms_of
-from ampacity.scenario.mistakes import Mistakes
 
 OPEN = "open"
 
@@ -26,7 +26,7 @@ class Republishing:
 
     def __init__(self, folder: Folder, plan: Callable[[tuple[str, ...]], Planning], say: Callable[[str], None]) -> None:
         self._folder, self._plan, self._say = folder, plan, say
-        self._without: tuple[str, ...] = ()
+        self._without: tuple[str, ...] | None = ()  # None: to be looked at again
         self._at_work: threading.Thread | None = None
 
     def look(self) -> None:
@@ -44,7 +44,11 @@ class Republishing:
             self._at_work.start()
 
     def _republish(self, without: tuple[str, ...]) -> None:
-        planning = self._plan(without)
+        try:
+            planning = self._plan(without)
+        except OSError as err:
+            self._not_done(err)
+            return
         try:
             planning.title()
             planned = planning.planned().terms
@@ -52,14 +56,20 @@ class Republishing:
             ask(self._folder.speaking, "terms", text=terms.text())
             write_whole(self._folder.terms, terms.text())  # a data process that dies comes back with them
             self._folder.terms.chmod(0o600)
-        except (NotPlanned, NotServing, NotDone, Mistakes, OSError) as err:
-            self._say(f"the limits stay as they were: {err}")
+        except (ValueError, NotServing, NotDone, OSError, sqlite3.Error) as err:  # ValueError: all kinds of mistakes
+            self._not_done(err)
             return
         finally:
             planning.end()
         words = f"without {', '.join(without)}" if without else "with all pools"
         keys.note(self._folder.keys, "serve", "limits planned anew", words)
         self._say(f"limits planned anew {words}, and in force")
+
+    def _not_done(self, err: Exception) -> None:
+        """The limits that are in force stay; once the service answers again, they are looked at again."""
+        self._say(f"the limits stay as they were: {err}")
+        if isinstance(err, OSError):
+            self._without = None
 
 
 def closed(pools: Sequence[dict[str, Any]]) -> tuple[str, ...]:

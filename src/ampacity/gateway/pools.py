@@ -26,6 +26,10 @@ class Pool:
                 "openai": b"authorization: Bearer " + key + b"\r\n",
             }
 
+    def reached_as(self, other: Pool) -> bool:
+        """Whether it is reached as another one is: at the same place, by the same name and key."""
+        return (self.terms, self.renames, self.key_lines) == (other.terms, other.renames, other.key_lines)
+
 
 def key_of(terms: PoolTerms) -> bytes:
     """The key of a pool from where its terms say it is; none is empty. Raises TermsError if it is not there."""

@@ -168,8 +168,10 @@ class Recorder:
         return self._changed(REOPEN, pool, "", changed, now_ms)
 
     def _changed(self, what: str, pool: str, detail: str, changed: bool, now_ms: int) -> bool:
-        self.journal.changed(now_ms, what, pool, detail)
-        self.ticks.touch()
+        """Write down what changed a pool; what was asked and changed nothing is not to be heard after a restart."""
+        if changed:
+            self.journal.changed(now_ms, what, pool, detail)
+            self.ticks.touch()
         self._tell(now_ms)
         return changed
 

@@ -104,11 +104,20 @@ class Gateway:
     def _as_they_were(self) -> None:
         """Pools that were held, drained or gone when the last process ended are so again."""
         now_ms = self.clock()
-        for pool, (what, detail) in pool_states(self.settings.journal).items():
+        for pool, (what, detail, said_ms) in pool_states(self.settings.journal).items():
+            self._heard(pool, said_ms)
             if pool in self.pools and what == HOLD:
                 self.recorder.hold_pool(pool, now_ms)
             elif pool in self.pools and what in (DRAIN, GONE):
                 self.recorder.drain_pool(pool, int(detail or 0), now_ms)
+
+    def _heard(self, pool: str, said_ms: int) -> None:
+        """What was said last of a pool outdoes what its contract said before."""
+        for event in self.terms.events:
+            if event.pool == pool and event.at_ms <= said_ms:
+                self._happened.add(event)
+            if event.pool == pool and 0 < event.back_ms <= said_ms:
+                self._happened.add((event, "back"))
 
     # starting and ending
 
@@ -158,11 +167,14 @@ class Gateway:
     def change(self, terms: Terms) -> None:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
         pools = _pools(terms, self.loop)
-        self.recorder.change(terms, self.clock())
+        before = self.pools
+        self.pools = before | {n: p for n, p in pools.items() if n not in before or not p.reached_as(before[n])}
+        try:
+            self.recorder.change(terms, self.clock())  # who waits may be placed by it, in a new pool
+        except BaseException:
+            self.pools = before
+            raise
         self.terms = terms
-        for name, pool in pools.items():
-            if name not in self.pools or self.pools[name].terms != pool.terms:
-                self.pools[name] = pool
         self.aliases = terms.aliases()
         self._rate.clear()
         self._asked.clear()
@@ -403,8 +415,8 @@ class Gateway:
     ) -> None:
         """A request has ended."""
         now_ms = self.clock()
+        streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed  # it has no owner once it has ended
         if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms, answer):
-            streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed
             self.metrics.ended(ticket, now_ms, status, tokens, first_ms, streamed)
 
     def refused(self, kind: Kind | None, status: int) -> None:

@@ -50,10 +50,10 @@ def taken_up(path: Path | str) -> Taken:
     return taken
 
 
-def pool_states(path: Path | str) -> dict[str, tuple[str, str]]:
-    """What was said last of each pool: HOLD, DRAIN, REOPEN or GONE, and the deadline of a drain."""
+def pool_states(path: Path | str) -> dict[str, tuple[str, str, int]]:
+    """What was said last of each pool: HOLD, DRAIN, REOPEN or GONE, the deadline of a drain, and when it was said."""
     with opening.for_reading(Path(path)) as db:
-        return {c.subject: (c.what, c.detail) for c in read.changes(db, (HOLD, DRAIN, REOPEN, GONE))}
+        return {c.subject: (c.what, c.detail, c.now_ms) for c in read.changes(db, (HOLD, DRAIN, REOPEN, GONE))}
 
 
 def open_desk(journal: Journal, terms: Terms, now_ms: int) -> tuple[Desk, int]:

@@ -184,7 +184,8 @@ class Desk:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
         service, i = self.where(pool)
         changed = service.reopen(i, now_ms)
-        self._refill(now_ms)
+        if changed:
+            self._refill(now_ms)
         return changed
 
     def where(self, pool: str) -> tuple[Service, int]:

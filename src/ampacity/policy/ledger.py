@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ampacity.policy.book import (
+    AT,
+    BEFORE,
     HELD_FIELDS,
     LIMIT,
     MARK,
+    MARKS,
     PLANS,
     STATE_FIELDS,
     STORE_FIELDS,
@@ -18,9 +21,11 @@ from ampacity.policy.book import (
     compile_book,
 )
 from ampacity.policy.capacity_cap import (
+    C_START_MS,
     CAPPED,
     CURVE_FIELDS,
     IN_HOUR,
+    MS_AN_HOUR,
     TAKEN_FIELDS,
     TOKENS_TAKEN,
     compile_caps,
@@ -30,7 +35,7 @@ from ampacity.policy.capacity_cap import (
     reserve_capped,
 )
 from ampacity.policy.limits import expire, hold, rebase, release, reserve, retry_at_ms, settle, unreserve
-from ampacity.policy.rows import EVENLY
+from ampacity.policy.rows import EVENLY, IN_FLIGHT
 from ampacity.policy.stores import FOREVER
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Ticket
@@ -60,6 +65,7 @@ class Ledger:
         place without windows, so that who comes under another one keeps what is used.
         """
         old, new = self.book, _book(terms, self.book, at_rest)
+        compile_caps(terms.caps)  # raises before anything has changed
         if new.flat != old.flat:
             for scope, rows in enumerate(self._rows):
                 for who, at in rows.items():
@@ -71,12 +77,18 @@ class Ledger:
         self._lay_caps(terms)
 
     def _lay_caps(self, terms: Terms) -> None:
+        starts = {key: self.caps[c + C_START_MS] for key, c in self.curves.items()}
         self.caps = compile_caps(terms.caps)
         self.curves = {(c.tier, c.pool): i * CURVE_FIELDS for i, c in enumerate(terms.caps)}
         for curve in terms.caps:
             if (curve.tier, curve.pool) not in self._taken_at:
                 self._taken_at[curve.tier, curve.pool] = len(self.taken)
                 self.taken += [0] * TAKEN_FIELDS
+        for key, was_ms in starts.items():
+            k = self._taken_at[key] + IN_HOUR
+            if key in self.curves and self.taken[k]:  # hours count from a curve's start, which may be another
+                hours = (was_ms - self.caps[self.curves[key] + C_START_MS]) // MS_AN_HOUR
+                self.taken[k] = max(self.taken[k] + hours, 1)
 
     def taken_at(self, tier: str, alias: str) -> int:
         """Where stands what a tier has taken of an alias's cap in this hour."""
@@ -115,7 +127,8 @@ class Ledger:
         self.state[at : at + STATE_FIELDS] = [0] * STATE_FIELDS
         for i, rule in enumerate(self.book.places[limit]):
             s = at + i * STORE_FIELDS
-            self.state[s + MARK], self.state[s + USED] = kept.get((rule.name, rule.refill), (0, 0))
+            if rule.refill != IN_FLIGHT:  # what is in flight ends under the limit that it began under
+                self.state[s + MARK], self.state[s + USED] = kept.get((rule.name, rule.refill), (0, 0))
         self._limits[at] = limit
 
     def reserve(self, ticket: Ticket, now_ms: int) -> int:
@@ -192,6 +205,7 @@ class Ledger:
 
     def settle(self, ticket: Ticket, now_ms: int, uncached: int, written: int, read: int, output: int) -> bool:
         """Put what a request has cost in the place of what it reserved; False if it holds nothing."""
+        self._leave_alone(ticket)
         flat, state, held = self.book.flat, self.state, ticket.held
         settled = False
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
@@ -203,6 +217,7 @@ class Ledger:
 
     def release(self, ticket: Ticket, now_ms: int) -> bool:
         """Give back all that a request reserved: it never began; False if it holds nothing."""
+        self._leave_alone(ticket)
         flat, state, held = self.book.flat, self.state, ticket.held
         released = False
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
@@ -214,6 +229,7 @@ class Ledger:
 
     def expire(self, ticket: Ticket, now_ms: int) -> bool:
         """Give back what nobody settled in time; it may still be settled."""
+        self._leave_alone(ticket)
         gone = False
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
             gone = expire(self.state, self.book.flat, ticket.held, h, now_ms) or gone
@@ -250,6 +266,13 @@ class Ledger:
         for scope, who in sorted(touched):
             at = self._rows[scope][who]
             yield scope, who, self.state[at : at + STATE_FIELDS]
+
+    def _leave_alone(self, ticket: Ticket) -> None:
+        """What was reserved under a limit that its row has left is not corrected: its places are other windows' now."""
+        held = ticket.held
+        for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
+            if held[h + LIMIT] and held[h + LIMIT] != self.book.limits[self._limits[held[h + AT]]]:
+                held[h + MARKS : h + BEFORE] = [0] * (BEFORE - MARKS)
 
     def _touch(self, ticket: Ticket) -> None:
         self.touched.add((SUBSCRIBER, ticket.who))

@@ -162,14 +162,20 @@ def put_back(
 
 
 def pass_through(queue: Row, people: Row, p: int, tier: int, uncached: int, now_ms: int) -> int:
-    """Charge a request that need not wait, as `enqueue` and `dequeue` would when nothing waits; returns its charge."""
-    t = tier_at(tier)
-    people[p + P_TIER] = tier
+    """Charge a request that need not wait, as `enqueue` and `dequeue` would when nothing waits; returns its charge.
+
+    If something of its person waits, passed by, that keeps its tier.
+    """
+    if people[p + P_FIRST] == NOTHING:
+        people[p + P_TIER] = tier
+    t = tier_at(people[p + P_TIER])
     paid = charge_for(people, p, _within(uncached, TOKENS_ASKED_MOST))
     people[p + P_COUNTER] = _counted(_lifted(queue, people, p, t, now_ms) + paid)
     queue[t + T_LEFT] = p + 1
     queue[Q_TURN] = tier
     queue[Q_FRESH] = 0
+    if people[p + P_FIRST] != NOTHING:
+        _reorder(queue, people, p)
     return paid
 
 

@@ -171,8 +171,9 @@ class Service:
     def _displace(self, ticket: Ticket, now_ms: int) -> bool:
         """Take the place of a request of a lower rank that was sent last and has not begun; it waits again, first."""
         for rank in range(ticket.kind.rank):
-            if self._sent[rank]:
-                other = next(reversed(self._sent[rank]))
+            sent = reversed(self._sent[rank])
+            other = next((t for t in sent if serves(self.rows, t.pool * REPLICA_FIELDS, now_ms)), None)
+            if other is not None:
                 i = other.pool
                 self._leave(other, GIVEN_UP, now_ms)
                 self._told.append((other, PREEMPTED if self._put_back(other) else NO_CAPACITY, i))

@@ -154,6 +154,8 @@ def _service_mistakes(service: ServiceTerms) -> list[str]:
     for pool in service.pools:
         if not pool.url.startswith(("http://", "https://")):
             found.append(f"pool {pool.name}: address {pool.url!r}, expected http://... or https://...")
+        elif "@" in pool.url:
+            found.append(f"pool {pool.name}: its address holds a name or password; name its key by key_env or key_file")
         if not 1 <= pool.slots <= SLOTS_MOST:
             found.append(f"pool {pool.name}: {pool.slots} requests at once, expected 1 to {SLOTS_MOST}")
         if not 1 <= pool.pace_ns <= PACE_MOST_NS:

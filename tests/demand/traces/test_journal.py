@@ -113,7 +113,7 @@ def test_rows_that_no_journal_writes_are_counted_and_told_by_their_ordinal(sampl
     db.execute("UPDATE settlement SET read = -5 WHERE ordinal = ?", first)
     db.execute("UPDATE settlement SET output = 'many' WHERE ordinal = ?", other)
     db.execute("UPDATE arrival SET now_ms = 99999999999999 WHERE input_tokens = 90000 AND session = 0")
-    db.execute("INSERT INTO settlement VALUES (900, 800, 5, 0, 1, 1, 1, 1, 1)")
+    db.execute("INSERT INTO settlement VALUES (900, 800, 5, 0, 1, 1, 1, 1, 1, 0)")
     db.commit()
     db.close()
     trace = read(path)

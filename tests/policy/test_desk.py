@@ -1,0 +1,93 @@
+"""The desk where rules meet: moves between limits, ranks that displace, caps whose curve begins anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ampacity.journal.records import ADMITTED, NO_CAPACITY, QUEUED, REFUSED
+from ampacity.policy import rows
+from ampacity.policy.desk import Desk
+from ampacity.policy.rows import ONE_IN_FLIGHT, WindowRule
+from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TermsError, TierTerms, terms_of
+from ampacity.policy.ticket import Ticket
+from ampacity.scenario.capacity_curve import CapacityCurve
+
+NOW = 1_795_000_000_000
+HOUR_MS = 3_600_000
+FIVE_HOUR = WindowRule("five-hour", 10**12, rows.AT_FIRST_USE, 5 * HOUR_MS)
+PARALLEL = WindowRule("parallel", 2000, rows.IN_FLIGHT, 0, ONE_IN_FLIGHT)
+
+
+def terms(slots: int = 1, pools: int = 1, **more: object) -> Terms:
+    """Two tiers, of which `api` outranks `team`; both may have two requests in flight."""
+    limits = {"a": (FIVE_HOUR, PARALLEL), "b": (PARALLEL,), "free": ()}
+    tiers = (TierTerms("team", "a"), TierTerms("light", "b"), TierTerms("api", "free", rank=1))
+    own = tuple(PoolTerms(f"pool-{i}", "http://127.0.0.1:9", "m", slots) for i in range(pools))
+    return Terms("desk", limits, tiers, (ServiceTerms("m", own),), **more)  # type: ignore[arg-type]
+
+
+def ask(desk: Desk, who: int, tier: str, now: int, tokens: int = 100) -> Ticket:
+    ticket = Ticket(desk.kind(tier, "m"), who, 0, 0, tokens, 100, now, 0, now + HOUR_MS)
+    desk.arrive(ticket, now)
+    return ticket
+
+
+def test_who_comes_under_another_limit_with_requests_in_flight_gets_all_places_back() -> None:
+    desk = Desk(terms(slots=9))
+    flying = [ask(desk, 1, "team", NOW) for _ in range(2)]
+    moved = ask(desk, 1, "light", NOW + 1)
+    assert moved.outcome == ADMITTED
+    for ticket in (*flying, moved):
+        desk.ended(ticket, NOW + 2, output=5)
+    again = [ask(desk, 1, "light", NOW + HOUR_MS) for _ in range(3)]
+    assert [t.outcome for t in again] == [ADMITTED, ADMITTED, REFUSED]
+
+
+def test_somebody_whose_earlier_request_waits_may_displace_another_and_the_queue_stands() -> None:
+    desk = Desk(terms())
+    sent, waits = ask(desk, 2, "team", NOW), ask(desk, 9, "team", NOW + 1)
+    assert (sent.outcome, waits.outcome) == (ADMITTED, QUEUED)
+    urgent = ask(desk, 9, "api", NOW + 2)
+    assert urgent.outcome == ADMITTED
+    desk.ended(urgent, NOW + 3, output=1)
+    told = [(t, outcome) for t, outcome, _ in desk.take_told()]
+    placed = [t for t, outcome in told if outcome == ADMITTED]
+    assert len(placed) == 1
+    desk.ended(placed[0], NOW + 4, output=1)
+    (last,) = [t for t, outcome, _ in desk.take_told() if outcome == ADMITTED]
+    assert {placed[0], last} == {sent, waits}
+    desk.ended(last, NOW + 5, output=1)
+    desk.due(NOW + 10 * HOUR_MS)
+    assert desk.services["m"].waiting == 0 and desk.take_told() == []
+
+
+def test_nobody_is_displaced_from_a_pool_that_is_held_to_put_another_there() -> None:
+    desk = Desk(terms(pools=2))
+    first, second = ask(desk, 1, "team", NOW), ask(desk, 2, "team", NOW + 1)
+    desk.hold_pool(f"pool-{second.pool}")
+    urgent = ask(desk, 3, "api", NOW + 2)
+    assert urgent.outcome == ADMITTED and urgent.pool != second.pool and first.pool < 0
+
+
+def test_a_curve_that_begins_on_another_day_counts_the_same_hour() -> None:
+    def curve(start_ms: int) -> CapacityCurve:
+        return CapacityCurve("team", "m", start_ms // 1000, (1000,) * 400, (0,) * 400, (0,) * 400)
+
+    whole_hour = NOW // HOUR_MS * HOUR_MS
+    desk = Desk(terms(slots=9, caps=(curve(whole_hour - 300 * HOUR_MS),)))
+    desk.ended(ask(desk, 1, "team", NOW, 800), NOW + 1, uncached=800, output=1)
+    desk.change(terms(slots=9, caps=(curve(whole_hour - 10 * HOUR_MS),)), NOW + 2)
+    assert ask(desk, 2, "team", NOW + 3, 800).outcome == NO_CAPACITY  # of this hour 200 are left
+    assert ask(desk, 2, "team", NOW + HOUR_MS, 800).outcome == ADMITTED
+
+
+def test_terms_are_the_same_after_they_were_written_and_hold_no_password() -> None:
+    own = terms(pools=2)
+    assert terms_of(own.text()) == own
+    (service,) = own.services
+    leaking = replace(service.pools[0], url="http://user:secret@host:1")
+    with pytest.raises(TermsError, match="holds a name or password") as told:
+        terms_of(replace(own, services=(replace(service, pools=(leaking,)),)).text())
+    assert "secret" not in str(told.value)
