@@ -103,3 +103,5 @@ def test_a_client_that_goes_leaves_its_place(one: Pool) -> None:
     one.until(running=1)
     events.close()
     one.until(running=0, waiting=0)
+    _, health = one.get("/health")
+    assert (health["running"], health["waiting"]) == (0, 0)

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 import uvloop
 
+from ampacity.base.outcomes import SUBSCRIBER
 from ampacity.gateway.keys import TABLES, hashed
 from ampacity.gateway.server import Gateway, Settings
 from ampacity.journal import opening, read
 from ampacity.journal.records import EXPIRED, RELEASED, RESERVING
 from ampacity.policy import rows
 from ampacity.policy.book import PLACE, WINDOW_FIELDS, WINDOWS
-from ampacity.policy.ledger import SUBSCRIBER
 from ampacity.policy.rows import ONE_IN_FLIGHT, SCALE, Price, WindowRule
 from ampacity.policy.stores import used_now
 from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms

@@ -10,37 +10,13 @@ import pytest
 
 from ampacity.planner.plan import Plan
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DARK_INK, LIGHT_INK = "rgb(36, 39, 44)", "rgb(230, 228, 223)"
 LIGHT_PAPER, DARK_PAPER = "rgb(251, 250, 247)", "rgb(22, 24, 27)"
 AXIS = "#figure-waterfall .xtick text"
 FIGURES = ["waterfall", "supply-and-demand", "mean-week", "limits", "cost", "power", "movers"]
 PUBLIC_FIGURES = ["people", "change", "map", "ladder", "air"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = pytest.mark.browser
 
 
 class Visit:

@@ -87,136 +87,159 @@ def document(version: str, *, open_metrics: bool = True) -> dict[str, Any]:
             "description": "Status, keys, limits, pools of a live service. Times are milliseconds since 1970 UTC.",
         },
         "security": [{"token": []}],
-        "paths": {
-            "/healthz": {"get": _plain("healthz", "This process answers.")},
-            "/readyz": {"get": _plain("readyz", "The data process takes requests.", unready=True)},
-            "/metrics": {"get": _metrics(open_metrics)},
-            "/login": {"post": _login()},
-            "/logout": {"post": _post("logout", "Forget the cookie.", made_of(status=TEXT), 200, ())},
-            "/api/status": {"get": _get("status", "Everything a page shows.", STATUS)},
-            "/api/near": {
-                "get": _get("near", "Who is nearest to a limit.", many(NEAR), _query("top", WHOLE | _from(1, 1000)))
-            },
-            "/api/use": {
-                "get": _get(
-                    "use",
-                    "What each subscriber used in the last hours.",
-                    many(USE),
-                    _query("hours", NUMBER | {"exclusiveMinimum": 0, "maximum": 100_000}),
-                )
-            },
-            "/api/forecast": {
-                "get": _get("forecast", "A forecast that lies in the state folder, beside what was measured.", BESIDE)
-            },
-            "/api/limits": {"get": _get("limits", "The windows of every limit, and who has which.", OBJECT)},
-            "/api/refusals": {
-                "get": _get(
-                    "refusals",
-                    "The latest refusals.",
-                    many(REFUSAL),
-                    _query("subscriber", NAME),
-                    _query("most", WHOLE | _from(1, 1000)),
-                )
-            },
-            "/api/explain": {
-                "get": _get(
-                    "explain",
-                    "Why a request was refused, or how a subscriber stands.",
-                    OBJECT,
-                    _query("who", NAME, required=True),
-                )
-            },
-            "/api/standing": {
-                "get": _get("standing", "Windows of a subscriber.", OBJECT, _query("subscriber", NAME, required=True))
-            },
-            "/api/audit": {
-                "get": _get("audit", "What operators did.", many(AUDIT), _query("most", WHOLE | _from(1, 1000)))
-            },
-            "/api/keys": {
-                "get": _get("keys", "All keys, without their secrets.", many(KEY)),
-                "post": _post(
-                    "make_key",
-                    "Make a key; it is shown in this answer only.",
-                    MADE,
-                    201,
-                    ("subscriber",),
-                    subscriber=NAME,
-                    tier=NAME,
-                    organization=NAME,
-                    product={"type": "string", "maxLength": 200},
-                ),
-            },
-            "/api/keys/revoke": {
-                "post": _post(
-                    "revoke_key",
-                    "Revoke a key by id or beginning, or all of a subscriber.",
-                    many(KEY),
-                    200,
-                    ("key",),
-                    key=NAME,
-                )
-            },
-            "/api/subscribers": {
-                "get": _get("subscribers", "All subscribers.", many(SUBSCRIBER)),
-                "post": _post(
-                    "set_subscriber",
-                    "Move a subscriber to another tier or organization.",
-                    SUBSCRIBER,
-                    200,
-                    ("name",),
-                    name=NAME,
-                    tier=NAME,
-                    organization={"type": "string", "maxLength": 200},
-                ),
-            },
-            "/api/organizations": {
-                "get": _get("organizations", "The limit of each organization.", {"type": "object"}),
-                "post": _post(
-                    "set_organization",
-                    "Give an organization a limit.",
-                    made_of(name=TEXT, limit=TEXT),
-                    200,
-                    ("name", "limit"),
-                    name=NAME,
-                    limit=NAME,
-                ),
-            },
-            "/api/pool": {
-                "post": _post(
-                    "move_pool",
-                    "Hold, drain, reopen or reclaim a pool.",
-                    POOL,
-                    200,
-                    ("pool", "action"),
-                    pool=NAME,
-                    action={"enum": list(MOVES)},
-                    deadline_s=NUMBER | {"minimum": 0, "maximum": DEADLINE_MOST_S},
-                )
-            },
-            "/api/terms": {
-                "get": _get("terms", "The terms in force.", OBJECT),
-                "post": _post(
-                    "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
-                ),
-            },
-            "/api/versions": {
-                "get": _get("versions", "When which terms came into force.", many(made_of(now_ms=WHOLE, terms=TEXT)))
-            },
-            "/api/reload": {
-                "post": _post(
-                    "reload",
-                    "Plan the scenario again and go by that.",
-                    made_of(terms=TEXT),
-                    200,
-                    (),
-                )
-            },
-            "/api/checkpoint": {"post": _post("checkpoint", "Write the rows of use.", made_of(durable=WHOLE), 200, ())},
-        },
+        "paths": _process_paths(open_metrics) | _watching_paths() | _people_paths() | _service_paths(),
         "components": {
             "schemas": {"Error": ERROR},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
+    }
+
+
+def _process_paths(open_metrics: bool) -> dict[str, Any]:
+    """Of the process itself: health, metrics, login."""
+    return {
+        "/healthz": {"get": _plain("healthz", "This process answers.")},
+        "/readyz": {"get": _plain("readyz", "The data process takes requests.", unready=True)},
+        "/metrics": {"get": _metrics(open_metrics)},
+        "/login": {"post": _login()},
+        "/logout": {"post": _post("logout", "Forget the cookie.", made_of(status=TEXT), 200, ())},
+    }
+
+
+def _watching_paths() -> dict[str, Any]:
+    """What is asked."""
+    return {
+        "/api/status": {"get": _get("status", "Everything a page shows.", STATUS)},
+        "/api/near": {
+            "get": _get("near", "Who is nearest to a limit.", many(NEAR), _query("top", WHOLE | _from(1, 1000)))
+        },
+        "/api/use": {
+            "get": _get(
+                "use",
+                "What each subscriber used in the last hours.",
+                many(USE),
+                _query("hours", NUMBER | {"exclusiveMinimum": 0, "maximum": 100_000}),
+            )
+        },
+        "/api/forecast": {
+            "get": _get("forecast", "A forecast that lies in the state folder, beside what was measured.", BESIDE)
+        },
+        "/api/limits": {"get": _get("limits", "The windows of every limit, and who has which.", OBJECT)},
+        "/api/refusals": {
+            "get": _get(
+                "refusals",
+                "The latest refusals.",
+                many(REFUSAL),
+                _query("subscriber", NAME),
+                _query("most", WHOLE | _from(1, 1000)),
+            )
+        },
+        "/api/explain": {
+            "get": _get(
+                "explain",
+                "Why a request was refused, or how a subscriber stands.",
+                OBJECT,
+                _query("who", NAME, required=True),
+            )
+        },
+        "/api/standing": {
+            "get": _get("standing", "Windows of a subscriber.", OBJECT, _query("subscriber", NAME, required=True))
+        },
+        "/api/audit": {
+            "get": _get("audit", "What operators did.", many(AUDIT), _query("most", WHOLE | _from(1, 1000)))
+        },
+    }
+
+
+def _people_paths() -> dict[str, Any]:
+    """Keys, subscribers, organizations."""
+    return {
+        "/api/keys": {
+            "get": _get("keys", "All keys, without their secrets.", many(KEY)),
+            "post": _post(
+                "make_key",
+                "Make a key; it is shown in this answer only.",
+                MADE,
+                201,
+                ("subscriber",),
+                subscriber=NAME,
+                tier=NAME,
+                organization=NAME,
+                product={"type": "string", "maxLength": 200},
+            ),
+        },
+        "/api/keys/revoke": {
+            "post": _post(
+                "revoke_key",
+                "Revoke a key by id or beginning, or all of a subscriber.",
+                many(KEY),
+                200,
+                ("key",),
+                key=NAME,
+            )
+        },
+        "/api/subscribers": {
+            "get": _get("subscribers", "All subscribers.", many(SUBSCRIBER)),
+            "post": _post(
+                "set_subscriber",
+                "Move a subscriber to another tier or organization.",
+                SUBSCRIBER,
+                200,
+                ("name",),
+                name=NAME,
+                tier=NAME,
+                organization={"type": "string", "maxLength": 200},
+            ),
+        },
+        "/api/organizations": {
+            "get": _get("organizations", "The limit of each organization.", {"type": "object"}),
+            "post": _post(
+                "set_organization",
+                "Give an organization a limit.",
+                made_of(name=TEXT, limit=TEXT),
+                200,
+                ("name", "limit"),
+                name=NAME,
+                limit=NAME,
+            ),
+        },
+    }
+
+
+def _service_paths() -> dict[str, Any]:
+    """What is done to the service: its pools, its terms."""
+    return {
+        "/api/pool": {
+            "post": _post(
+                "move_pool",
+                "Hold, drain, reopen or reclaim a pool.",
+                POOL,
+                200,
+                ("pool", "action"),
+                pool=NAME,
+                action={"enum": list(MOVES)},
+                deadline_s=NUMBER | {"minimum": 0, "maximum": DEADLINE_MOST_S},
+            )
+        },
+        "/api/terms": {
+            "get": _get("terms", "The terms in force.", OBJECT),
+            "post": _post(
+                "change_terms", "Go by other terms; streams go on.", made_of(terms=TEXT), 200, ("text",), text=TEXT
+            ),
+        },
+        "/api/versions": {
+            "get": _get("versions", "When which terms came into force.", many(made_of(now_ms=WHOLE, terms=TEXT)))
+        },
+        "/api/reload": {
+            "post": _post(
+                "reload",
+                "Plan the scenario again and go by that.",
+                made_of(terms=TEXT),
+                200,
+                (),
+            )
+        },
+        "/api/checkpoint": {"post": _post("checkpoint", "Write the rows of use.", made_of(durable=WHOLE), 200, ())},
     }
 
 

@@ -23,6 +23,7 @@ from ampacity.gateway.standing import SOON_S, seconds_until
 from ampacity.journal.records import (
     ABORTED,
     ADMITTED,
+    CAP,
     CUT_WITH_POOL,
     NO_CAPACITY,
     PREEMPTED,
@@ -33,7 +34,6 @@ from ampacity.journal.records import (
 from ampacity.journal.records import REFUSED as REFUSED_BY_WINDOW
 from ampacity.policy.desk import Desk
 from ampacity.policy.health import GIVEN_UP
-from ampacity.policy.taken import CAP
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.policy.ticket import Ticket
 from ampacity.simulator.engine import FOREVER_PS, PS_PER_S

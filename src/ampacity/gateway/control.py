@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.standing import explained
 from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
-from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
 from ampacity.policy.reclaim import P_DEADLINE_MS, P_STATE, POOL_DRAINING, POOL_FIELDS, POOL_OPEN
 from ampacity.policy.routing import R_BACKLOG, R_OUT_UNTIL_MS, R_REQUESTS, R_SHARE, REPLICA_FIELDS

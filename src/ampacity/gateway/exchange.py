@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ampacity.gateway.client import Answering, Client, Request
 from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, error_event, status_in
 from ampacity.gateway.keys import Holder
-from ampacity.gateway.upstream import Connections, Upstream
+from ampacity.gateway.upstream import Upstream
 from ampacity.gateway.usage import Usage
 from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, wait_asked_ms
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
@@ -352,6 +352,3 @@ def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> 
     if last:
         lines.append(b"connection: close\r\n")
     return b"".join([*lines, own, b"\r\n", body])
-
-
-__all__ = ["Connections", "Exchange", "refusal"]

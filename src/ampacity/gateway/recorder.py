@@ -13,22 +13,24 @@ from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ADMITTED,
     BEGUN,
+    CAP,
     CUT_WITH_POOL,
+    DRAIN,
     EXPIRED,
     FAILED,
+    GONE,
+    HOLD,
     NO_CAPACITY,
     NOT_KNOWN,
     PREEMPTED,
-    REFUSED,
-    REFUSED_ORGANIZATION,
     RELEASED,
+    REOPEN,
     SETTLED,
 )
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.desk import WHOLE, Desk
 from ampacity.policy.health import GIVEN_UP
 from ampacity.policy.routing import NOBODY
-from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD, REOPEN
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -199,8 +201,3 @@ class Recorder:
                 waiter.cut("its pool was taken away", GIVEN_UP)
             elif ticket.pool == i:  # it has not been put back meanwhile
                 waiter.placed()
-
-
-def refused(outcome: int) -> bool:
-    """Whether a window refused: the subscriber's own or the organization's."""
-    return outcome in (REFUSED, REFUSED_ORGANIZATION)

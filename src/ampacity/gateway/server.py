@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -14,21 +13,32 @@ import msgspec
 
 from ampacity.gateway.client import Client, Malformed, Request, first
 from ampacity.gateway.clock import Clock
-from ampacity.gateway.dialects import Api, Refusal, decode_asked, error_body, models_body
+from ampacity.gateway.dialects import Api, Refusal, decode_asked
 from ampacity.gateway.exchange import FULL, Exchange, refusal
 from ampacity.gateway.headers import RateHeaders
 from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.metrics import Metrics
+from ampacity.gateway.plain import ASKING, NO_KEY, answer_plain
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
-from ampacity.journal.records import ADMITTED, EXPIRED, NO_CAPACITY, QUEUED, REFUSED, REFUSED_ORGANIZATION
+from ampacity.journal.records import (
+    ADMITTED,
+    CAP,
+    DRAIN,
+    EXPIRED,
+    GONE,
+    HOLD,
+    NO_CAPACITY,
+    QUEUED,
+    REFUSED,
+    REFUSED_ORGANIZATION,
+)
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
-from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -41,11 +51,6 @@ FIRST_BYTE_S = 600.0
 SILENCE_S = 120.0
 SAID_MOST = 10_000
 NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
-NO_KEY = Refusal(401, "authentication_error", "This key is not known here; show one as x-api-key or as Bearer.")
-ASKING: dict[bytes, Api] = {b"/v1/messages": "anthropic", b"/v1/chat/completions": "openai", b"/v1/responses": "openai"}
-COUNTING, MODELS, USAGE = b"/v1/messages/count_tokens", b"/v1/models", b"/v1/usage"
-ONE_MODEL = b"/v1/models/"
-KNOWN = frozenset((*ASKING, COUNTING, MODELS, USAGE))
 
 
 @dataclass(frozen=True)
@@ -231,11 +236,11 @@ class Gateway:
         path = request.path
         api = ASKING.get(path)
         if api is None or request.method != b"POST":
-            self._answer_other(client, request, path)
+            answer_plain(self, client, request)
             return
         exchange = Exchange(self, client, request, api)
         client.exchange = exchange
-        holder = self._holder(request.headers)
+        holder = self.holder(request.headers)
         if holder is None:
             self.metrics.unauthenticated += 1
             exchange.refuse(NO_KEY)
@@ -262,9 +267,10 @@ class Gateway:
 
     def knows(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether these headers show a key that is known."""
-        return self._holder(headers) is not None
+        return self.holder(headers) is not None
 
-    def _holder(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
+    def holder(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
+        """Whose key these headers show; None if it is not known."""
         key = first(headers, b"x-api-key")
         if key is None:
             bearer = first(headers, b"authorization")
@@ -281,60 +287,6 @@ class Gateway:
                 return 0
             told = conversation.encode()
         return int.from_bytes(blake2b(told, digest_size=8, key=self._salt).digest(), "big") >> 2
-
-    def _answer_other(self, client: Client, request: Request, path: bytes) -> None:
-        """Whatever asks no model."""
-        head = request.method == b"HEAD"
-        if path == b"/healthz" or (path == b"/" and request.method in (b"GET", b"HEAD")):
-            self._plain(client, request, 200, b'{"status":"ok"}', head)
-        elif path == b"/readyz":
-            ready = not self.draining and self.ticks.error is None
-            self._plain(
-                client, request, 200 if ready else 503, b'{"ready":%b}' % (b"true" if ready else b"false"), head
-            )
-        elif path in KNOWN or path.startswith(ONE_MODEL):
-            self._answer_known(client, request, path)
-        else:
-            self._error(client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
-
-    def _answer_known(self, client: Client, request: Request, path: bytes) -> None:
-        holder = self._holder(request.headers)
-        if holder is None:
-            self.metrics.unauthenticated += 1
-            self._error(client, request, NO_KEY)
-        elif path == COUNTING and request.method == b"POST":
-            tokens = max(len(request.body) // 4, 1)
-            self._plain(client, request, 200, b'{"input_tokens":%d}' % tokens, False)
-        elif path == MODELS and request.method == b"GET":
-            since = self.terms.notes.get("since", "1970-01-01")
-            self._plain(client, request, 200, models_body(list(self.aliases), since), False)
-        elif path.startswith(ONE_MODEL) and request.method == b"GET":
-            self._one_model(client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
-        elif path == USAGE and request.method == b"GET":
-            self._plain(client, request, 200, msgspec.json.encode(self.standing(holder)), False)
-        else:
-            self._error(client, request, Refusal(405, "invalid_request_error", "This path is asked in another way."))
-
-    def _one_model(self, client: Client, request: Request, alias: str) -> None:
-        if alias not in self.aliases:
-            self._error(client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here."))
-            return
-        listed = msgspec.json.decode(models_body([alias], self.terms.notes.get("since", "1970-01-01")))
-        self._plain(client, request, 200, msgspec.json.encode(listed["data"][0]), False)
-
-    def _plain(self, client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
-        last = b"" if request.keep_alive else b"connection: close\r\n"
-        lines = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
-        client.write(lines % (status, b"OK" if status == 200 else b"Not OK", len(body), last) + (b"" if head else body))
-        client.done(request.keep_alive)
-
-    def _error(self, client: Client, request: Request, why: Refusal) -> None:
-        api: Api = "anthropic" if request.header(b"anthropic-version") or b"messages" in request.path else "openai"
-        said = refusal(api, why, self.new_id(), b"", not request.keep_alive)
-        if request.method == b"HEAD":
-            said = said[: said.index(b"\r\n\r\n") + 4]
-        client.write(said)
-        client.done(request.keep_alive)
 
     def answer_malformed(self, client: Client, why: Malformed) -> None:
         """Answer what cannot be read; the connection closes."""
@@ -446,6 +398,3 @@ def open_files_most() -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-__all__ = ["Gateway", "Settings", "error_body", "open_files_most", "os"]

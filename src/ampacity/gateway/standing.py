@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.gateway.dialects import Refusal
 from ampacity.gateway.keys import Holder
 from ampacity.policy.book import AT, HELD_FIELDS
 from ampacity.policy.desk import Desk
 from ampacity.policy.explain import Explanation, Scope, explain
-from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.ticket import Ticket
 
 SOON_S = 60  # clients may wait so long by themselves; beyond that they are told not to try again

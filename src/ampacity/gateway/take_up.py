@@ -11,16 +11,23 @@ from pathlib import Path
 from ampacity.journal import opening, read
 from ampacity.journal.append import Journal
 from ampacity.journal.records import (
+    CAPS,
     CONFIGURED,
+    DRAIN,
+    GONE,
+    HOLD,
     RELEASED,
+    REOPEN,
+    STARTED,
+    TAKING_UP,
     Arrival,
     Change,
     Settlement,
 )
 from ampacity.policy.desk import Desk
-from ampacity.policy.taken import CAPS, DRAIN, GONE, HOLD, REOPEN, STARTED, TAKING_UP, Taken, cap_number, hash_of
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.policy.ticket import Ticket
+from ampacity.simulator.journal_ledger import Taken, cap_number, hash_of
 
 LAYOUT = "rows of STATE_FIELDS and the hash of their limit, 1"
 

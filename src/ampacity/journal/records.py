@@ -1,4 +1,4 @@
-"""What a journal records: the codes that stand in its rows, and its rows as a reader gets them.
+"""What a journal records: the codes and words that stand in its rows, and its rows as a reader gets them.
 
 Everything that happens to a request is an event with an ordinal, its place among all events of the journal. A request
 is named by the ordinal of its arrival. Replaying the events in their order through `policy/` gives the same decisions.
@@ -15,23 +15,31 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# What became of an arrival, or of a placement. Windows hold a reservation after the first two only.
-ADMITTED, QUEUED, REFUSED, REFUSED_ORGANIZATION, NO_CAPACITY = range(5)
-OUTCOMES = ("admitted", "queued", "refused", "refused by the organization's limit", "no capacity")
-RESERVING = (ADMITTED, QUEUED)
+from ampacity.base.outcomes import ABORTED as ABORTED
+from ampacity.base.outcomes import ADMITTED as ADMITTED
+from ampacity.base.outcomes import BEGUN as BEGUN
+from ampacity.base.outcomes import CUT_WITH_POOL as CUT_WITH_POOL
+from ampacity.base.outcomes import EXPIRED as EXPIRED
+from ampacity.base.outcomes import FAILED as FAILED
+from ampacity.base.outcomes import NO_CAPACITY as NO_CAPACITY
+from ampacity.base.outcomes import ORGANIZATION as ORGANIZATION
+from ampacity.base.outcomes import OUTCOMES as OUTCOMES
+from ampacity.base.outcomes import PREEMPTED as PREEMPTED
+from ampacity.base.outcomes import QUEUED as QUEUED
+from ampacity.base.outcomes import REFUSED as REFUSED
+from ampacity.base.outcomes import REFUSED_ORGANIZATION as REFUSED_ORGANIZATION
+from ampacity.base.outcomes import RELEASED as RELEASED
+from ampacity.base.outcomes import RESERVING as RESERVING
+from ampacity.base.outcomes import SETTLED as SETTLED
+from ampacity.base.outcomes import STATUSES as STATUSES
+from ampacity.base.outcomes import SUBSCRIBER as SUBSCRIBER
 
-# What else is told of a request by placements: what happened (its first byte came, its pool failed), and what was
-# decided (another took its place or its pool goes, so it waits again; its pool goes, so its answer is cut).
-BEGUN, FAILED, PREEMPTED, CUT_WITH_POOL = range(5, 9)
-
-# How a request ended. Aborted: cut short, charged what it had cost by then, as settled. Expired: what it reserved came
-# back, and the answer may still come.
-SETTLED, RELEASED, EXPIRED, ABORTED = range(4)
-STATUSES = ("settled", "released", "expired", "aborted")
-
-SUBSCRIBER, ORGANIZATION = range(2)  # whose row of deciding
 NOT_KNOWN = -1  # a time to the first token that was never seen
 CONFIGURED = "configuration"  # the change by which limits came into force; its subject is their hash
+TAKING_UP, STARTED = "taking-up", "started"  # changes by which a journal tells that a process begins
+HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool
+CAPS = 2  # beside SUBSCRIBER and ORGANIZATION: rows of caps
+CAP = "capacity of this hour"  # stands where the name of a window would, if a cap refused
 
 
 class Arrival(NamedTuple):

@@ -9,11 +9,12 @@ requests (placed, put back, refused) stands in `told`, in order, until `take_tol
 
 from __future__ import annotations
 
-from ampacity.journal.records import (
+from ampacity.base.outcomes import (
     ABORTED,
     CUT_WITH_POOL,
     EXPIRED,
     NO_CAPACITY,
+    ORGANIZATION,
     PREEMPTED,
     QUEUED,
     REFUSED,
@@ -21,7 +22,7 @@ from ampacity.journal.records import (
     SETTLED,
 )
 from ampacity.policy.capacity_cap import CAPPED
-from ampacity.policy.ledger import ORGANIZATION, Ledger
+from ampacity.policy.ledger import Ledger
 from ampacity.policy.service import Service
 from ampacity.policy.terms import Terms, TermsError
 from ampacity.policy.ticket import NO_CAP, Kind, Ticket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.book import (
     AT,
     BEFORE,
@@ -39,8 +40,6 @@ from ampacity.policy.rows import EVENLY, IN_FLIGHT
 from ampacity.policy.stores import FOREVER
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Ticket
-
-SUBSCRIBER, ORGANIZATION = range(2)
 
 
 class Ledger:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ampacity.journal.records import ADMITTED, CUT_WITH_POOL, NO_CAPACITY, PREEMPTED, QUEUED
+from ampacity.base.outcomes import ADMITTED, CUT_WITH_POOL, NO_CAPACITY, PREEMPTED, QUEUED
 from ampacity.policy.health import (
     GIVEN_UP,
     HEALTH_FIELDS,
@@ -21,9 +21,7 @@ from ampacity.policy.health import (
 )
 from ampacity.policy.line import (
     E_CHARGE,
-    E_DUE,
     PERSON_FIELDS,
-    Q_DUE,
     Q_WAITING,
     T_QUANTUM,
     TIERS_MOST,
@@ -302,10 +300,6 @@ class Service:
         """Refuse those who have waited too long."""
         while (e := overdue(self.queue, now_ms)) != NOTHING:
             self._refuse(e)
-
-    def due_next_ms(self) -> int | None:
-        """When whoever waits has waited too long; None if nobody waits. [ms]"""
-        return self.queue[self.queue[self.queue[Q_DUE]] + E_DUE] if self.queue[Q_WAITING] else None
 
     def _refuse(self, e: int) -> None:
         withdraw(self.queue, self.people, e)

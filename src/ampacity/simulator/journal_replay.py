@@ -16,12 +16,19 @@ from ampacity.journal.read import Event
 from ampacity.journal.records import (
     ADMITTED,
     BEGUN,
+    CAP,
     CONFIGURED,
+    DRAIN,
     EXPIRED,
     FAILED,
+    GONE,
+    HOLD,
     OUTCOMES,
     REFUSED,
     REFUSED_ORGANIZATION,
+    REOPEN,
+    STARTED,
+    TAKING_UP,
     Arrival,
     Change,
     Placement,
@@ -29,9 +36,9 @@ from ampacity.journal.records import (
 )
 from ampacity.policy.desk import Desk
 from ampacity.policy.routing import NOBODY
-from ampacity.policy.taken import CAP, DRAIN, GONE, HOLD, REOPEN, STARTED, TAKING_UP, Taken
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.policy.ticket import Ticket
+from ampacity.simulator.journal_ledger import Taken
 
 SHOWN_MOST = 20
 MORE_OUTCOMES = ("begun", "failed", "put back", "cut with its pool")

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from ampacity.journal.records import ABORTED, EXPIRED, RESERVING, SETTLED, Arrival, Settlement
+from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
+from ampacity.journal.records import ABORTED, CAPS, EXPIRED, RESERVING, SETTLED, Arrival, Settlement
 from ampacity.policy.book import AT, HELD_FIELDS, STATE_FIELDS
 from ampacity.policy.capacity_cap import hour_of
-from ampacity.policy.ledger import ORGANIZATION, SUBSCRIBER, Ledger
+from ampacity.policy.ledger import Ledger
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Kind, Ticket
-
-TAKING_UP, STARTED = "taking-up", "started"  # changes by which a journal tells that a process begins
-HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool
-CAPS = 2  # beside SUBSCRIBER and ORGANIZATION: rows of caps
-CAP = "capacity of this hour"  # stands where the name of a window would, if a cap refused
 
 
 class Taken:
