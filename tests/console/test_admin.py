@@ -74,7 +74,22 @@ def test_a_browser_exchanges_the_token_for_a_cookie(stranger: TestClient, token:
     answer = stranger.post("/login", json={"token": token})
     said = answer.headers["set-cookie"].lower()
     assert answer.status_code == 200 and COOKIE in said and "httponly" in said and "samesite=strict" in said
+    assert token.lower() not in said
     assert stranger.get("/api/status").status_code == 200
+
+
+def test_what_a_cookie_holds_is_no_token_and_a_cookie_of_another_service_opens_nothing(
+    stranger: TestClient, token: str
+) -> None:
+    stranger.post("/login", json={"token": token})
+    ((name, kept),) = stranger.cookies.items()
+    stranger.cookies.clear()
+    assert stranger.get("/api/status", headers={"authorization": f"Bearer {kept}"}).status_code == 401
+    stranger.cookies.set(name, token)
+    assert stranger.get("/api/status").status_code == 401
+    stranger.cookies.clear()
+    stranger.cookies.set(f"{COOKIE}-000000000000", kept)
+    assert stranger.get("/api/status").status_code == 401
 
 
 def test_a_form_of_another_site_changes_nothing(stranger: TestClient, token: str) -> None:

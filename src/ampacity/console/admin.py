@@ -153,6 +153,10 @@ class Admin:
 
     def __init__(self, operator: Operator, token: str, *, open_metrics: bool) -> None:
         self.operator, self._token, self._open_metrics = operator, token.encode(), open_metrics
+        # Cookies know no ports, so whatever else answers on this host is sent ours too: it tells nobody the token, and
+        # two services do not take each other's.
+        self._session = hmac.new(self._token, b"session", "sha256").hexdigest()
+        self._cookie = f"{COOKIE}-{hmac.new(self._token, b'name', 'sha256').hexdigest()[:12]}"
 
     def app(self) -> Starlette:
         """The paths."""
@@ -207,8 +211,10 @@ class Admin:
 
     def _may(self, request: Request) -> bool:
         shown = request.headers.get("authorization", "")
-        token = shown[7:].strip() if shown[:7].lower() == "bearer " else request.cookies.get(COOKIE, "")
-        return hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
+        if shown[:7].lower() == "bearer ":
+            return hmac.compare_digest(shown[7:].strip().encode("utf-8", "replace"), self._token)
+        kept = request.cookies.get(self._cookie, "")
+        return hmac.compare_digest(kept.encode("utf-8", "replace"), self._session.encode())
 
     async def _login(self, request: Request) -> Response:
         form = await _body(request, Token)
@@ -218,7 +224,7 @@ class Admin:
             return _not_known()
         answer = JSONResponse({"status": "ok"}, headers=NOT_KEPT)
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, self._token.decode(), COOKIE_S, httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(self._cookie, self._session, COOKIE_S, httponly=True, samesite="strict", secure=secure)
         return answer
 
     async def _logout(self, request: Request) -> Response:
@@ -226,7 +232,7 @@ class Admin:
         if isinstance(form, Response):
             return form
         answer = JSONResponse({"status": "ok"}, headers=NOT_KEPT)
-        answer.delete_cookie(COOKIE)
+        answer.delete_cookie(self._cookie)
         return answer
 
     # paths
