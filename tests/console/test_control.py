@@ -9,11 +9,13 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.console.folder import write_json
 from ampacity.policy.terms import TermsError
 
 
@@ -206,3 +208,32 @@ def test_keys_are_made_while_nothing_serves(live: Any) -> None:
     live.again()
     assert live.post(key)[0] == 200
     assert ask(live.folder.control, "keys")["keys"] == 1
+
+
+def test_a_reload_that_planned_for_a_pool_that_went_meanwhile_is_not_brought_into_force(
+    live: Any, toy_terms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan counted on two pools; while it was made one of them was taken away."""
+    there = live.operator.terms
+    (service,) = there.services
+    two = replace(there, services=(replace(service, pools=(*service.pools, replace(service.pools[0], name="gone"))),))
+    live.operator.change_terms(two.text())
+    larger = replace(two, limits=two.limits | {"team": two.limits["unlimited"]})
+    write_json(live.folder.how, {"scenario": "toy", "sets": [], "seed": 1})
+
+    class Planned:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def title(self) -> str:
+            live.operator.move("reclaim", "gone")
+            return "toy"
+
+        def planned(self) -> Any:
+            return SimpleNamespace(terms=larger)
+
+        def end(self) -> None: ...
+
+    monkeypatch.setattr("ampacity.console.operator.Planning", Planned)
+    with pytest.raises(NotDone, match="went or came while this was planned"):
+        live.operator.reload()
+    assert live.operator.terms.limits["team"] == two.limits["team"]

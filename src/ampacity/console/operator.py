@@ -220,6 +220,10 @@ class Operator:
             terms = planning.planned().terms
         finally:
             planning.end()
+        if closed(self.status()["pools"]) != without:
+            raise NotDone(
+                "a pool went or came while this was planned, so it would promise what is not there; try again"
+            )
         return self.change_terms(carried_on(terms, before).text())
 
     def move(self, action: Move, pool: str, deadline_s: float | None = None) -> dict[str, Any]:
