@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -93,8 +94,18 @@ def served(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator
     cwd = tmp_path_factory.mktemp("serve")
     (cwd / "laptop.yaml").write_text((SCENARIOS / "laptop.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     found = begun(cwd, "laptop.yaml", "--set", f"placements.code.endpoint={model_url}")
+    ask_as_demo(found)  # so that there is use, whichever tests this process runs
     yield found
     ended(found)
+
+
+def ask_as_demo(served: Served) -> None:
+    """One request with the demonstration key."""
+    body = json.dumps({"model": "default", "max_tokens": 9, "messages": []}).encode()
+    request = urllib.request.Request(served.found(r"gateway\s+(\S+)") + "/v1/messages", body)
+    request.add_header("x-api-key", served.found(r"key\s+(sk-amp-\S+)"))
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
 
 
 def run_curl(served: Served) -> dict[str, object]:
@@ -125,8 +136,6 @@ def test_the_folder_is_its_owners_alone(served: Served) -> None:
 
 
 def test_the_admin_api_answers_where_it_says(served: Served) -> None:
-    import urllib.request
-
     request = urllib.request.Request(served.found(r"admin\s+(http\S+)") + "/api/status")
     request.add_header("authorization", f"Bearer {served.folder.read_token()}")
     with urllib.request.urlopen(request, timeout=10) as answer:
