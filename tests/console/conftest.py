@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,12 +27,15 @@ from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
 HOUR_MS = 3_600_000
 OUTPUT = 20
 STARTED_IN_S = 15
+HELD_MOST_S = 60
 
 
 class Model(BaseHTTPRequestHandler):
-    """Answers Anthropic's Messages: 20 tokens, 50 ms apart where they are streamed."""
+    """Answers Anthropic's Messages: 20 tokens, 50 ms apart where they are streamed, and none while they are held."""
 
     protocol_version = "HTTP/1.1"
+    going_on = threading.Event()
+    going_on.set()
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -57,6 +60,7 @@ class Model(BaseHTTPRequestHandler):
         for _ in range(OUTPUT):
             self._event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}})
             time.sleep(0.05)
+            self.going_on.wait(HELD_MOST_S)
         self._event({"type": "message_delta", "delta": {}, "usage": {"output_tokens": OUTPUT}})
         self._event({"type": "message_stop"})
         self.wfile.write(b"0\r\n\r\n")
@@ -174,6 +178,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator
     """A data process that the tests of a file share."""
     with serving(tmp_path_factory.mktemp("shared"), model_url) as found:
         yield found
+
+
+@pytest.fixture
+def stay() -> Iterator[Callable[[], None]]:
+    """Streams that begin stay open until this is called, however slow the machine is."""
+    Model.going_on.clear()
+    yield Model.going_on.set
+    Model.going_on.set()
 
 
 @pytest.fixture

@@ -463,15 +463,15 @@ async function do_it() {
   if (move === "drain" || within_s) { body.deadline_s = within_s; }
   const found = await ask("api/pool", body);
   $("told").classList.toggle("no", found.status !== 200);
-  put($("told"), found.status === 200 ? result(found.data, before, move) : `Not done: ${found.words}.`);
+  put($("told"), found.status === 200 ? result(found.data, before, move, within_s) : `Not done: ${found.words}.`);
   due.audit = due.latest = 0;
   turn();
 }
-function result(pool, before, move) {
+function result(pool, before, move, within_s) {
   const n = count(pool.requests, "request");
   const now = `(${clock(Date.now())})`;
   if (pool.state === "gone") { return `${pool.name} is gone. It had ${count(before.requests, "request")} in flight, ${count(before.begun, "answer")} of them begun and now cut. ${now}`; }
-  if (pool.state === "draining") { return `${pool.name} drains until ${until(pool.deadline_ms)}: ${n} in flight, nothing new. ${now}`; }
+  if (pool.state === "draining") { return `${pool.name} drains until ${clock(pool.deadline_ms)}, for ${lasting(within_s)}: ${n} in flight, nothing new. ${now}`; }
   if (pool.state === "held") { return `${pool.name} is held: ${n} in flight go on, nothing new. ${now}`; }
   return `${pool.name} takes requests${move === "reopen" ? " again" : ""}: ${n} in flight. ${now}`;
 }
