@@ -23,6 +23,7 @@ from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
+from ampacity.gateway.turn import Turn
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
 from ampacity.journal.records import (
@@ -101,6 +102,7 @@ class Gateway:
             self.journal.close()
             raise
         self.ticks = Ticks(self.journal, self.loop, gather_s=GATHER_S)
+        self.turn = Turn(self.loop, self.ticks)
         self.recorder = Recorder(desk, self.journal, self.ticks)
         self._as_they_were()
         self.desk = desk
@@ -172,6 +174,7 @@ class Gateway:
     def change(self, terms: Terms) -> None:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
         pools = _pools(terms, self.loop)
+        self.turn.settle()
         before = self.pools
         self.pools = before | {n: p for n, p in pools.items() if n not in before or not p.reached_as(before[n])}
         try:
@@ -198,21 +201,25 @@ class Gateway:
 
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
+        self.turn.settle()
         return self.recorder.hold_pool(pool, self.clock())
 
     def drain_pool(self, pool: str, deadline_ms: int) -> bool:
         """A pool takes nothing new and is gone by a deadline, at the earliest now. Raises KeyError."""
+        self.turn.settle()
         changed = self.recorder.drain_pool(pool, deadline_ms, self.clock())
         self.recorder.due(self.clock())
         return changed
 
     def reopen(self, pool: str) -> bool:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
+        self.turn.settle()
         return self.recorder.reopen_pool(pool, self.clock())
 
     def _on_tick(self) -> None:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
+        self.turn.settle()
         self.recorder.due(self.clock())
         if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
             self.ticks.let_go()
@@ -351,6 +358,7 @@ class Gateway:
 
     def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int) -> int:
         """A pool has failed a request, or has no room: ADMITTED elsewhere, QUEUED, or NO_CAPACITY."""
+        self.turn.settle()
         self.metrics.of(ticket.kind).pool_failures += answer not in FULL
         return self.recorder.failed(ticket, now_ms, answer, wait_ms)
 

@@ -55,6 +55,13 @@ class Ticks:
             self._next.cancel()
             self._next = self._soon()
 
+    def now(self) -> None:
+        """Commit at once if somebody waits for it; a disk that failed keeps its pause."""
+        if self._hurried and self.error is None:
+            assert self._next is not None
+            self._next.cancel()
+            self._commit()
+
     def _soon(self) -> asyncio.Handle:
         self._hurried = True
         return self._loop.call_soon(self._commit)
