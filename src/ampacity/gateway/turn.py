@@ -2,7 +2,8 @@
 
 Answers that ended are settled, then requests that came are decided on, then the journal is committed and ends of
 answers go out. To do each kind in a row costs a fifth less than to take every request through all of them alone: code
-and rows stay in the processor's caches. Nothing waits for more to come.
+and rows stay in the processor's caches. While each turn brings more ends, up to TURNS share a commit, which costs as
+much as ten rows; otherwise nothing waits for more to come.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ampacity.journal.ticks import Ticks
+
+TURNS = 3
 
 
 class Came(Protocol):
@@ -39,6 +42,7 @@ class Turn:
         self._came: list[Came] = []
         self._ended: list[Ended] = []
         self._set = False
+        self._turns = 0  # since the last commit, that brought ends
 
     def came(self, who: Came) -> None:
         """Have a request decided on."""
@@ -55,7 +59,7 @@ class Turn:
         ended, self._ended = self._ended, []
         for answer in ended:
             self._do(answer.settle)
-            self._ticks.after(answer.deliver)
+            self._ticks.later(answer.deliver)
 
     def _set_over(self) -> None:
         if not self._set:
@@ -64,11 +68,17 @@ class Turn:
 
     def _over(self) -> None:
         self._set = False
+        more = bool(self._ended)
         self.settle()
         came, self._came = self._came, []
         for who in came:
             self._do(who.answer_now)
-        self._ticks.now()
+        self._turns += 1
+        if more and self._turns < TURNS:
+            self._set_over()
+        else:
+            self._turns = 0
+            self._ticks.now()
 
     def _do(self, what: Callable[[], None]) -> None:
         try:
