@@ -349,13 +349,13 @@ class Exchange(Answering):
 
 
 def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:
-    """An error as a whole answer."""
+    """An error as a whole answer. own: header lines of its own, each with its end."""
     status = status_in(api, why)
     body = error_body(api, why, request_id)
     lines = [
         f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n".encode(),
         b"content-length: %d\r\n" % len(body),
-        f"{'request-id' if api == 'anthropic' else 'x-request-id'}: {request_id}\r\n".encode(),
+        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode(),
     ]
     if why.retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % why.retry_after_s)

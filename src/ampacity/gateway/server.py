@@ -18,12 +18,13 @@ from ampacity.gateway.exchange import FULL, Exchange, refusal
 from ampacity.gateway.headers import RateHeaders
 from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.metrics import Metrics
-from ampacity.gateway.plain import ASKING, NO_KEY, answer_plain
+from ampacity.gateway.plain import ASKING, answer_plain, no_key
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.standing import seconds_until, standing_of, why_refused
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
+from ampacity.gateway.words import CLOSED, OVERLOADED
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
 from ampacity.journal.records import (
@@ -250,7 +251,7 @@ class Gateway:
         holder = self.holder(request.headers)
         if holder is None:
             self.metrics.unauthenticated += 1
-            exchange.refuse(NO_KEY)
+            exchange.refuse(no_key(request.headers))
             return
         if self.ticks.error is not None or self.draining:
             exchange.refuse(NOT_RECORDED)
@@ -341,9 +342,7 @@ class Gateway:
             words = "The capacity of this hour is used up; it returns with the next."
             self._remember(ticket, words)
             return Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= 60)
-        from ampacity.gateway.words import OVERLOADED
-
-        return OVERLOADED
+        return OVERLOADED if self.desk.services[ticket.kind.alias].opened else CLOSED
 
     def _remember(self, ticket: Ticket, words: str) -> None:
         """Know for a while what was said to whom, by the name of the request that was refused."""
