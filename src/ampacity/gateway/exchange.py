@@ -94,7 +94,7 @@ class Exchange(Answering):
         elif ticket.outcome == QUEUED:
             self._gateway.queued(ticket)
         else:
-            self.refuse(self._gateway.why_refused(ticket, self.api, now_ms))
+            self.refuse(self._gateway.refusals.why(ticket, self.id, now_ms))
 
     def placed(self, anew: bool = False) -> None:
         """A pool has room: send it there. anew: over a new connection."""
