@@ -28,6 +28,11 @@ class NotWritten(OSError):
     """What is buffered is not on disk, and stays buffered for the next try; says why, and what to do."""
 
 
+def journals_at(path: Path) -> list[Path]:
+    """The journals of a folder, one for each data process that served from it; or this one."""
+    return (sorted(path.glob("*.journal")) if path.is_dir() else []) or [path]
+
+
 def for_writing(
     path: Path, durability: Durability = "normal", fold_pages: int = FOLD_PAGES, making: bool = True
 ) -> sqlite3.Connection:
