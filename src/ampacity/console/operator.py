@@ -149,6 +149,7 @@ class Operator:
         if product and product not in terms.products:
             known = ", ".join(terms.products) or "none, so leave it out"
             raise keys.NotThere(f"product {product!r}: expected one of those that limits name: {known}")
+        had = workers.decides_on(self.folder, subscriber)
         made = keys.make_key(
             self.folder.keys,
             subscriber,
@@ -159,7 +160,7 @@ class Operator:
             who=self.who,
         )
         self._tell_keys()
-        return asdict(made)
+        return asdict(made) | self._begins_anew(subscriber, had)
 
     def revoke(self, what: str) -> list[dict[str, Any]]:
         """Revoke a key, or all keys of a subscriber; answers that are under way end. Raises KeyMistake."""
@@ -170,16 +171,17 @@ class Operator:
     def set_subscriber(self, name: str, tier: str | None = None, organization: str | None = None) -> dict[str, Any]:
         """Move a subscriber to another tier or organization. Raises KeyMistake."""
         tiers = tuple(t.name for t in self.terms.tiers)
-        had = workers.share_of(self.folder, name)
+        had = workers.decides_on(self.folder, name)
         found = keys.set_subscriber(self.folder.keys, name, tiers, tier=tier, organization=organization, who=self.who)
         self._tell_keys()
         return asdict(found) | self._begins_anew(name, had)
 
-    def _begins_anew(self, name: str, had: Folder) -> dict[str, str]:
+    def _begins_anew(self, name: str, had: int | None) -> dict[str, str]:
         """What to know of a subscriber who came to another data process, as those of an organization share one."""
-        if (has := workers.share_of(self.folder, name)) == had:
+        has = workers.decides_on(self.folder, name)
+        if had is None or has == had:
             return {}
-        return {"note": f"their windows begin anew: worker {has.worker} decides on them now, not worker {had.worker}"}
+        return {"note": f"their windows begin anew: worker {has} decides on them now, worker {had} did"}
 
     def set_organization(self, name: str, limit: str) -> dict[str, str]:
         """Give an organization a limit. Raises KeyMistake."""

@@ -81,7 +81,8 @@ def keys_view(keys: Sequence[dict[str, Any]]) -> str:
 def made_view(made: dict[str, Any]) -> str:
     """A key that was made."""
     words = "It is shown this once; only its hash is kept."
-    return f"{made['key']}\n  of {made['subscriber']} in tier {made['tier']}. {words}"
+    note = f"\n  {made['note']}" if "note" in made else ""
+    return f"{made['key']}\n  of {made['subscriber']} in tier {made['tier']}. {words}{note}"
 
 
 def use_view(use: Sequence[dict[str, Any]], hours: float) -> str:

@@ -71,9 +71,14 @@ def near(folder: Folder, top: int) -> list[Answer]:
 
 def share_of(folder: Folder, subscriber: str) -> Folder:
     """The data process that decides on a subscriber; of nobody known, the first, which will say so."""
-    shares = folder.shares()
-    owners = keys.owners_of(folder.keys, [subscriber]) if len(shares) > 1 else {}
-    return shares[owners.get(subscriber, 0) % len(shares)]
+    return folder.shares()[decides_on(folder, subscriber) or 0]
+
+
+def decides_on(folder: Folder, subscriber: str) -> int | None:
+    """Which of several data processes decides on a subscriber; None of nobody known, or where there is one."""
+    several = folder.workers
+    found = keys.owners_of(folder.keys, [subscriber]) if several > 1 else {}
+    return found[subscriber] % several if subscriber in found else None
 
 
 def explained(folder: Folder, request: str) -> Answer:
