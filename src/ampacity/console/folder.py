@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ampacity.base.files import write_whole
+from ampacity.journal.opening import SEVERAL
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 SOCKET_MOST = 100  # bytes of a socket's path: the system's bound is 104 or 108
@@ -115,8 +116,9 @@ class Folder:
 
     def make_for(self, workers: int) -> None:
         """Make it ready for so many data processes. Raises Mistakes if there is use that another number of them had."""
-        there = sorted(self.path.glob("use*.journal"))
-        made_with = max(self.workers, sum(p.name != "use.journal" for p in there))
+        several = [p for p in sorted(self.path.glob("*.journal")) if SEVERAL.fullmatch(p.name)]
+        there = [*([self.journal] if self.journal.exists() else ()), *several]
+        made_with = max(self.workers, len(several))
         if there and made_with != workers:
             names = ", ".join(p.name for p in there)
             words = (

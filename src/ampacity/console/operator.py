@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -251,7 +252,8 @@ class Operator:
 
     def stop(self) -> None:
         """Let answers end, and stop serving. Raises NotServing."""
-        workers.tell(self.folder, "stop")
+        with suppress(workers.DoneInSome):  # one that is away is not started again
+            workers.tell(self.folder, "stop")
         keys.note(self.folder.keys, self.who, "stopped", str(self.folder.path))
 
 

@@ -209,10 +209,9 @@ class Service:
         """Emulated pools have come back, at other ports."""
         terms = self._at(terms_of(self.folder.terms.read_bytes()), addresses)
         self._write(terms, self.port)
-        try:
-            workers.bring_into_force(self.folder, terms.text())
-        except (NotServing, NotDone) as err:
-            self._complain(f"the data process did not take the pools' addresses: {err}")
+        for data, answer in zip(self._data, workers.answers(self.folder, "terms", text=terms.text()), strict=True):
+            if isinstance(answer, Exception):
+                self._complain(f"the {data.name} did not take the pools' addresses: {answer}")
 
     def end(self) -> None:
         """End all processes: the data processes first and all at once, when their answers have ended."""

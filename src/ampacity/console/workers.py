@@ -91,11 +91,14 @@ def explained(folder: Folder, request: str) -> Answer:
 
 
 def tell(folder: Folder, do: str) -> list[Answer]:
-    """Tell all of them something, and what those say that answer. Raises NotServing, NotDone."""
+    """Tell all of them something, and what each says. Raises NotServing, NotDone, DoneInSome."""
     found = answers(folder, do)
-    if not any(isinstance(a, dict) for a in found) or any(isinstance(a, NotDone) for a in found):
+    told = [a for a in found if isinstance(a, dict)]
+    if not told or any(isinstance(a, NotDone) for a in found):
         raise _first(found)
-    return [a for a in found if isinstance(a, dict)]
+    if away := _away(found):
+        raise DoneInSome(0, f"the others did it; {away} did not answer", str(folder.path))
+    return told
 
 
 def bring_into_force(folder: Folder, text: str) -> Answer:
@@ -137,9 +140,8 @@ def move(folder: Folder, pool: str, action: str, deadline_ms: int) -> Answer:
         if not done:
             raise next((a for a in found if isinstance(a, NotDone)), None) or _first(found)
         return dict(done[0])
-    away = [f"worker {k}" for k, a in enumerate(found) if isinstance(a, NotServing)]
-    if away:
-        words = f"the others did it; {' and '.join(away)} did not answer: say it again when all are back"
+    if away := _away(found):
+        words = f"the others did it; {away} did not answer: say it again when all are back"
         raise DoneInSome(0, words, str(folder.path))
     return next(dict(p) for p in status(folder)["pools"] if p["name"] == pool)
 
@@ -152,6 +154,10 @@ def tell_again(folder: Folder, back: Folder) -> None:
         if there.get(pool["name"], pool["state"]) != pool["state"]:
             what = {"pool": pool["name"], "action": AGAIN[pool["state"]], "deadline_ms": pool["deadline_ms"] or 0}
             ask(back.speaking, "pool", **what)
+
+
+def _away(found: Sequence[object]) -> str:
+    return " and ".join(f"worker {k}" for k, a in enumerate(found) if isinstance(a, NotServing))
 
 
 def _first(found: Sequence[object]) -> Exception:
