@@ -239,6 +239,7 @@ def test_one_that_is_killed_comes_back_with_its_use_and_the_other_serves_on(serv
     before = [s["process"] for s in served.operator.statuses() if s is not None]
     windows = served.operator.standing(numbers[1])["models"]
     os.kill(before[1], signal.SIGKILL)
+    served.until(lambda s: s["workers"][1]["process"] != before[1])  # what connects meanwhile may be broken off
     assert served.ask(made[numbers[0]]) == 200
     served.until(lambda s: bool(s["ready"]) and s["workers"][1]["process"] != before[1])
     assert served.operator.statuses()[0] is not None and served.operator.status()["process"] == before[0]

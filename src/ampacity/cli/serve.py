@@ -95,12 +95,12 @@ def serve(
 
 def _can_share(admin: bool) -> None:
     """Several data processes need a service that begins, and a system on which they can share a port."""
-    import socket
+    import sys
 
     if admin:
         words = "a service that runs has as many as it began with; leave it out after --admin"
-    elif not hasattr(socket, "SO_REUSEPORT"):
-        words = "on this system two processes cannot share a port; serve with one"
+    elif sys.platform != "linux":
+        words = "several processes share a port on Linux alone; serve with one here"
     else:
         return
     raise typer.BadParameter(words, param_hint="--workers")
