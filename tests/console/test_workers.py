@@ -231,6 +231,15 @@ def test_the_slots_of_a_pool_are_those_of_the_terms_and_no_more_are_given_out(se
     assert pool["slots"] == there.slots >= sum(each) and min(each) >= 1 and status["trouble"] == []
 
 
+def test_terms_of_a_pool_with_fewer_slots_than_data_processes_are_refused(served: Served) -> None:
+    there = served.operator.terms
+    (service,) = there.services
+    one = replace(there, services=(replace(service, pools=(replace(service.pools[0], slots=1),)),))
+    with pytest.raises(NotDone, match="cannot be shared by 2 processes"):
+        served.operator.change_terms(one.text())
+    assert served.operator.terms == there and served.operator.status()["trouble"] == []
+
+
 def test_one_that_is_killed_comes_back_with_its_use_and_the_other_serves_on(served: Served) -> None:
     made = {name: served.operator.make_key(name)["key"] for name in ("kai", "kei")}
     numbers = {workers.decides_on(served.folder, name): name for name in made}

@@ -122,8 +122,8 @@ class Folder:
         if there and made_with != workers:
             names = ", ".join(p.name for p in there)
             words = (
-                f"{names}: made with --workers {made_with}, and whose use lies where follows from that number; "
-                f"serve with {made_with}, or from another --folder, or move these files away: then all use begins anew"
+                f"{names}: made with --workers {made_with}, which says whose use is in which file; "
+                f"serve with {made_with}, or from another --folder, or move these away: then all use begins anew"
             )
             raise Mistakes([Mistake(str(self.path), 0, "--workers", str(workers), words)])
         own = {share.settings for share in self.shares(workers)}
