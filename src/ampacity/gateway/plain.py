@@ -32,14 +32,14 @@ def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
     elif path in KNOWN or path.startswith(ONE_MODEL):
         _known(gateway, client, request, path)
     else:
-        _error(gateway, client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
+        answer_error(gateway, client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
 
 
 def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> None:
     holder = gateway.holder(request.headers)
     if holder is None:
         gateway.metrics.unauthenticated += 1
-        _error(gateway, client, request, NO_KEY)
+        answer_error(gateway, client, request, NO_KEY)
     elif path == COUNTING and request.method == b"POST":
         tokens = max(len(request.body) // 4, 1)
         _plain(client, request, 200, b'{"input_tokens":%d}' % tokens, False)
@@ -49,14 +49,19 @@ def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> N
     elif path.startswith(ONE_MODEL) and request.method == b"GET":
         _one_model(gateway, client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
     elif path == USAGE and request.method == b"GET":
-        _plain(client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
+        if gateway.hands is None or not gateway.hands.give(client, request, holder):
+            _plain(client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
     else:
-        _error(gateway, client, request, Refusal(405, "invalid_request_error", "This path is asked in another way."))
+        answer_error(
+            gateway, client, request, Refusal(405, "invalid_request_error", "This path is asked in another way.")
+        )
 
 
 def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -> None:
     if alias not in gateway.aliases:
-        _error(gateway, client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here."))
+        answer_error(
+            gateway, client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here.")
+        )
         return
     listed = msgspec.json.decode(models_body([alias], gateway.terms.notes.get("since", "1970-01-01")))
     _plain(client, request, 200, msgspec.json.encode(listed["data"][0]), False)
@@ -69,7 +74,8 @@ def _plain(client: Client, request: Request, status: int, body: bytes, head: boo
     client.done(request.keep_alive)
 
 
-def _error(gateway: Gateway, client: Client, request: Request, why: Refusal) -> None:
+def answer_error(gateway: Gateway, client: Client, request: Request, why: Refusal) -> None:
+    """Answer with an error in the shape that the client reads."""
     api: Api = "anthropic" if request.header(b"anthropic-version") or b"messages" in request.path else "openai"
     said = refusal(api, why, gateway.new_id(), b"", not request.keep_alive)
     if request.method == b"HEAD":
