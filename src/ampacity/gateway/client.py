@@ -27,6 +27,7 @@ HEAD_S = 10.0  # a request's head comes within this, its body at BODY_PACE beyon
 BODY_PACE = 16 * 1024  # B/s, the least
 IDLE_S = 75.0
 LINGER_S = 5.0  # how long what a refused client still sends is thrown away, so that it can read why
+BETWEEN = -1  # stands for the size of a body between two requests
 RESET = struct.pack("ii", 1, 0)
 FRAMING = (b"content-length", b"transfer-encoding", b"trailer", b"expect")
 NO_HTTP = "this is no HTTP/1.1 request"
@@ -254,6 +255,7 @@ class Client(asyncio.Protocol):
         self._coming, self._bare, self._in_head = 0, 0, True
         self.since = self._gateway.now_s()
         self._new_message()
+        self._size = BETWEEN
         self._waiting.append(request)
 
     # what exchanges call
@@ -313,7 +315,7 @@ class Client(asyncio.Protocol):
         Then the connection closes after what is whole, and the client may ask the rest anew, as after any close.
         """
         *earlier, last = request, *self._waiting
-        return b"".join([*(r.written(False) for r in earlier), last.written(self._coming > 0 or self._closing)])
+        return b"".join([*(r.written(False) for r in earlier), last.written(self._size != BETWEEN)])
 
     def let_go(self) -> None:
         """The connection is another's now: forget it here, without a word to the client."""
@@ -363,6 +365,7 @@ class Client(asyncio.Protocol):
 
     def _refuse(self, why: Malformed) -> None:
         """Answer what cannot be read, once earlier requests are answered; read nothing more, and close."""
+        self._size = 0  # whatever stood there is no request that another could wait for
         self._go_on()
         self._waiting.clear()
         if self._closing:

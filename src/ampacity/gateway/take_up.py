@@ -75,8 +75,8 @@ def require_same_workers(path: Path | str, worker: int, workers: int) -> None:
     if told and was != f"{worker} of {workers}":
         raise TermsError(
             [
-                f"{Path(path).name} is the journal of process {was} (counted from 0), not of {worker} of {workers}; use "
-                "stays with the number of processes that it began with: start so many, or begin with new journals"
+                f"{Path(path).name} is the journal of process {was} (counted from 0), not of {worker} of {workers}; "
+                "use stays with the number of processes that it began with: start so many, or begin with new journals"
             ]
         )
 
