@@ -97,7 +97,11 @@ class Workers:
         named = {name: str(self.folder / name) for name in ("terms", "keys", "peers", "leases")}
         told = {**named, "journal": str(self.journal(worker)), "port": self.port, "drain_s": 2}
         path = self.folder / f"settings-{worker}.json"
-        path.write_text(json.dumps({**told, "worker": worker, "workers": self.many, **more}))
+        path.write_text(
+            json.dumps(
+                {**told, "control": str(self.folder / f"c{worker}"), "worker": worker, "workers": self.many, **more}
+            )
+        )
         return path
 
     def journal(self, worker: int) -> Path:
@@ -107,6 +111,15 @@ class Workers:
         command = [sys.executable, "-m", "ampacity.gateway", str(self.settings(worker, **more))]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True)
+
+    def control(self, worker: int, **asked: Any) -> dict[str, Any]:
+        """What a process answers the operator's side."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.folder / f"c{worker}"))
+            sock.sendall(json.dumps(asked).encode() + b"\n")
+            with sock.makefile("rb") as lines:
+                answer: dict[str, Any] = json.loads(lines.readline())
+        return answer
 
     def ready(self, worker: int, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None and process.stderr is not None
@@ -424,6 +437,48 @@ def test_when_a_process_is_killed_the_others_go_on_and_it_begins_where_it_was(
     settled = running.settled()
     for who in (3, 4, 6, 7):
         assert load.seen[who] <= settled[who] <= load.seen[who] + 4  # what was under way when it died
+
+
+def test_other_terms_share_other_slots_and_those_that_cannot_be_shared_change_nothing(
+    workers: Serve, upstream: Upstream
+) -> None:
+    busy = Busy(upstream)
+    running = workers(slots=4, each=10**6, together=10**6)
+    load = Load(running, [3, 4, 6, 7], each=4)
+    try:
+        for slots in (12, 6):
+            text = terms_before(upstream, slots, 10**6, 10**6).text()
+            assert all(running.control(w, do="terms", text=text)["ok"] for w in (0, 1))
+            eventually(lambda: sum(running.held().values()) == slots, f"{running.held()}", LONG)  # noqa: B023
+            busy.most = 0
+            eventually(lambda: busy.most == slots, f"{busy.most} run", LONG)  # noqa: B023
+        text = terms_before(upstream, 1, 10**6, 10**6).text()
+        told = running.control(0, do="terms", text=text)
+        assert not told["ok"] and "1 requests at once cannot be shared by 2 processes" in told["error"]
+    finally:
+        load.end()
+    assert set(load.answers) == {200}
+
+
+def test_two_that_do_not_know_the_same_keys_do_not_send_a_connection_back_and_forth(
+    workers: Serve, upstream: Upstream
+) -> None:
+    running = workers()
+    running.kill(1)
+    (running.folder / "other").write_bytes((running.folder / "keys").read_bytes())
+    db = sqlite3.connect(running.folder / "other")
+    db.execute("UPDATE subscriber SET organization = 6 WHERE id = 3")
+    db.commit()
+    db.close()
+    running.ready(1, running.open(1, keys=str(running.folder / "other")))
+    with running.client() as client:
+        for _ in range(3):
+            client.ask(key=key(3))
+            said = client.said()
+            assert (said.status, said["retry-after"]) == (529, "1")
+            client.ask(key=key(4))
+            assert client.said().status == 200
+    assert len(upstream.asked) == 3
 
 
 def test_what_cannot_be_shared_is_refused_at_the_start_in_words(workers: Serve, upstream: Upstream) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway
 
 INLINE = 32_768  # bytes of requests that go in the message itself
-AGAIN_S = 0.002
+AGAIN_S, AGAIN_MOST_S = 0.002, 0.1
 AT_ONCE = 64  # connections taken between two turns of the loop
 AWAY = Refusal(529, "overloaded_error", "This is served by a process that is just starting; try again soon.", 1, True)
 FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS)
@@ -42,7 +42,7 @@ class Hands:
 
     def __init__(self, gateway: Gateway, worker: int, workers: int, peers: Path | None) -> None:
         if peers is None or not hasattr(os, "memfd_create"):
-            raise OSError("several processes on one port need Linux, and a folder `peers` where they meet")
+            raise OSError("processes that share a port need Linux, and a folder `peers` where they meet")
         self._gateway, self._worker, self._workers, self._peers = gateway, worker, workers, peers
         self._to: dict[int, socket.socket] = {}
         self._from: set[socket.socket] = set()
@@ -71,10 +71,10 @@ class Hands:
         if handed:  # keys have just changed, and the two do not know the same: nobody is to be sent back and forth
             self._refuse(client, request)
         else:
-            self._go(client, request, owner, leaving)
+            self._go(client, request, owner, leaving, AGAIN_S)
         return True
 
-    def _go(self, client: Client, request: Request, owner: int, leaving: Leaving) -> None:
+    def _go(self, client: Client, request: Request, owner: int, leaving: Leaving, again_s: float) -> None:
         """Hand a connection over as soon as all that was answered over it is sent."""
         if client.exchange is not leaving:
             return
@@ -91,7 +91,8 @@ class Hands:
         if self._gateway.now_s() - client.since > IDLE_S:
             client.cut()
         else:
-            self._gateway.loop.call_later(AGAIN_S, self._go, client, request, owner, leaving)
+            later_s = min(2 * again_s, AGAIN_MOST_S)
+            self._gateway.loop.call_later(again_s, self._go, client, request, owner, leaving, later_s)
 
     def _refuse(self, client: Client, request: Request) -> None:
         answer_error(self._gateway, client, request, AWAY)

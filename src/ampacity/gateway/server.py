@@ -119,7 +119,8 @@ class Gateway:
         self.recorder = Recorder(desk, self.journal, self.ticks)
         self._as_they_were()
         if s.workers > 1:
-            assert s.leases is not None, "processes share the slots of pools by a file `leases`"
+            if s.leases is None:
+                raise OSError("processes that share a port need a file `leases` by which they share the slots of pools")
             self.leases = Leases(s.leases, s.worker, s.workers)
             self.leases.first(self.recorder, self.clock())
         self.desk = desk
@@ -209,6 +210,8 @@ class Gateway:
             self.pools = before
             raise
         self.terms = terms
+        if self.leases is not None:
+            self.leases.renew(self.recorder, self.clock())
         self.aliases = terms.aliases()
         self._rate.clear()
         self._asked.clear()
