@@ -59,6 +59,7 @@ class Bare:
         loop = asyncio.get_running_loop()
         self.now_s = loop.time
         self.clients: set[Client] = set()
+        self.turn: Any = SimpleNamespace(came=Client.answer_now)  # at once
         connections = Connections(f"http://127.0.0.1:{mock_port}", loop)
         self.pool: Any = SimpleNamespace(renames=False, key_lines={}, connections=connections)
 

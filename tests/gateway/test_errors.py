@@ -72,6 +72,60 @@ def test_another_path_is_a_404_and_another_method_a_405(gateway: Running) -> Non
             assert status == 200 or kind_of(said.json, MESSAGES)
 
 
+def test_a_mistaken_path_or_method_is_told_what_is_expected(gateway: Running) -> None:
+    with gateway.client() as client:
+        client.send(b"GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n")
+        said = client.said()
+        assert "'/v1/nothing'" in said.json["error"]["message"] and "/v1/messages" in said.json["error"]["message"]
+        assert said.json["error"]["code"] == "unknown_url"
+        client.send(b"GET /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
+        said = client.said()
+        assert said["allow"] == "POST" and "asked with POST, not GET" in said.json["error"]["message"]
+        client.send(b"GET /v1/models/x HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
+        assert "there are: m" in client.said().json["error"]["message"]
+
+
+def test_to_show_no_key_is_told_from_a_wrong_one(gateway: Running) -> None:
+    with gateway.client() as client:
+        client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert "No key is shown" in client.said().json["error"]["message"]
+        client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-api-key: sk-no\r\n\r\n")
+        assert "This key is not known here" in client.said().json["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models", "/v1/usage", "/v1/nothing"])
+def test_every_answer_has_a_request_id_in_both_spellings(gateway: Running, path: str) -> None:
+    with gateway.client() as client:
+        client.send(f"GET {path} HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n".encode())
+        said = client.said()
+    assert said["request-id"] and said["request-id"] == said["x-request-id"]
+
+
+def test_a_model_all_of_whose_pools_are_held_is_not_worth_another_try(gateway: Running) -> None:
+    assert gateway.do(lambda g: g.hold("pool-0"))
+    said = gateway.post()
+    assert (said.status, said["x-should-retry"], said["retry-after"]) == (529, "false", "60")
+    assert "held or gone" in said.json["error"]["message"]
+    with gateway.client() as client:
+        client.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert client.said().status == 503
+        assert gateway.do(lambda g: g.reopen("pool-0"))
+        client.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert client.said().status == 200
+
+
+def test_whoever_is_refused_reads_in_their_usage_that_they_would_be(serve: Serve) -> None:
+    gateway = serve(windows=(WindowRule("five-hour", 300_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
+    while (said := gateway.post({"model": "m", "max_tokens": 1000})).status == 200:
+        pass
+    assert "less than this request is expected to take" in said.json["error"]["message"]
+    with gateway.client() as client:
+        client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
+        (told,) = client.said().json["models"].values()
+    assert told["admits"] is False
+    assert "less than a usual request of theirs is expected to take" in told["sentence"]
+
+
 @pytest.mark.parametrize("path", BOTH)
 def test_a_full_window_is_a_429_that_says_when(serve: Serve, upstream: Upstream, path: str) -> None:
     gateway = serve(windows=(WindowRule("five-hour", 60_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))

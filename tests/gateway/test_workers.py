@@ -156,7 +156,8 @@ class Workers:
         while self.running:
             _, process = self.running.popitem()
             _, said = process.communicate(timeout=LONG)
-            assert process.returncode == 0 and not said, said
+            assert process.returncode == 0, said
+            assert all(line.startswith("{") and '"mistake"' not in line for line in said.splitlines()), said
 
     def client(self) -> Client:
         client = Client(self.port)

@@ -29,12 +29,14 @@ async def serve(terms: Terms, settings: Settings, drain_s: float, parent: int) -
     gateway = Gateway(terms, settings)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(gateway.log.mistake)
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, ended.set)
     control = Control(gateway, ended.set)
     port = await gateway.listen()
     if settings.control is not None:
         await control.listen(settings.control)
+    gateway.log("serving", terms.name, port=port, cut_off=gateway.cut_off)
     told = {"port": port, "journal": str(settings.journal), "cut_off": gateway.cut_off}
     print(json.dumps(told), flush=True)
     while not ended.is_set() and (not parent or os.getppid() == parent):

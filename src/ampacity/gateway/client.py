@@ -93,6 +93,7 @@ class Client(asyncio.Protocol):
         self._bare = 0  # and how many since the last that belonged to a body
         self._in_head = True
         self._waiting: deque[Request] = deque()
+        self._asked: Request | None = None  # what is decided on when this turn of the loop is over
         self._closing = False
         self._reading = True
         self._version = ""
@@ -112,7 +113,7 @@ class Client(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._gateway.clients.discard(self)
-        self._waiting.clear()
+        self._forget()
         if self.exchange is not None:
             exchange, self.exchange = self.exchange, None
             exchange.client_gone()
@@ -220,7 +221,7 @@ class Client(asyncio.Protocol):
             raise Malformed(400, "a request has one host header")
         if self._coming > HEAD_MOST and len(self._url) + sum(len(n) + len(v) for n, v in self._headers) > HEAD_MOST:
             raise Malformed(431, f"the head of a request has at most {HEAD_MOST:,} bytes")
-        if expects and version == "1.1" and self.exchange is None and not self._waiting:
+        if expects and version == "1.1" and self._free and not self._waiting:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _allow(self, size: int) -> None:
@@ -279,8 +280,9 @@ class Client(asyncio.Protocol):
             return
         self._going_on = True
         try:
-            while self._waiting and self.exchange is None and not (self._full or self._closing):
-                self._answer(self._waiting.popleft())
+            while self._waiting and self._free and not (self._full or self._closing):
+                self._asked = self._waiting.popleft()
+                self._gateway.turn.came(self)
         finally:
             self._going_on = False
         reading = len(self._waiting) < PIPELINED_MOST
@@ -291,8 +293,11 @@ class Client(asyncio.Protocol):
             else:
                 self.transport.pause_reading()
 
-    def _answer(self, request: Request) -> None:
-        """Have a request answered. A mistake of ours is reported, and costs this client its connection alone."""
+    def answer_now(self) -> None:
+        """Have its request answered. A mistake of ours is reported, and costs this client its connection alone."""
+        request, self._asked = self._asked, None
+        if request is None:
+            return
         try:
             self._gateway.answer(self, request)
         except Exception as err:
@@ -306,7 +311,7 @@ class Client(asyncio.Protocol):
     def close(self) -> None:
         """Send what is written, and close."""
         self._closing = True
-        self._waiting.clear()
+        self._forget()
         self.transport.close()
 
     def unanswered(self, request: Request) -> bytes:
@@ -321,8 +326,13 @@ class Client(asyncio.Protocol):
         """The connection is another's now: forget it here, without a word to the client."""
         self.exchange = None
         self._closing = True
-        self._waiting.clear()
+        self._forget()
         self.transport.abort()
+
+    def _forget(self) -> None:
+        """Nothing that came is answered any more."""
+        self._waiting.clear()
+        self._asked = None
 
     def cut(self) -> None:
         """Close at once and with a reset: the client is to see that its answer is not whole."""
@@ -347,11 +357,16 @@ class Client(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing is coming and nothing is being answered."""
-        return self.exchange is None and not self._coming and not self._waiting
+        return self._free and not self._coming and not self._waiting
+
+    @property
+    def _free(self) -> bool:
+        """Whether nothing is being answered."""
+        return self.exchange is None and self._asked is None
 
     def look_at_clock(self, now_s: float) -> None:
         """Close a connection that idles or sends too slowly; called about once a second."""
-        if self.exchange is not None:
+        if not self._free:
             return
         waited_s = now_s - self.since
         if self._closing or self._full:  # it does not read the end of its answer, or still sends
@@ -367,6 +382,7 @@ class Client(asyncio.Protocol):
         """Answer what cannot be read, once earlier requests are answered; read nothing more, and close."""
         self._size = 0  # whatever stood there is no request that another could wait for
         self._go_on()
+        self.answer_now()
         self._waiting.clear()
         if self._closing:
             return

@@ -143,10 +143,10 @@ class Control:
         """What was said when a request was refused; or what would be said now to a subscriber."""
         gateway = self.gateway
         if asked.request:
-            if asked.request not in gateway.said:
+            if asked.request not in gateway.refusals.said:
                 words = "no limit refused a request of that id since this process began, or too long ago"
                 raise KeyError(f"request {asked.request!r}: {words}")
-            ordinal, sentence = gateway.said[asked.request]
+            ordinal, sentence = gateway.refusals.said[asked.request]
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}
         holder, now_ms = self._holder(asked.who), gateway.clock()
         told = {alias: explained(gateway.desk, holder, now_ms, alias) for alias in gateway.desk.services}

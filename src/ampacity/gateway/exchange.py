@@ -48,6 +48,7 @@ class Exchange(Answering):
         "_status",
         "_stream",
         "_unchunk",
+        "_whole",
         "api",
         "attempt",
         "heard_s",
@@ -74,6 +75,7 @@ class Exchange(Answering):
         self._begun_ms = NOT_KNOWN
         self._last = not request.keep_alive
         self._stream = self._sized = self._rechunk = self._unchunk = self._answer = self._held = False
+        self._whole: bytes | None = None  # the end of an answer that has come, until it may be seen
 
     # from the client to a pool
 
@@ -92,7 +94,7 @@ class Exchange(Answering):
         elif ticket.outcome == QUEUED:
             self._gateway.queued(ticket)
         else:
-            self.refuse(self._gateway.why_refused(ticket, self.api, now_ms))
+            self.refuse(self._gateway.refusals.why(ticket, self.id, now_ms))
 
     def placed(self, anew: bool = False) -> None:
         """A pool has room: send it there. anew: over a new connection."""
@@ -163,10 +165,11 @@ class Exchange(Answering):
         """Bytes of the answer's body, as they came and without their framing; and whether it is complete."""
         if self._head == b"":
             raw = self._early + raw
-            if not pieces and not complete:
-                self._early = raw
-                return
-            self._first_byte(complete)
+            if not complete:
+                if not pieces:
+                    self._early = raw
+                    return
+                self._first_byte(complete)
         self.heard_s = self._gateway.now_s()
         usage = self.usage
         if self._stream:
@@ -181,15 +184,21 @@ class Exchange(Answering):
             raw = b"".join([b"%x\r\n%b\r\n" % (len(p), p) for p in pieces]) + (b"0\r\n\r\n" if complete else b"")
         elif self._unchunk:
             raw = b"".join(pieces)
+        if complete:
+            self.upstream = None
+            self._whole = raw
+            self._gateway.turn.ended(self)
+            return
         if self._head:
             raw, self._head = self._head + raw, None
-        if not complete:
-            if raw:
-                self._client.write(raw)
-            return
-        self.upstream = None
+        if raw:
+            self._client.write(raw)
+
+    def settle(self) -> None:
+        """The answer has come whole: put what it cost in the place of what was reserved."""
+        if self._head == b"":
+            self._first_byte(True)
         self._settle(SETTLED, self._status)
-        self._gateway.ticks.after(lambda: self._deliver(raw))
 
     def _first_byte(self, complete: bool) -> None:
         """The answer begins: from now on it is this client's. If it is complete too, its end says all."""
@@ -220,11 +229,12 @@ class Exchange(Answering):
             status, tokens = RELEASED, (0, 0, 0, 0)
         self._gateway.settled(ticket, status, tokens, self._begun_ms, answer)
 
-    def _deliver(self, raw: bytes) -> None:
+    def deliver(self) -> None:
         """What it cost is on disk: the client may see the end."""
         self._gateway.exchanges.discard(self)
         if self._client.exchange is self:
-            self._client.write(raw)
+            assert self._whole is not None
+            self._client.write((self._head or b"") + self._whole)
             self._client.done(not self._last)
 
     # what goes wrong
@@ -302,6 +312,8 @@ class Exchange(Answering):
 
     def client_gone(self) -> None:
         """Nobody waits for the answer: take it back, and charge what has come."""
+        if self._whole is not None:
+            return  # it is settled as it came
         self._gateway.exchanges.discard(self)
         self._abandon()
         if self.ticket is not None and not self.ticket.over:
@@ -337,13 +349,13 @@ class Exchange(Answering):
 
 
 def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:
-    """An error as a whole answer."""
+    """An error as a whole answer. own: header lines of its own, each with its end."""
     status = status_in(api, why)
     body = error_body(api, why, request_id)
     lines = [
         f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n".encode(),
         b"content-length: %d\r\n" % len(body),
-        f"{'request-id' if api == 'anthropic' else 'x-request-id'}: {request_id}\r\n".encode(),
+        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode(),
     ]
     if why.retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % why.retry_after_s)

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ampacity.gateway.client import Client, Request
-from ampacity.gateway.dialects import Api, Refusal, models_body
+from ampacity.gateway.dialects import REASONS, Api, Refusal, models_body
 from ampacity.gateway.exchange import refusal
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway
 
-NO_KEY = Refusal(401, "authentication_error", "This key is not known here; show one as x-api-key or as Bearer.")
+HOW = "as x-api-key: KEY, or as Authorization: Bearer KEY"
 ASKING: dict[bytes, Api] = {b"/v1/messages": "anthropic", b"/v1/chat/completions": "openai", b"/v1/responses": "openai"}
 COUNTING, MODELS, USAGE = b"/v1/messages/count_tokens", b"/v1/models", b"/v1/usage"
 ONE_MODEL = b"/v1/models/"
 KNOWN = frozenset((*ASKING, COUNTING, MODELS, USAGE))
+PATHS = b", ".join(sorted(KNOWN)).decode()
+
+
+def no_key(headers: list[tuple[bytes, bytes]]) -> Refusal:
+    """What to say to whom nobody knows."""
+    shown = any(name in (b"x-api-key", b"authorization") for name, _ in headers)
+    words = f"This key is not known here; show one that is, {HOW}." if shown else f"No key is shown; show one {HOW}."
+    return Refusal(401, "authentication_error", words)
 
 
 def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
@@ -25,59 +33,67 @@ def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
     path = request.path
     head = request.method == b"HEAD"
     if path == b"/healthz" or (path == b"/" and request.method in (b"GET", b"HEAD")):
-        _plain(client, request, 200, b'{"status":"ok"}', head)
+        _plain(gateway, client, request, 200, b'{"status":"ok"}', head)
     elif path == b"/readyz":
-        ready = not gateway.draining and gateway.ticks.error is None
-        _plain(client, request, 200 if ready else 503, b'{"ready":%b}' % (b"true" if ready else b"false"), head)
+        opened = any(service.opened for service in gateway.desk.services.values())
+        ready = opened and not gateway.draining and gateway.ticks.error is None
+        _plain(
+            gateway, client, request, 200 if ready else 503, b'{"ready":%b}' % (b"true" if ready else b"false"), head
+        )
     elif path in KNOWN or path.startswith(ONE_MODEL):
         _known(gateway, client, request, path)
     else:
-        answer_error(gateway, client, request, Refusal(404, "not_found_error", "There is nothing at this path."))
+        words = f"There is nothing at {path[:200].decode('ascii', 'replace')!r}; requests go to {PATHS}."
+        answer_error(gateway, client, request, Refusal(404, "not_found_error", words, code="unknown_url"))
 
 
 def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> None:
     holder = gateway.holder(request.headers)
     if holder is None:
         gateway.metrics.unauthenticated += 1
-        answer_error(gateway, client, request, NO_KEY)
+        answer_error(gateway, client, request, no_key(request.headers))
     elif path == COUNTING and request.method == b"POST":
         tokens = max(len(request.body) // 4, 1)
-        _plain(client, request, 200, b'{"input_tokens":%d}' % tokens, False)
+        _plain(gateway, client, request, 200, b'{"input_tokens":%d}' % tokens, False)
     elif path == MODELS and request.method == b"GET":
         since = gateway.terms.notes.get("since", "1970-01-01")
-        _plain(client, request, 200, models_body(list(gateway.aliases), since), False)
+        _plain(gateway, client, request, 200, models_body(list(gateway.aliases), since), False)
     elif path.startswith(ONE_MODEL) and request.method == b"GET":
         _one_model(gateway, client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
     elif path == USAGE and request.method == b"GET":
         if gateway.hands is None or not gateway.hands.give(client, request, holder):
-            _plain(client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
+            _plain(gateway, client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
     else:
-        answer_error(
-            gateway, client, request, Refusal(405, "invalid_request_error", "This path is asked in another way.")
-        )
+        by = b"POST" if path in ASKING or path == COUNTING else b"GET"
+        words = f"{path.decode()} is asked with {by.decode()}, not {request.method.decode('ascii', 'replace')[:20]}."
+        answer_error(gateway, client, request, Refusal(405, "invalid_request_error", words), b"allow: %b\r\n" % by)
 
 
 def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -> None:
     if alias not in gateway.aliases:
-        answer_error(
-            gateway, client, request, Refusal(404, "not_found_error", f"There is no model {alias[:100]!r} here.")
-        )
+        words = f"There is no model {alias[:100]!r} here; there are: {', '.join(gateway.aliases)}."
+        answer_error(gateway, client, request, Refusal(404, "not_found_error", words))
         return
     listed = msgspec.json.decode(models_body([alias], gateway.terms.notes.get("since", "1970-01-01")))
-    _plain(client, request, 200, msgspec.json.encode(listed["data"][0]), False)
+    _plain(gateway, client, request, 200, msgspec.json.encode(listed["data"][0]), False)
 
 
-def _plain(client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
-    last = b"" if request.keep_alive else b"connection: close\r\n"
-    lines = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
-    client.write(lines % (status, b"OK" if status == 200 else b"Not OK", len(body), last) + (b"" if head else body))
+def _plain(gateway: Gateway, client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
+    request_id = gateway.new_id()
+    lines = [
+        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n",
+        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n",
+        "\r\n" if request.keep_alive else "connection: close\r\n\r\n",
+    ]
+    client.write("".join(lines).encode() + (b"" if head else body))
     client.done(request.keep_alive)
 
 
-def answer_error(gateway: Gateway, client: Client, request: Request, why: Refusal) -> None:
-    """Answer with an error in the shape that the client reads."""
-    api: Api = "anthropic" if request.header(b"anthropic-version") or b"messages" in request.path else "openai"
-    said = refusal(api, why, gateway.new_id(), b"", not request.keep_alive)
+def answer_error(gateway: Gateway, client: Client, request: Request, why: Refusal, own: bytes = b"") -> None:
+    """Answer with an error in the shape that the client reads. own: header lines of its own, each with its end."""
+    theirs = request.header(b"anthropic-version") or request.header(b"x-api-key") or b"messages" in request.path
+    api: Api = "anthropic" if theirs else "openai"
+    said = refusal(api, why, gateway.new_id(), own, not request.keep_alive)
     if request.method == b"HEAD":
         said = said[: said.index(b"\r\n\r\n") + 4]
     client.write(said)

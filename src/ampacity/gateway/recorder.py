@@ -5,7 +5,8 @@ The caller's `Waiter` is told what becomes of its request later: placed, put bac
 
 from __future__ import annotations
 
-from random import SystemRandom
+from random import Random
+from secrets import randbits
 from typing import Protocol, cast
 
 from ampacity.gateway.keys import Holder
@@ -57,7 +58,7 @@ class Recorder:
 
     def __init__(self, desk: Desk, journal: Journal, ticks: Ticks) -> None:
         self.desk, self.journal, self.ticks = desk, journal, ticks
-        self._draw = SystemRandom().randrange
+        self._chance = Random(randbits(128)).random
         self._numbers: dict[Kind, int] = {}
         self.under_way: dict[int, Ticket] = {}
 
@@ -74,7 +75,7 @@ class Recorder:
         """Decide on a request; its ticket says what."""
         desk, journal = self.desk, self.journal
         expires_ms = now_ms + desk.terms.expires_ms
-        draw = self._draw(1000)
+        draw = int(self._chance() * 1000)
         who, organization = holder.subscriber, holder.organization
         ticket = Ticket(kind, who, organization, session, input_tokens, output_most, now_ms, draw, expires_ms, owner)
         outcome = desk.arrive(ticket, now_ms)

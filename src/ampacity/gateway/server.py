@@ -19,25 +19,25 @@ from ampacity.gateway.handing import Hands, refuse_taken
 from ampacity.gateway.headers import RateHeaders
 from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.leases import Leases
+from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
-from ampacity.gateway.plain import ASKING, NO_KEY, answer_plain
+from ampacity.gateway.plain import ASKING, answer_plain, no_key
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
-from ampacity.gateway.standing import seconds_until, standing_of, why_refused
+from ampacity.gateway.refusals import Refusals
+from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
+from ampacity.gateway.turn import Turn
 from ampacity.journal.append import Journal
 from ampacity.journal.opening import Durability
 from ampacity.journal.records import (
     ADMITTED,
-    CAP,
     DRAIN,
     EXPIRED,
     GONE,
     HOLD,
     NO_CAPACITY,
     QUEUED,
-    REFUSED,
-    REFUSED_ORGANIZATION,
 )
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
@@ -52,7 +52,6 @@ GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
 HELD_S = 10.0  # the end of an answer waits so long for a disk that fails
 FIRST_BYTE_S = 600.0
 SILENCE_S = 120.0
-SAID_MOST = 10_000
 NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
 
 
@@ -91,6 +90,7 @@ class Gateway:
         self.now_s: Callable[[], float] = self.loop.time
         self.clients: set[Client] = set()
         self.exchanges: set[Exchange] = set()
+        self.log = Log(self.clock)
         self.metrics = Metrics()
         self.draining = False
         self._salt = token_bytes(16)
@@ -107,7 +107,6 @@ class Gateway:
         self.terms = share_of(self.terms, self.settings.workers)
         self.pools = _pools(self.terms, self.loop)
         self.aliases = self.terms.aliases()
-        self.said: dict[str, tuple[int, str]] = {}
         self.journal = Journal(self.settings.journal, self.settings.durability)
         s = self.settings
         try:
@@ -115,7 +114,10 @@ class Gateway:
         except BaseException:
             self.journal.close()
             raise
-        self.ticks = Ticks(self.journal, self.loop, gather_s=GATHER_S)
+        self.ticks = Ticks(
+            self.journal, self.loop, lambda err: self.log("journal not written", error=str(err)), gather_s=GATHER_S
+        )
+        self.turn = Turn(self.loop, self.ticks)
         self.recorder = Recorder(desk, self.journal, self.ticks)
         self._as_they_were()
         if s.workers > 1:
@@ -124,6 +126,7 @@ class Gateway:
             self.leases = Leases(s.leases, s.worker, s.workers)
             self.leases.first(self.recorder, self.clock())
         self.desk = desk
+        self.refusals = Refusals(desk, self.metrics)
         self._checkpoint_s = self.now_s()
 
     def _as_they_were(self) -> None:
@@ -163,6 +166,7 @@ class Gateway:
     async def drain(self, most_s: float) -> None:
         """Take nothing new, let answers end for so long, and stop."""
         self.draining = True
+        self.log("stopping", in_flight=len(self.exchanges))
         if self._server is not None:
             self._server.close()
         if self.hands is not None:
@@ -202,6 +206,7 @@ class Gateway:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
         terms = share_of(terms, self.settings.workers)
         pools = _pools(terms, self.loop)
+        self.turn.settle()
         before = self.pools
         self.pools = before | {n: p for n, p in pools.items() if n not in before or not p.reached_as(before[n])}
         try:
@@ -215,6 +220,7 @@ class Gateway:
         self.aliases = terms.aliases()
         self._rate.clear()
         self._asked.clear()
+        self.log("terms in force", terms.name)
 
     def _contract_events(self) -> None:
         """Do what a contract says of pools, when the time has come; each once in a process."""
@@ -230,21 +236,28 @@ class Gateway:
 
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
+        self.turn.settle()
+        self.log("hold", pool)
         return self.recorder.hold_pool(pool, self.clock())
 
     def drain_pool(self, pool: str, deadline_ms: int) -> bool:
         """A pool takes nothing new and is gone by a deadline, at the earliest now. Raises KeyError."""
+        self.turn.settle()
+        self.log("drain", pool, deadline_ms=deadline_ms)
         changed = self.recorder.drain_pool(pool, deadline_ms, self.clock())
         self.recorder.due(self.clock())
         return changed
 
     def reopen(self, pool: str) -> bool:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
+        self.turn.settle()
+        self.log("reopen", pool)
         return self.recorder.reopen_pool(pool, self.clock())
 
     def _on_tick(self) -> None:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
+        self.turn.settle()
         self.recorder.due(self.clock())
         if self.leases is not None:
             self.leases.renew(self.recorder, self.clock())
@@ -277,7 +290,7 @@ class Gateway:
         holder = self.holder(request.headers)
         if holder is None:
             self.metrics.unauthenticated += 1
-            exchange.refuse(NO_KEY)
+            exchange.refuse(no_key(request.headers))
             return
         if self.hands is not None and self.hands.give(client, request, holder):
             return
@@ -327,6 +340,7 @@ class Gateway:
     def answer_malformed(self, client: Client, why: Malformed) -> None:
         """Answer what cannot be read; the connection closes."""
         self.metrics.malformed += 1
+        self.log("not readable", str(why.status), why=why.message)
         kinds = {401: "authentication_error", 413: "request_too_large", 500: "api_error"}
         kind = kinds.get(why.status, "invalid_request_error")
         api: Api = "openai" if client.asked_openai else "anthropic"
@@ -354,40 +368,19 @@ class Gateway:
             return own.anthropic(state, at, now_ms, max(ticket.window, 0))
         return own.openai(state, at, now_ms)
 
-    def why_refused(self, ticket: Ticket, api: Api, now_ms: int) -> Refusal:
-        """What to say of a request that was refused at once."""
-        counts = self.metrics.of(ticket.kind)
-        if ticket.outcome != NO_CAPACITY:  # what is answered for want of capacity is counted there
-            counts.outcomes[ticket.outcome] += 1
-        if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
-            self.metrics.refused(ticket.kind, self.desk.ledger.window_of(ticket, ticket.window)[1])
-            told = why_refused(self.desk, ticket, now_ms)
-            self._remember(ticket, told.message)
-            return told
-        if ticket.window < 0:
-            self.metrics.refused(ticket.kind, CAP)
-            wait_s = seconds_until(self.desk.ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
-            words = "The capacity of this hour is used up; it returns with the next."
-            self._remember(ticket, words)
-            return Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= 60)
-        from ampacity.gateway.words import OVERLOADED
-
-        return OVERLOADED
-
-    def _remember(self, ticket: Ticket, words: str) -> None:
-        """Know for a while what was said to whom, by the name of the request that was refused."""
-        if isinstance(ticket.owner, Exchange):
-            self.said[ticket.owner.id] = ticket.number, words
-            if len(self.said) > SAID_MOST:
-                del self.said[next(iter(self.said))]
-
     def standing(self, holder: Holder) -> dict[str, object]:
         """How somebody's windows stand now."""
         return standing_of(self.desk, holder, self.clock())
 
     def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int) -> int:
         """A pool has failed a request, or has no room: ADMITTED elsewhere, QUEUED, or NO_CAPACITY."""
-        self.metrics.of(ticket.kind).pool_failures += answer not in FULL
+        self.turn.settle()
+        pool = self.recorder.pool_of(ticket)
+        if answer in FULL:
+            self.log("pool full", pool, answer=answer, wait_ms=wait_ms)
+        else:
+            self.metrics.of(ticket.kind).pool_failures += 1
+            self.log("pool failed", pool, answer=answer)
         return self.recorder.failed(ticket, now_ms, answer, wait_ms)
 
     def queued(self, ticket: Ticket) -> None:
@@ -418,6 +411,8 @@ class Gateway:
     def cut_short(self, ticket: Ticket) -> None:
         """A pool broke off in an answer."""
         self.metrics.cut_short += 1
+        if not ticket.over:
+            self.log("answer broken off", self.recorder.pool_of(ticket))
 
     def left(self, ticket: Ticket) -> None:
         """A client went before its answer was whole."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
-from ampacity.gateway.dialects import Refusal
+from ampacity.gateway.dialects import OUTPUT_LARGEST, Refusal
 from ampacity.gateway.keys import Holder
 from ampacity.policy.book import AT, HELD_FIELDS
 from ampacity.policy.desk import Desk
 from ampacity.policy.explain import Explanation, Scope, explain
+from ampacity.policy.limits import hold
 from ampacity.policy.ticket import Ticket
 
 SOON_S = 60  # clients may wait so long by themselves; beyond that they are told not to try again
@@ -30,7 +31,7 @@ def seconds_until(instant_ms: int | None, now_ms: int) -> int | None:
 
 
 def explained(desk: Desk, holder: Holder, now_ms: int, alias: str = "") -> Explanation:
-    """What all windows say of the next request of somebody; who has never asked has all windows fresh."""
+    """What all windows say of a request as somebody usually asks; who has never asked has all windows fresh."""
     ledger = desk.ledger
     limit = next((t.limit for t in desk.terms.tiers if t.name == holder.tier), None)
     if limit is None:
@@ -40,7 +41,13 @@ def explained(desk: Desk, holder: Holder, now_ms: int, alias: str = "") -> Expla
     if holder.organization_limit:
         theirs = ledger.row(ORGANIZATION, holder.organization, holder.organization_limit, now_ms)
         scopes.append(Scope(holder.organization_limit, theirs, "the organization"))
-    return explain(ledger.book, ledger.state, scopes, now_ms, alias, holder.product)
+    book = ledger.book
+    held = [0] * (HELD_FIELDS * len(scopes))
+    for i, s in enumerate(scopes):
+        plan = book.plan(s.limit, alias, holder.product)
+        h = i * HELD_FIELDS
+        hold(ledger.state, s.at, book.flat, book.limit(s.limit), plan, held, h, now_ms, now_ms, 1, OUTPUT_LARGEST)
+    return explain(book, ledger.state, scopes, now_ms, alias, holder.product, held, asked="a usual request of theirs")
 
 
 def standing_of(desk: Desk, holder: Holder, now_ms: int) -> dict[str, object]:

@@ -26,6 +26,9 @@ LIMITS_OF_OTHERS = (b"anthropic-ratelimit-", b"x-ratelimit-")
 USUAL = (b"keep-alive", b"close")
 
 OVERLOADED = Refusal(529, "overloaded_error", "No pool has room for this request; try again soon.", 2, True)
+CLOSED = Refusal(
+    529, "overloaded_error", "All pools of this model are held or gone until an operator opens one.", 60, False
+)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _STATUS = {status: f"HTTP/1.1 {status} {words}\r\n".encode() for status, words in REASONS.items()}
 

@@ -55,6 +55,18 @@ class Ticks:
             self._next.cancel()
             self._next = self._soon()
 
+    def later(self, do: Callable[[], object]) -> None:
+        """As `after`, but the commit does not hurry: call `now` soon."""
+        self._waiting.append((self._journal.last, do))
+        self.touch()
+
+    def now(self) -> None:
+        """Commit at once if somebody waits for it; a disk that failed keeps its pause."""
+        if self._waiting and self.error is None:
+            if self._next is not None:
+                self._next.cancel()
+            self._commit()
+
     def _soon(self) -> asyncio.Handle:
         self._hurried = True
         return self._loop.call_soon(self._commit)

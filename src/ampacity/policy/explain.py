@@ -71,11 +71,12 @@ def explain(
     product: str = "",
     held: Row | None = None,
     h: int = 0,
+    asked: str = "this request",
 ) -> Explanation:
     """Explain what a request of this family and product meets now, in each scope.
 
-    held, h: the rows that `limits.hold` wrote for it, one a scope; without them, a request of the least cost. Raises
-    LimitError if the book has no limit of a scope's name.
+    held, h: the rows that `limits.hold` wrote for it, one a scope; without them, a request of the least cost. asked:
+    what the sentence calls it. Raises LimitError if the book has no limit of a scope's name.
     """
     windows: list[Standing] = []
     for i, scope in enumerate(scopes):
@@ -89,7 +90,7 @@ def explain(
     else:
         binding = max(windows, key=lambda s: s.share, default=None)
     retry = binding.admits_from_ms if binding is not None and refusing else now_ms
-    return Explanation(not refusing, binding, retry, tuple(windows), _sentence(windows, binding, now_ms))
+    return Explanation(not refusing, binding, retry, tuple(windows), _sentence(windows, binding, now_ms, asked))
 
 
 def _standing(book: Book, state: Row, scope: Scope, w: int, cost: int, now_ms: int) -> Standing:
@@ -117,18 +118,18 @@ def _instant(ms: int | None) -> int:
     return FOREVER if ms is None else ms
 
 
-def _sentence(windows: Sequence[Standing], binding: Standing | None, now_ms: int) -> str:
+def _sentence(windows: Sequence[Standing], binding: Standing | None, now_ms: int, asked: str) -> str:
     if binding is None:
         return "No window counts this request."
-    first = _refusal(binding, now_ms) if not binding.admits else _room(binding, now_ms, first=True)
+    first = _refusal(binding, now_ms, asked) if not binding.admits else _room(binding, now_ms, first=True)
     others = [s for s in windows if s is not binding and s.size is not None and s.counts != "in flight"]
     refusing = [s for s in others if not s.admits]
     told = refusing or sorted(others, key=lambda s: -s.share)[:1]
-    rest = [_refusal(s, now_ms, first=False) if not s.admits else _room(s, now_ms, first=False) for s in told]
+    rest = [_refusal(s, now_ms, asked, first=False) if not s.admits else _room(s, now_ms, first=False) for s in told]
     return "; ".join([first, *rest]) + "."
 
 
-def _refusal(s: Standing, now_ms: int, first: bool = True) -> str:
+def _refusal(s: Standing, now_ms: int, asked: str, first: bool = True) -> str:
     name = _name(s, first)
     if s.counts == "in flight":
         return f"{name} is full: {s.used:.0f} of {s.size:.0f} requests are in flight, one of them must end first"
@@ -136,7 +137,7 @@ def _refusal(s: Standing, now_ms: int, first: bool = True) -> str:
     if s.share >= 1:
         text = f"{name} is used up ({100 * s.share:.0f} % of {size})"
     else:
-        text = f"{name} has {_percent_left(s)} left of {size}, less than this request is expected to take"
+        text = f"{name} has {_percent_left(s)} left of {size}, less than {asked} is expected to take"
     if s.admits_from_ms is None:
         never = "it does not return" if s.all_back_ms is None else "it never holds a request of this size"
         return f"{text}; {never}"

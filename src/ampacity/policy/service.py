@@ -374,6 +374,11 @@ class Service:
     def _takes(self, now_ms: int) -> bool:
         return any(takes(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
 
+    @property
+    def opened(self) -> bool:
+        """Whether any pool takes requests, now or when it is sound again."""
+        return any(self.rows[r + R_SHARE] > 0 for r in range(0, len(self.rows), REPLICA_FIELDS))
+
     def _serves(self, now_ms: int) -> bool:
         return any(serves(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
 

@@ -214,7 +214,7 @@ function near_sentence() {
 }
 function refused_sentence() {
   const now = kept.at(-1), before = kept[0], refused = now.refused - before.refused;
-  const since = now.ms - before.ms > KEPT_MS - 5000 ? "In the last five minutes" : `Since ${clock(before.ms)}`;
+  const since = now.ms - before.ms > KEPT_MS - 5000 ? "In the last five minutes" : `Since this page was opened, at ${clock(before.ms)},`;
   const asked = refused + now.admitted - before.admitted;
   if (!asked) { return `${since} nothing was answered or refused.`; }
   if (!refused) { return `${since} nothing was refused, ${count(asked, "request")} answered.`; }
@@ -226,6 +226,11 @@ function refused_sentence() {
   }
   const told = [...by].sort((a, b) => b[1] - a[1]).map(([words, n]) => (words === "no pool had room" ? `${n} as no pool had room` : `${n} by ${words}`));
   return `${since} ${refused} of ${count(asked, "request")} were refused (${percent(refused / asked)})${told.length ? ": " + listed(told) : ""}.`;
+}
+function refused_in_all(s) {
+  const refused = kept.at(-1).refused, asked = refused + kept.at(-1).admitted;
+  if (!asked) { return `Since the data process began, at ${clock(s.started_ms)}, nothing was asked.`; }
+  return `Since the data process began, at ${clock(s.started_ms)}, ${refused} of ${count(asked, "request")} ${refused === 1 ? "was" : "were"} refused (${percent(refused / asked)}).`;
 }
 function pool_sentence(pool) {
   const left = pool.state === "draining" && pool.deadline_ms ? ` until ${until(pool.deadline_ms)}` : "";
@@ -354,7 +359,7 @@ function show_tables(s) {
     at.near.slice(0, NEAR_SHOWN).map((n) => [n.subscriber, n.tier, n.window, {share: n.share}, n.back_ms ? back(n.back_ms) : n.share ? "never" : "nothing in use"]), 5);
   if (at.limits) { show_limits(at.limits); }
   const rows = reasons(s.metrics);
-  put($("refused-said"), refused_sentence());
+  put($("refused-said"), refused_in_all(s));
   table($("refusal-counts"), "Refusals since the data process began", ["tier", "reason", "model", "refused"],
     rows.sort((a, b) => b.count - a.count).map((r) => [r.tier, r.words, r.alias, r.count]), 3);
   table($("refusal-latest"), "The latest", ["when", "subscriber", "tier", "model", "reason", "input tokens"],

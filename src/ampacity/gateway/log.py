@@ -1,0 +1,51 @@
+"""What happens to the service, one line of JSON each on standard error: pools, limits, the disk, mistakes of ours.
+
+Requests are in the journal. What was asked, answered, or shown as a key is nowhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+QUIET_MS = 1000  # the same of the same is told at most so often
+
+
+class Log:
+    """Call it with what happened and to whom. The same of the same within a second is counted, and told with the next.
+
+    write: takes a line.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], write: Callable[[str], object] | None = None) -> None:
+        self._now_ms = now_ms
+        self._write = sys.stderr.write if write is None else write
+        self._told: dict[tuple[str, str], tuple[int, int]] = {}  # when last, and how often since
+
+    def __call__(self, what: str, subject: str = "", **more: object) -> None:
+        now_ms = self._now_ms()
+        last_ms, since = self._told.get((what, subject), (-QUIET_MS, 0))
+        if now_ms - last_ms < QUIET_MS:
+            self._told[what, subject] = last_ms, since + 1
+            return
+        self._told[what, subject] = now_ms, 0
+        at = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {"at": at.replace("+00:00", "Z"), "what": what}
+        if subject:
+            line["subject"] = subject
+        if since:
+            line["times"] = since + 1
+        self._write(msgspec.json.encode(line | more).decode() + "\n")
+
+    def mistake(self, _: object, context: dict[str, object]) -> None:
+        """As a loop's handler of exceptions: where it happened, and what; not with which values."""
+        error = context.get("exception")
+        more: dict[str, object] = {}
+        if isinstance(error, BaseException):
+            frames = traceback.extract_tb(error.__traceback__)
+            more = {"error": type(error).__name__, "where": [f"{f.name}:{f.lineno}" for f in frames[-6:]]}
+        self("mistake", str(context.get("message", "")), **more)

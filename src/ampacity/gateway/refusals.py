@@ -1,0 +1,41 @@
+"""Why requests were refused at once: words for whoever asked, counted, and known for a while by the request's name."""
+
+from __future__ import annotations
+
+from ampacity.base.outcomes import REFUSED, REFUSED_ORGANIZATION
+from ampacity.gateway.dialects import Refusal
+from ampacity.gateway.metrics import Metrics
+from ampacity.gateway.standing import SOON_S, seconds_until, why_refused
+from ampacity.gateway.words import CLOSED, OVERLOADED
+from ampacity.journal.records import CAP
+from ampacity.policy.desk import Desk
+from ampacity.policy.ticket import Ticket
+
+KNOWN_MOST = 10_000
+
+
+class Refusals:
+    """What was said to whom. said: by the name of a request, its ordinal in the journal and the sentence."""
+
+    def __init__(self, desk: Desk, metrics: Metrics) -> None:
+        self._desk, self._metrics = desk, metrics
+        self.said: dict[str, tuple[int, str]] = {}
+
+    def why(self, ticket: Ticket, request_id: str, now_ms: int) -> Refusal:
+        """What to say of a request that has just been refused by a window, by its hour's cap, or for want of room."""
+        counts, ledger = self._metrics.of(ticket.kind), self._desk.ledger
+        if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
+            counts.outcomes[ticket.outcome] += 1
+            self._metrics.refused(ticket.kind, ledger.window_of(ticket, ticket.window)[1])
+            told = why_refused(self._desk, ticket, now_ms)
+        elif ticket.window < 0:
+            self._metrics.refused(ticket.kind, CAP)
+            wait_s = seconds_until(ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
+            words = "The capacity of this hour is used up; it returns with the next."
+            told = Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= SOON_S)
+        else:
+            told = OVERLOADED if self._desk.services[ticket.kind.alias].opened else CLOSED
+        self.said[request_id] = ticket.number, told.message
+        if len(self.said) > KNOWN_MOST:
+            del self.said[next(iter(self.said))]
+        return told
