@@ -77,6 +77,7 @@ def test_what_is_counted_is_added(each: list[int]) -> None:
     assert (found["exchanges"], found["connections"], found["memory_bytes"]) == (total, total, total)
     assert found["journal"]["last"] == total and found["room"] == 10 * len(each)
     assert found["queue"] == [{"tier": "pro", "alias": "coder", "waiting": total}]
+    assert (found["started_ms"], found["now_ms"]) == (min(each), 1000 + max(each))
     assert (found["keys"], found["subscribers"]) == (7, 5)  # each knows all of them
     assert [w["process"] for w in found["workers"]] == [100 + n for n in each]
 

@@ -27,8 +27,8 @@ def status(answers: Sequence[Row | None], slots: Mapping[str, int]) -> Row:
     return {
         **first,
         "now_ms": max(a["now_ms"] for a in told),
-        "started_ms": max(a["started_ms"] for a in told),
-        "uptime_s": min(a["uptime_s"] for a in told),
+        "started_ms": min(a["started_ms"] for a in told),
+        "uptime_s": max(a["uptime_s"] for a in told),
         "ready": len(told) == len(answers) and all(a["ready"] for a in told),
         "draining": any(a["draining"] for a in told),
         "pools": pools([a["pools"] for a in told], slots),
