@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from ampacity.cli import app
 from ampacity.console import keys, workers
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder, read_json
+from ampacity.console.openapi import STATUS
 from ampacity.console.operator import Operator
+from ampacity.console.republish import Republishing
 from ampacity.console.workers import DoneInSome
 from ampacity.journal import opening, read
 from ampacity.simulator.journal_replay import replay
@@ -42,7 +45,7 @@ def test_what_both_have_met_is_told_as_one(both: Any) -> None:
     assert kind["answers"] == sum(kind["ttft_ms"]) == 3 and kind["tokens"]["output"] == 60
     (pool,) = status["pools"]
     assert (pool["slots"], pool["state"]) == (8, "open") and status["ready"] and status["trouble"] == []
-    assert len({w["process"] for w in status["workers"]}) == SEVERAL
+    assert len({w["process"] for w in status["workers"]}) == SEVERAL and set(status) == set(STATUS["properties"])
     assert [(u["subscriber"], u["requests"], u["output"]) for u in both.operator.use()] == [
         ("nia", 2, 40),
         ("mia", 1, 20),
@@ -101,6 +104,28 @@ def test_terms_that_one_refuses_are_in_force_in_none(both: Any, toy_terms: Any, 
         both.operator.change_terms(toy_terms(model_url, name="tighter").text())
     assert [s and s["terms"] for s in both.operator.statuses()] == before
     assert both.operator.terms.name == "toy" and "goes by" not in str(both.operator.audit())
+
+
+def test_limits_are_planned_anew_in_all_of_them_when_a_pool_goes(both: Any) -> None:
+    (service,) = both.operator.terms.services
+    two = replace(service, pools=(*service.pools, replace(service.pools[0], name="there")))
+    both.operator.change_terms(replace(both.operator.terms, services=(two,)).text())
+    asked: list[tuple[str, ...]] = []
+    smaller = replace(both.operator.terms, limits={"team": ()}, caps=())
+
+    def planning(without: tuple[str, ...]) -> Any:
+        asked.append(without)
+        return SimpleNamespace(title=str, planned=lambda: SimpleNamespace(terms=smaller), end=lambda: None)
+
+    said: list[str] = []
+    republishing = Republishing(both.folder, planning, said.append)
+    republishing.look()
+    both.operator.move("reclaim", "there")
+    republishing.look()
+    republishing._at_work.join(30)  # type: ignore[union-attr]
+    assert asked == [("there",)] and said == ["limits planned anew without there, and in force"]
+    assert both.operator.terms.limits["team"] == () and both.operator.status()["trouble"] == []
+    assert len({s["terms"] for s in both.operator.statuses()}) == 1
 
 
 def test_while_one_is_away_the_other_answers_and_nothing_is_done_by_halves_unsaid(both: Any, toy_terms: Any) -> None:
