@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ampacity.console import keys, workers
 from ampacity.console.folder import Folder, write_json
 from ampacity.console.operator import Operator
 from ampacity.policy import rows
@@ -28,6 +29,7 @@ HOUR_MS = 3_600_000
 OUTPUT = 20
 STARTED_IN_S = 15
 HELD_MOST_S = 60
+SEVERAL = 2
 
 
 class Model(BaseHTTPRequestHandler):
@@ -133,6 +135,36 @@ class Live:
         self.process = started(self.folder)[0]
 
 
+@dataclass
+class Both:
+    """Two data processes of one folder; each subscriber asks the one that decides on them."""
+
+    folder: Folder
+    each: list[Live]
+
+    @property
+    def operator(self) -> Operator:
+        return Operator(self.folder)
+
+    def post(self, name: str, key: str) -> tuple[int, dict[str, str]]:
+        """Ask once as somebody."""
+        number = workers.decides_on(self.folder, name)
+        assert number is not None
+        status, headers, _ = self.each[number].post(key)
+        return status, headers
+
+    def key_at(self, worker: int, name: str, **more: Any) -> str:
+        """A key of somebody on whom that one decides; others who come before are nobody's."""
+        n = len(keys.subscribers_of(self.folder.keys))
+        for other in range(n, n + SEVERAL):
+            if (other + 1) % SEVERAL == worker:
+                break
+            self.operator.make_key(f"between-{other}")
+        made = self.operator.make_key(name, **more)
+        assert workers.decides_on(self.folder, name) == worker
+        return str(made["key"])
+
+
 def started(folder: Folder) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """A data process that is ready, and what it said."""
     command = [sys.executable, "-m", "ampacity.gateway", str(folder.settings)]
@@ -178,6 +210,27 @@ def shared(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator
     """A data process that the tests of a file share."""
     with serving(tmp_path_factory.mktemp("shared"), model_url) as found:
         yield found
+
+
+@pytest.fixture
+def both(tmp_path: Path, model_url: str) -> Iterator[Both]:
+    """Each at a port of its own, as if what hands connections over always found the right one."""
+    folder = Folder(tmp_path / "toy.serve")
+    folder.make()
+    folder.make_for(SEVERAL)
+    folder.terms.write_text(terms(model_url).text(), encoding="utf-8")
+    shares = folder.shares(SEVERAL)
+    own = [{name: str(getattr(s, name)) for name in ("terms", "journal", "keys", "control")} for s in shares]
+    for share, settings in zip(shares, own, strict=True):
+        write_json(share.settings, settings | {"port": 0, "drain_s": 5})
+    each = []
+    with ExitStack() as stack:
+        for share in shares:
+            process, said = started(share)
+            each.append(Live(share, model_url, process, said["port"]))
+            stack.callback(process.wait, 10)
+            stack.callback(process.terminate)
+        yield Both(folder, each)
 
 
 @pytest.fixture

@@ -62,3 +62,40 @@ def test_a_short_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeyp
     folder.control.parent.chmod(0o755)
     with pytest.raises(PermissionError, match="not this user's alone"):
         _ = folder.control
+
+
+def test_each_of_several_data_processes_has_its_own_files_and_one_alone_those_of_always(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "team.serve")
+    assert folder.shares() == (folder,) and folder.settings.name == "settings.json"
+    names = [(s.settings.name, s.journal.name, s.control.name, s.log("gateway").name) for s in folder.shares(2)]
+    assert names == [(f"settings-{k}.json", f"use-{k}.journal", f"control-{k}", f"gateway-{k}.log") for k in range(2)]
+    assert {(s.keys, s.terms, s.leases, s.peers) for s in folder.shares(2)} == {
+        (folder.keys, folder.terms, folder.leases, folder.peers)
+    }
+
+
+def test_sockets_of_several_lie_in_a_short_folder_each_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.mkdtemp())
+    folder = Folder(tmp_path / ("long" * 30) / "team.serve")
+    sockets = {*(s.control for s in folder.shares(3)), folder.peers / "worker-0", folder.control}
+    assert len(sockets) == 5 and all(len(str(s)) < 100 for s in sockets)
+
+
+def test_use_that_another_number_of_data_processes_had_is_not_served(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "team.serve")
+    folder.make()
+    folder.make_for(2)
+    for share in folder.shares(2):
+        write_json(share.settings, {})
+        share.journal.touch()
+    assert folder.workers == 2
+    folder.make_for(2)
+    for other in (1, 3):
+        with pytest.raises(Mistakes, match=r"use-0\.journal, use-1\.journal: made with --workers 2.*serve with 2"):
+            folder.make_for(other)
+    for share in folder.shares():
+        share.journal.unlink()
+    folder.make_for(1)
+    assert folder.workers == 1 and not list(folder.path.glob("settings*"))

@@ -159,9 +159,7 @@ def test_a_refusal_is_shown_with_its_reason_and_whom_it_hit(inside: Visit, share
         inside.wait_for("#near-table", r"rita\s*developers\s*five-hour\s*80 %")
         inside.wait_for("#refusal-counts", r"developers\s*the five-hour window\s*coder\s*1")
         inside.wait_for("#refusal-latest", r"UTC\s*rita\s*developers\s*coder\s*the five-hour window")
-        assert re.search(
-            r"Since the data process began, .* 1 of \d requests? was", inside.text("#refused-said")
-        )
+        assert re.search(r"Since the data process began, .* 1 of \d requests? was", inside.text("#refused-said"))
     finally:
         shared.operator.change_terms(toy_terms(shared.url).text())
     inside.page.reload()

@@ -15,11 +15,12 @@ from ampacity.gateway.keys import Holder
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.take_up import open_desk, taken_up, write_checkpoint
 from ampacity.journal.append import Journal
+from ampacity.journal.keep import forget
 from ampacity.journal.records import ABORTED, ADMITTED, EXPIRED, QUEUED, RELEASED, SETTLED
 from ampacity.policy import rows
 from ampacity.policy.health import CUT_OFF, GIVEN_UP, REFUSED, TIMED_OUT
 from ampacity.policy.rows import ONE_IN_FLIGHT, ONE_REQUEST, Price, WindowRule
-from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
+from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TermsError, TierTerms
 from ampacity.policy.ticket import Ticket
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.mistakes import Mistakes
@@ -83,15 +84,15 @@ class Silent:
 class Load:
     """A gateway without sockets: a desk and its journal under a random load."""
 
-    def __init__(self, path: Path, seed: int) -> None:
-        self.path, self.rng, self.now = path, random.Random(seed), NOW
+    def __init__(self, path: Path, seed: int, workers: int = 1) -> None:
+        self.path, self.rng, self.now, self.workers = path, random.Random(seed), NOW, workers
         self.terms = terms()
         self.heard = dict.fromkeys(("placed", "put back", "turned away", "cut"), 0)
         self.start()
 
     def start(self) -> None:
         self.journal = Journal(self.path)
-        desk, self.cut_off = open_desk(self.journal, self.terms, self.now)
+        desk, self.cut_off = open_desk(self.journal, self.terms, self.now, 0, self.workers)
         self.recorder = Recorder(desk, self.journal, Silent())  # type: ignore[arg-type]
         self.tickets: list[Ticket] = []
 
@@ -152,6 +153,8 @@ class Load:
             self.recorder.due(self.now)
         else:
             self.operate()
+        if self.workers > 1 and rng.random() < 0.1:
+            self.recorder.lease(rng.choice(["small-0", "small-1", "large-0"]), rng.randrange(6), self.now)
         if rng.random() < 0.2:
             self.journal.commit()
 
@@ -190,6 +193,37 @@ def test_every_decision_of_a_mixed_load_with_changes_drains_faults_and_deaths_is
     assert found.same == found.decisions > 1500
     assert (found.starts, found.skipped) == (deaths + 1, 0)
     assert found.changes > 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_decision_is_made_again_of_a_process_that_shares_its_pools_with_others(tmp_path: Path, seed: int) -> None:
+    load = Load(tmp_path / "shared.journal", seed, workers=2)
+    for step in range(3000):
+        load.step()
+        if step % 900 == 899:
+            load.die()
+            load.start()
+    load.journal.close()
+    found = replay(load.path)
+    assert found.differing == ()
+    assert found.same == found.decisions > 1000
+    assert found.changes > 200
+    with sqlite3.connect(load.path) as db:
+        db.execute("DELETE FROM change WHERE what = (SELECT id FROM name WHERE text = 'lease')")
+    assert replay(load.path).differing
+
+
+def test_forgetting_leaves_which_of_how_many_processes_writes_a_journal(tmp_path: Path) -> None:
+    load = Load(tmp_path / "shared.journal", 1, workers=2)
+    for _ in range(300):
+        load.step()
+    write_checkpoint(load.journal, load.recorder.desk, load.recorder.under_way, load.now)
+    load.journal.close()
+    assert sum(forget(load.path, load.now)) > 300
+    with Journal(load.path) as journal, pytest.raises(TermsError, match="process 0 of 2"):
+        open_desk(journal, load.terms, load.now)
+    load.start()
+    load.journal.close()
 
 
 def outcomes(path: Path) -> dict[int, int]:

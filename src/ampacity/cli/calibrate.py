@@ -131,7 +131,7 @@ def serving(
 
 @app.command()
 def forecast(
-    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="What a gateway recorded of the run.")],
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="What a gateway recorded; or its folder.")],
     foretold: Annotated[Path, typer.Option("--forecast", metavar="FILE", help="What was forecast of it.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="Where what is learned goes; by default learned.forecast.json here.")

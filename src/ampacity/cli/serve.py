@@ -40,6 +40,12 @@ def serve(
     durability: Annotated[
         Durability, typer.Option("--durability", help="What use survives: normal a crash, full the loss of power.")
     ] = Durability.NORMAL,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=1, max=64, help="Data processes that share the port; each has its own subscribers."
+        ),
+    ] = 1,
     admin: Annotated[bool, typer.Option("--admin", help="Speak to what runs: status, keys, limits, drain ...")] = False,
     sets: Sets = None,
     seed: Seed = 1,
@@ -50,6 +56,8 @@ def serve(
     from ampacity.console.folder import folder_of, served
 
     state = folder_of(scenario, folder)
+    if workers > 1:
+        _can_share(admin)
     if admin:
         _speak(served(state), words or [], json, quiet=quiet)
         return
@@ -72,6 +80,7 @@ def serve(
         admin_host=admin_host,
         admin_port=admin_port,
         durability=durability.value,
+        workers=workers,
     )
     quiet = quiet or json == "-"
     service = Service(
@@ -82,6 +91,19 @@ def serve(
     )
     _start(service, json, quiet=quiet)
     raise typer.Exit(service.watch())
+
+
+def _can_share(admin: bool) -> None:
+    """Several data processes need a service that begins, and a system on which they can share a port."""
+    import sys
+
+    if admin:
+        words = "a service that runs has as many as it began with; leave it out after --admin"
+    elif sys.platform != "linux":
+        words = "several processes share a port on Linux alone; serve with one here"
+    else:
+        return
+    raise typer.BadParameter(words, param_hint="--workers")
 
 
 def _start(service: Service, json: str | None, *, quiet: bool) -> None:

@@ -188,13 +188,13 @@ def use(
     days: Annotated[int, typer.Option("--days", min=1, help="Of the last so many days.")] = 30,
     json: Json = None,
 ) -> None:
-    """Use: requests and tokens by kind of each subscriber, as a journal has it."""
+    """Use: requests and tokens by kind of each subscriber, as a journal has it, or all of a folder."""
     from time import time
 
+    from ampacity.journal.opening import journals_at
     from ampacity.reporting.use_view import use_view
 
-    path = next(iter(sorted(file.glob("*.journal"))), file) if file.is_dir() else file
-    tell(use_view(path, days, int(time() * 1000)), json)
+    tell(use_view(journals_at(file), days, int(time() * 1000)), json)
 
 
 @app.command()

@@ -292,10 +292,10 @@ class Admin:
         if not self._open_metrics and not self._may(request):
             return _not_known()
         try:
-            status: dict[str, Any] | None = await run_in_threadpool(self.operator.status)
+            statuses: list[dict[str, Any] | None] = await run_in_threadpool(self.operator.statuses)
         except (NotServing, NotDone):
-            status = None
-        return Response(exposition(status), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
+            statuses = [None] * self.operator.folder.workers
+        return Response(exposition(statuses), headers={"content-type": CONTENT_TYPE, **NOT_KEPT})
 
     async def _document(self, request: Request) -> Response:
         return JSONResponse(document(version("ampacity"), open_metrics=self._open_metrics), headers=NOT_KEPT)

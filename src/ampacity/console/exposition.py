@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,27 +15,39 @@ BY_KIND = ["tier", "alias"]
 MS, US = 1e-3, 1e-6
 
 
-def exposition(status: dict[str, Any] | None) -> bytes:
-    """All of it; if the data process does not answer, status None, only that."""
+def exposition(statuses: Sequence[dict[str, Any] | None]) -> bytes:
+    """All of it; of a data process that does not answer, status None, only that.
+
+    Of several, each by itself under the label `worker`: a sum of counters would fall when one of them begins anew.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Counts(status))
+    registry.register(_Counts(statuses))
     return generate_latest(registry)
 
 
 class _Counts(Collector):
-    def __init__(self, status: dict[str, Any] | None) -> None:
-        self._status = status
+    def __init__(self, statuses: Sequence[dict[str, Any] | None]) -> None:
+        self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
-        """Every family."""
-        yield GaugeMetricFamily(
-            "ampacity_up", "Whether the data process answers.", value=float(self._status is not None)
-        )
-        if self._status is not None:
-            yield from _process(self._status)
-            yield from _pools(self._status["pools"])
-            yield from _requests(self._status["metrics"])
-            yield _queue(self._status["queue"])
+        """Every family, once."""
+        found: dict[str, Metric] = {}
+        for k, status in enumerate(self._statuses):
+            for family in _families(status):
+                if len(self._statuses) > 1:
+                    family.samples = [s._replace(labels={**s.labels, "worker": str(k)}) for s in family.samples]
+                if found.setdefault(family.name, family) is not family:
+                    found[family.name].samples += family.samples
+        yield from found.values()
+
+
+def _families(status: dict[str, Any] | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily("ampacity_up", "Whether the data process answers.", value=float(status is not None))
+    if status is not None:
+        yield from _process(status)
+        yield from _pools(status["pools"])
+        yield from _requests(status["metrics"])
+        yield _queue(status["queue"])
 
 
 def _process(status: dict[str, Any]) -> Iterator[Metric]:

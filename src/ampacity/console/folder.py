@@ -8,12 +8,13 @@ import os
 import secrets
 import stat
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ampacity.base.files import write_whole
+from ampacity.journal.opening import SEVERAL
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
 SOCKET_MOST = 100  # bytes of a socket's path: the system's bound is 104 or 108
@@ -22,9 +23,23 @@ ENDING = ".serve"
 
 @dataclass(frozen=True)
 class Folder:
-    """The state folder of a service. All of it is its owner's alone."""
+    """The state folder of a service. All of it is its owner's alone. worker: which of several data processes has it."""
 
     path: Path
+    worker: int | None = None
+
+    @property
+    def workers(self) -> int:
+        """How many data processes it was served by."""
+        return len(list(self.path.glob("settings-*.json"))) or 1
+
+    def shares(self, workers: int | None = None) -> tuple[Folder, ...]:
+        """The folder as each data process has it: itself, where there is only one."""
+        several = workers or self.workers
+        return tuple(replace(self, worker=k) for k in range(several)) if several > 1 else (self,)
+
+    def _own(self, name: str) -> str:
+        return name if self.worker is None else f"{name}-{self.worker}"
 
     @property
     def terms(self) -> Path:
@@ -34,7 +49,7 @@ class Folder:
     @property
     def settings(self) -> Path:
         """How the data process serves."""
-        return self.path / "settings.json"
+        return self.path / f"{self._own('settings')}.json"
 
     @property
     def admin(self) -> Path:
@@ -54,7 +69,7 @@ class Folder:
     @property
     def journal(self) -> Path:
         """What was used."""
-        return self.path / "use.journal"
+        return self.path / f"{self._own('use')}.journal"
 
     @property
     def keys(self) -> Path:
@@ -64,10 +79,23 @@ class Folder:
     @property
     def control(self) -> Path:
         """The socket of the data process: here, or, where this path is too long for one, in a folder for such."""
-        own = self.path / "control"
+        return self._socket(self._own("control"), self._own(""))
+
+    @property
+    def peers(self) -> Path:
+        """The folder of the sockets by which several data processes hand connections over, under the same rule."""
+        return self._socket("peers/worker-00", "-peers/worker-00").parent
+
+    @property
+    def leases(self) -> Path:
+        """Which of several data processes has how many slots of each pool."""
+        return self.path / "leases"
+
+    def _socket(self, name: str, ending: str) -> Path:
+        own = self.path / name
         if len(os.fsencode(own)) <= SOCKET_MOST:
             return own
-        return _folder_of_sockets() / sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return _folder_of_sockets() / (sha256(os.fsencode(self.path)).hexdigest()[:16] + ending)
 
     @property
     def speaking(self) -> Path:
@@ -76,7 +104,7 @@ class Folder:
 
     def log(self, process: str) -> Path:
         """What a process says when something is wrong."""
-        return self.path / f"{process}.log"
+        return self.path / f"{self._own(process)}.log"
 
     def make(self) -> None:
         """Make the folder and the admin token, if they are not there."""
@@ -85,6 +113,26 @@ class Folder:
             handle = os.open(self.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")
+
+    def make_for(self, workers: int) -> None:
+        """Make it ready for so many data processes. Raises Mistakes if there is use that another number of them had."""
+        several = [p for p in sorted(self.path.glob("*.journal")) if SEVERAL.fullmatch(p.name)]
+        there = [*([self.journal] if self.journal.exists() else ()), *several]
+        made_with = max(self.workers, len(several))
+        if there and made_with != workers:
+            names = ", ".join(p.name for p in there)
+            words = (
+                f"{names}: made with --workers {made_with}, which says whose use is in which file; "
+                f"serve with {made_with}, or from another --folder, or move these away: then all use begins anew"
+            )
+            raise Mistakes([Mistake(str(self.path), 0, "--workers", str(workers), words)])
+        own = {share.settings for share in self.shares(workers)}
+        for stale in {*self.path.glob("settings*.json")} - own:
+            stale.unlink()
+        if workers > 1:
+            self.peers.mkdir(mode=0o700, exist_ok=True)
+            for part in self.path.glob("leases*"):  # who held what is gone
+                part.unlink()
 
     def read_token(self) -> str:
         """The admin token."""
@@ -115,7 +163,7 @@ def folder_of(scenario: str, stated: Path | None = None) -> Folder:
 
 def served(folder: Folder) -> Folder:
     """The folder, if something was ever served from it. Raises Mistakes."""
-    if not folder.settings.exists():
+    if not folder.shares()[0].settings.exists():
         words = "nothing has been served from this folder; start it with: ampacity serve SCENARIO"
         raise Mistakes([Mistake(str(folder.path), 0, "settings.json", "", words)])
     return folder

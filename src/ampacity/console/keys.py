@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,6 +137,17 @@ def subscribers_of(path: Path) -> list[Subscriber]:
                FROM subscriber AS s LEFT JOIN organization AS o ON o.id = s.organization ORDER BY s.name"""
         )
         return [Subscriber(*row) for row in rows]
+
+
+def owners_of(path: Path, names: Sequence[str]) -> dict[str, int]:
+    """The number that says which of several data processes decides on somebody: the organization's, or their own."""
+    with _reading(path) as db:
+        rows = db.execute(
+            """SELECT name, CASE organization WHEN 0 THEN id ELSE organization END FROM subscriber
+               WHERE name IN (SELECT value FROM json_each(?))""",
+            (json.dumps(names),),
+        )
+        return dict(rows)
 
 
 def set_subscriber(

@@ -56,6 +56,11 @@ STATUS = made_of(
     exchanges=WHOLE, connections=WHOLE, keys=WHOLE, subscribers=WHOLE, cut_off=WHOLE,
     journal=made_of(last=WHOLE, durable=WHOLE, error=MAYBE_TEXT, path=TEXT), memory_bytes=WHOLE,
 )  # fmt: skip
+WORKER = made_of(
+    worker=WHOLE, process=MAYBE_WHOLE, ready=_or_null(YES_NO), started_ms=MAYBE_WHOLE, exchanges=MAYBE_WHOLE,
+    connections=MAYBE_WHOLE, memory_bytes=MAYBE_WHOLE,
+)  # fmt: skip
+STATUS["properties"].update(workers=many(WORKER), trouble=many(TEXT))  # of several data processes
 KEY = made_of(
     id=TEXT, shown=TEXT, subscriber=TEXT, tier=TEXT, organization=MAYBE_TEXT, product=TEXT, made_ms=WHOLE,
     revoked_ms=MAYBE_WHOLE,

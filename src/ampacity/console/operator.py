@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal
 
-from ampacity.base.files import write_whole
-from ampacity.console import keys
+from ampacity.console import keys, merged, workers
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.forecast import forecast_in, measured
@@ -15,7 +17,7 @@ from ampacity.console.planned import Planning
 from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
 from ampacity.journal import opening, read
-from ampacity.journal.records import OUTCOMES
+from ampacity.journal.records import OUTCOMES, Arrival
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
 from ampacity.policy.terms import Terms, terms_of
 
@@ -37,18 +39,19 @@ class Operator:
         """The terms in force. Raises TermsError."""
         return terms_of(self.folder.terms.read_bytes())
 
-    def _ask(self, do: str, **what: Any) -> dict[str, Any]:
-        return ask(self.folder.speaking, do, **what)
-
     # looking
 
     def status(self) -> dict[str, Any]:
-        """Pools, queue, counts, journal, memory: see `gateway.control.status`. Raises NotServing."""
-        return self._ask("status")
+        """Pools, queue, counts, journal, memory: see `gateway.control.status`, `merged.status`. Raises NotServing."""
+        return workers.status(self.folder)
+
+    def statuses(self) -> list[dict[str, Any] | None]:
+        """The same of each data process by itself, None of one that does not answer. Raises NotServing."""
+        return workers.statuses(self.folder)
 
     def near(self, top: int = 20) -> list[dict[str, Any]]:
         """Who is nearest to a limit, organizations among them. Raises NotServing."""
-        found: list[dict[str, Any]] = self._ask("near", top=top)["near"]
+        found = workers.near(self.folder, top)
         names = keys.organization_names(self.folder.keys) if any(n["organization"] for n in found) else {}
         for row in found:
             if (firm := row.pop("organization")) is not None:
@@ -57,7 +60,7 @@ class Operator:
 
     def standing(self, subscriber: str) -> dict[str, Any]:
         """How somebody's windows stand. Raises NotServing, NotDone."""
-        return self._ask("standing", who=subscriber)
+        return ask(workers.share_of(self.folder, subscriber).speaking, "standing", who=subscriber)
 
     def limits(self) -> dict[str, Any]:
         """The windows of every limit and who has which."""
@@ -71,13 +74,11 @@ class Operator:
 
     def use(self, hours: float = 24.0) -> list[dict[str, Any]]:
         """What each subscriber used in the last hours, as the journal has it; most output first."""
-        if not self.folder.journal.exists():
-            return []
         now_ms = time.time_ns() // 1_000_000
-        names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
-        with opening.for_reading(self.folder.journal) as db:
-            rows = read.use(db, now_ms - round(hours * HOUR_MS), now_ms + HOUR_MS)
-        return [{**row._asdict(), "subscriber": names.get(row.subscriber, str(row.subscriber))} for row in rows]
+        begin_ms, end_ms = now_ms - round(hours * HOUR_MS), now_ms + HOUR_MS
+        rows = merged.use([[u._asdict() for u in read.use(db, begin_ms, end_ms)] for _, db in self._journals()])
+        names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)} if rows else {}
+        return [{**row, "subscriber": names.get(row["subscriber"], str(row["subscriber"]))} for row in rows]
 
     def forecast(self) -> dict[str, Any]:
         """A forecast that lies in the folder, beside what was measured; both None without one. Raises NotServing."""
@@ -89,25 +90,10 @@ class Operator:
 
     def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
         """The latest refusals, the last first, as the journal has them. Raises KeyMistake."""
-        if not self.folder.journal.exists():
-            return []
         names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
         number = self._number(subscriber) if subscriber is not None else None
-        with opening.for_reading(self.folder.journal) as db:
-            found = read.refusals(db, number, most)
-        return [
-            {
-                "ordinal": a.ordinal,
-                "now_ms": a.now_ms,
-                "subscriber": names.get(a.subscriber, str(a.subscriber)),
-                "tier": a.tier,
-                "alias": a.family,
-                "outcome": OUTCOMES[a.outcome],
-                "window": a.place or None,
-                "input_tokens": a.input_tokens,
-            }
-            for a in found
-        ]
+        found = [[_refusal(a, names, share) for a in read.refusals(db, number, most)] for share, db in self._journals()]
+        return merged.latest(found, most)
 
     def explain(self, who: str) -> dict[str, Any]:
         """Why a request, by its id, was refused; or how a subscriber stands now, and their latest refusals.
@@ -115,9 +101,10 @@ class Operator:
         Raises NotServing, NotDone, KeyMistake.
         """
         if who.startswith("req_"):
-            return self._ask("explain", request=who)
+            return workers.explained(self.folder, who)
         self._number(who)
-        return {**self._ask("explain", who=who), "refusals": self.refusals(who)}
+        told = ask(workers.share_of(self.folder, who).speaking, "explain", who=who)
+        return {**told, "refusals": self.refusals(who)}
 
     def _number(self, subscriber: str) -> int:
         for s in keys.subscribers_of(self.folder.keys):
@@ -127,11 +114,19 @@ class Operator:
 
     def versions(self) -> list[dict[str, Any]]:
         """When which terms came into force, by a start or a change, the latest first."""
-        if not self.folder.journal.exists():
-            return []
-        with opening.for_reading(self.folder.journal) as db:
-            found = read.configured(db)
-        return [{"now_ms": c.now_ms, "terms": c.subject[:HASH_DIGITS]} for c in reversed(found)]
+        return merged.versions(
+            [
+                [{"now_ms": c.now_ms, "terms": c.subject[:HASH_DIGITS]} for c in reversed(read.configured(db))]
+                for _, db in self._journals()
+            ]
+        )
+
+    def _journals(self) -> Iterator[tuple[Folder, sqlite3.Connection]]:
+        """The journal of each data process that has one, open to be read, one after the other."""
+        for share in self.folder.shares():
+            if share.journal.exists():
+                with opening.for_reading(share.journal) as db:
+                    yield share, db
 
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""
@@ -155,6 +150,7 @@ class Operator:
         if product and product not in terms.products:
             known = ", ".join(terms.products) or "none, so leave it out"
             raise keys.NotThere(f"product {product!r}: expected one of those that limits name: {known}")
+        had = workers.decides_on(self.folder, subscriber)
         made = keys.make_key(
             self.folder.keys,
             subscriber,
@@ -165,7 +161,7 @@ class Operator:
             who=self.who,
         )
         self._tell_keys()
-        return asdict(made)
+        return asdict(made) | self._begins_anew(subscriber, had)
 
     def revoke(self, what: str) -> list[dict[str, Any]]:
         """Revoke a key, or all keys of a subscriber; answers that are under way end. Raises KeyMistake."""
@@ -176,9 +172,17 @@ class Operator:
     def set_subscriber(self, name: str, tier: str | None = None, organization: str | None = None) -> dict[str, Any]:
         """Move a subscriber to another tier or organization. Raises KeyMistake."""
         tiers = tuple(t.name for t in self.terms.tiers)
+        had = workers.decides_on(self.folder, name)
         found = keys.set_subscriber(self.folder.keys, name, tiers, tier=tier, organization=organization, who=self.who)
         self._tell_keys()
-        return asdict(found)
+        return asdict(found) | self._begins_anew(name, had)
+
+    def _begins_anew(self, name: str, had: int | None) -> dict[str, str]:
+        """What to know of a subscriber who came to another data process, as those of an organization share one."""
+        has = workers.decides_on(self.folder, name)
+        if had is None or has == had:
+            return {}
+        return {"note": f"their windows begin anew: worker {has} decides on them now, worker {had} did"}
 
     def set_organization(self, name: str, limit: str) -> dict[str, str]:
         """Give an organization a limit. Raises KeyMistake."""
@@ -189,7 +193,7 @@ class Operator:
     def _tell_keys(self) -> None:
         """A process that serves reads the keys again; one that does not reads them when it starts."""
         try:
-            self._ask("keys")
+            workers.tell(self.folder, "keys")
         except NotServing:
             return
 
@@ -198,9 +202,7 @@ class Operator:
     def change_terms(self, text: str) -> dict[str, Any]:
         """Go by other terms; streams go on, what is used stays used. Raises TermsError, NotServing, NotDone."""
         terms = terms_of(text)
-        answer = self._ask("terms", text=terms.text())
-        write_whole(self.folder.terms, terms.text())
-        self.folder.terms.chmod(0o600)
+        answer = workers.bring_into_force(self.folder, terms.text())
         keys.note(self.folder.keys, self.who, "terms changed", answer["terms"])
         return answer
 
@@ -235,19 +237,39 @@ class Operator:
             raise NotDone("a drain has a deadline: say in how many seconds the pool is to be gone")
         now_ms = time.time_ns() // 1_000_000
         deadline_ms = now_ms + round((deadline_s or 0.0) * 1000)
-        found: dict[str, Any] = self._ask("pool", pool=pool, action=action, deadline_ms=deadline_ms)["pool"]
         said = f"{action} within {deadline_s:g} s" if deadline_s is not None else action
+        try:
+            found = workers.move(self.folder, pool, action, deadline_ms)
+        except workers.DoneInSome:
+            keys.note(self.folder.keys, self.who, f"{said}, not heard by all", f"pool {pool}")
+            raise
         keys.note(self.folder.keys, self.who, said, f"pool {pool}")
         return found
 
     def checkpoint(self) -> dict[str, Any]:
         """Write the rows of use, so that the next start is quick. Raises NotServing, NotDone."""
-        return self._ask("checkpoint")
+        return {"durable": sum(a["durable"] for a in workers.tell(self.folder, "checkpoint"))}
 
     def stop(self) -> None:
         """Let answers end, and stop serving. Raises NotServing."""
-        self._ask("stop")
+        with suppress(workers.DoneInSome):  # one that is away is not started again
+            workers.tell(self.folder, "stop")
         keys.note(self.folder.keys, self.who, "stopped", str(self.folder.path))
+
+
+def _refusal(a: Arrival, names: Mapping[int, str], share: Folder) -> dict[str, Any]:
+    """A refusal with the names that people use; of several journals, whose its ordinal counts."""
+    return {
+        "ordinal": a.ordinal,
+        "now_ms": a.now_ms,
+        "subscriber": names.get(a.subscriber, str(a.subscriber)),
+        "tier": a.tier,
+        "alias": a.family,
+        "outcome": OUTCOMES[a.outcome],
+        "window": a.place or None,
+        "input_tokens": a.input_tokens,
+        **({} if share.worker is None else {"worker": share.worker}),
+    }
 
 
 def _window(rule: WindowRule) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def ready_lines(service: Service) -> list[str]:
         f"  admin      {_address(how.admin_host, service.admin_port)}   token: {folder.token}",
         f"  state      {folder.path}",
         f"  models     {', '.join(names)}",
+        *([f"  workers    {how.workers}"] if how.workers > 1 else []),
     ]
     if service.demo is not None:
         lines.append(f"  key        {service.demo}   (subscriber demo; shown this once)")

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ampacity.base.files import write_whole
-from ampacity.console import keys
-from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.console import keys, workers
+from ampacity.console.ask import NotDone, NotServing
 from ampacity.console.folder import Folder
 from ampacity.console.planned import Planning
 from ampacity.policy.terms import Terms, terms_of
@@ -34,7 +33,7 @@ class Republishing:
         if self._at_work is not None and self._at_work.is_alive():
             return
         try:
-            pools = ask(self._folder.speaking, "status")["pools"]
+            pools = workers.status(self._folder)["pools"]
         except (NotServing, NotDone):
             return
         without = closed(pools)
@@ -53,9 +52,7 @@ class Republishing:
             planning.title()
             planned = planning.planned().terms
             terms = with_limits_of(terms_of(self._folder.terms.read_bytes()), planned)
-            ask(self._folder.speaking, "terms", text=terms.text())
-            write_whole(self._folder.terms, terms.text())  # a data process that dies comes back with them
-            self._folder.terms.chmod(0o600)
+            workers.bring_into_force(self._folder, terms.text())
         except (ValueError, NotServing, NotDone, OSError, sqlite3.Error) as err:  # ValueError: all kinds of mistakes
             self._not_done(err)
             return

@@ -1,27 +1,26 @@
 """Starting the processes of a live service, watching them, and ending them: emulated pools, data, admin.
 
-The data process is started again if it dies: its journal makes that harmless. Pools and admin likewise.
+A data process is started again if it dies: its journal makes that harmless. Pools and admin likewise. Several data
+processes share a port, which the first one finds; each has its own settings, journal, socket and log.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ampacity.base.files import write_whole
-from ampacity.console import keys
-from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.console import keys, workers
+from ampacity.console.ask import NotDone, NotServing
+from ampacity.console.child import LOOK_S, Child
 from ampacity.console.folder import Folder, write_json
 from ampacity.console.planned import NotPlanned, Planned, Planning
 from ampacity.console.republish import Republishing
@@ -31,11 +30,8 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 
 READY_S = 60.0  # an emulated pool compiles its engine once for each version
 COMPILED_S = 240.0
-LOOK_S = 0.2
 LOOKS_A_POOL = 10  # looks at processes between two looks at pools
 DRAIN_S = 30.0
-DEATHS_MOST, DEATHS_IN_S = 5, 60.0
-TAIL = 2000  # characters of a log that are told when a process cannot start
 DEMO = "demo"
 
 
@@ -53,61 +49,7 @@ class How:
     admin_port: int = 8081
     durability: str = "normal"
     drain_s: float = DRAIN_S
-
-
-@dataclass
-class Child:
-    """A process of the service. deaths: when it died, by a clock that does not step [s]."""
-
-    name: str
-    command: Sequence[str]
-    log: Path
-    running: subprocess.Popen[bytes] | None = None
-    deaths: list[float] = field(default_factory=list)
-
-    def start(self, ready_s: float) -> dict[str, Any]:
-        """Start it, and what it says when it is ready. Raises Mistakes with the end of its log."""
-        with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
-        line = _first_line(self.running, ready_s)
-        if not line:
-            self.end(2.0)
-            tail = self.log.read_text(encoding="utf-8", errors="replace").strip()[-TAIL:]
-            raise Mistakes([Mistake(str(self.log), 0, self.name, "did not start", tail or "it said nothing")])
-        said: dict[str, Any] = json.loads(line)
-        return said
-
-    @property
-    def code(self) -> int | None:
-        """How it ended, or None while it runs."""
-        return None if self.running is None else self.running.poll()
-
-    def tell(self, sign: int) -> None:
-        """Send it a signal, if it runs."""
-        if self.running is not None and self.running.poll() is None:
-            self.running.send_signal(sign)
-
-    def end(self, patience_s: float) -> None:
-        """Tell it to end and wait; what does not end by then is killed."""
-        if self.running is None:
-            return
-        if self.running.stdin is not None:
-            self.running.stdin.close()
-        self.tell(signal.SIGTERM)
-        try:
-            self.running.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            self.running.kill()
-            self.running.wait(5)
-        if self.running.stdout is not None:
-            self.running.stdout.close()
-
-    def dies_often(self, now_s: float) -> bool:
-        """Note a death; whether there were too many of late to try again."""
-        self.deaths = [d for d in self.deaths if now_s - d < DEATHS_IN_S] + [now_s]
-        return len(self.deaths) > DEATHS_MOST
+    workers: int = 1
 
 
 class Service:
@@ -120,7 +62,11 @@ class Service:
         self._planned: Planned | None = None
         self._told: int | None = None
         run = [sys.executable, "-m"]
-        self._data = Child("data process", [*run, "ampacity.gateway", str(folder.settings)], folder.log("gateway"))
+        self._shares = folder.shares(how.workers)
+        self._data = [
+            Child(_called(share), [*run, "ampacity.gateway", str(share.settings)], share.log("gateway"))
+            for share in self._shares
+        ]
         self._admin = Child("admin process", [*run, "ampacity.console.admin", str(folder.path)], folder.log("admin"))
         sets = [part for pair in how.sets for part in ("--set", pair)]
         emulation = [*run, "ampacity.emulation", how.scenario, *sets, "--port", "0"]
@@ -135,13 +81,16 @@ class Service:
         try:
             self._say(planning.title())
             self.folder.make()
+            self.folder.make_for(how.workers)
             there = Path(how.scenario)
             scenario = str(there.absolute()) if there.exists() else how.scenario
             write_json(self.folder.how, {"scenario": scenario, "sets": list(how.sets), "seed": how.seed})
             terms = self._terms(planning)
             self._write(terms, how.port)
-            self.port = int(self._data.start(READY_S)["port"])
+            self.port = int(self._data[0].start(READY_S)["port"])
             self._write(terms, self.port)
+            for data in self._data[1:]:
+                data.start(READY_S)
             self.admin_port = self._start_admin(how.admin_port)
             self._first_key(terms)
         except BaseException:
@@ -174,21 +123,24 @@ class Service:
         return {(p["name"], p["placement"]): p["url"] for p in said["pools"]}
 
     def _write(self, terms: Terms, port: int) -> None:
-        folder = self.folder
-        write_whole(folder.terms, terms.text())
-        folder.terms.chmod(0o600)
-        settings = {
-            "terms": str(folder.terms),
-            "journal": str(folder.journal),
-            "keys": str(folder.keys),
-            "control": str(folder.control),
-            "host": self.how.host,
-            "port": port,
-            "durability": self.how.durability,
-            "drain_s": self.how.drain_s,
-            "parent": os.getpid(),
-        }
-        write_json(folder.settings, settings)
+        write_whole(self.folder.terms, terms.text())
+        self.folder.terms.chmod(0o600)
+        for share in self._shares:
+            settings = {
+                "terms": str(share.terms),
+                "journal": str(share.journal),
+                "keys": str(share.keys),
+                "control": str(share.control),
+                "host": self.how.host,
+                "port": port,
+                "durability": self.how.durability,
+                "drain_s": self.how.drain_s,
+                "parent": os.getpid(),
+            }
+            if share.worker is not None:
+                settings |= {"worker": share.worker, "workers": len(self._shares)}
+                settings |= {"peers": str(share.peers), "leases": str(share.leases)}
+            write_json(share.settings, settings)
 
     def _start_admin(self, port: int) -> int:
         write_json(self.folder.admin, {"host": self.how.admin_host, "port": port, "parent": os.getpid()})
@@ -203,7 +155,7 @@ class Service:
         tiers = tuple(t.name for t in terms.tiers)
         there = {s.name for s in keys.subscribers_of(self.folder.keys)}
         self.demo = keys.make_key(self.folder.keys, DEMO, None if DEMO in there else tiers[0], tiers, who="serve").key
-        ask(self.folder.speaking, "keys")
+        workers.tell(self.folder, "keys")
 
     def watch(self) -> int:
         """Serve until told to end; the exit code."""
@@ -213,9 +165,9 @@ class Service:
         try:
             while self._told is None:
                 time.sleep(LOOK_S)
-                if self._data.code == 0:  # an operator has stopped it
+                if any(data.code == 0 for data in self._data):  # an operator has stopped it
                     return 0
-                for child in (self._pools, self._data, self._admin):
+                for child in (self._pools, *self._data, self._admin):
                     if child is not None and child.code is not None and self._told is None:
                         self._again(child)
                 if (looks := looks + 1) % LOOKS_A_POOL == 0:
@@ -243,36 +195,37 @@ class Service:
             self._start_admin(self.admin_port)
         else:
             child.start(READY_S)
+            self._tell_again(self._data.index(child))
+
+    def _tell_again(self, k: int) -> None:
+        """What was done to pools while a data process was away is done in it too."""
+        try:
+            if len(self._shares) > 1:
+                workers.tell_again(self.folder, self._shares[k])
+        except (NotServing, NotDone) as err:
+            self._complain(f"the {self._data[k].name} was not told what became of pools meanwhile: {err}")
 
     def _other_addresses(self, addresses: Addresses) -> None:
         """Emulated pools have come back, at other ports."""
         terms = self._at(terms_of(self.folder.terms.read_bytes()), addresses)
         self._write(terms, self.port)
-        try:
-            ask(self.folder.speaking, "terms", text=terms.text())
-        except (NotServing, NotDone) as err:
-            self._complain(f"the data process did not take the pools' addresses: {err}")
+        for data, answer in zip(self._data, workers.answers(self.folder, "terms", text=terms.text()), strict=True):
+            if isinstance(answer, Exception):
+                self._complain(f"the {data.name} did not take the pools' addresses: {answer}")
 
     def end(self) -> None:
-        """End all processes: the data process first, when its answers have ended."""
-        self._data.end(self.how.drain_s + 10)
+        """End all processes: the data processes first and all at once, when their answers have ended."""
+        for data in self._data:
+            data.tell(signal.SIGTERM)
+        for data in self._data:
+            data.end(self.how.drain_s + 10)
         self._admin.end(5)
         if self._pools is not None:
             self._pools.end(5)
 
 
-def _first_line(process: subprocess.Popen[bytes], patience_s: float) -> bytes:
-    """What a process says first; nothing if it ends before, or not in time."""
-    assert process.stdout is not None
-    until_s = time.monotonic() + patience_s
-    said = b""
-    while b"\n" not in said and (left_s := until_s - time.monotonic()) > 0:
-        if select.select([process.stdout], [], [], min(left_s, LOOK_S))[0]:
-            piece = os.read(process.stdout.fileno(), 1 << 16)
-            if not piece:
-                return b""
-            said += piece
-    return said if b"\n" in said else b""
+def _called(share: Folder) -> str:
+    return "data process" if share.worker is None else f"data process {share.worker}"
 
 
 def _must_be_free(host: str, port: int, option: str) -> None:
@@ -290,9 +243,9 @@ def _must_be_free(host: str, port: int, option: str) -> None:
 
 def running(folder: Folder) -> dict[str, Any] | None:
     """The status of a service that runs from a folder, or None."""
-    if not folder.settings.exists():
+    if not folder.shares()[0].settings.exists():
         return None
     try:
-        return ask(folder.speaking, "status")
+        return workers.status(folder)
     except (NotServing, NotDone):
         return None

@@ -21,6 +21,8 @@ def status_view(status: dict[str, Any]) -> str:
         f"  keys       {status['keys']} in force, of {status['subscribers']} subscribers",
         f"  journal    event {journal['last']:,}, on disk to {journal['durable']:,}"
         + (f"; CANNOT BE WRITTEN: {journal['error']}" if journal["error"] else ""),
+        *([f"  workers    {_workers(status['workers'])}"] if "workers" in status else []),
+        *(f"  TROUBLE    {words}" for words in status.get("trouble", ())),
         "",
         *table(
             ("pool", "state", "health", "requests", "of", "backlog"),
@@ -42,6 +44,12 @@ def status_view(status: dict[str, Any]) -> str:
         head = ("tier", "model", "answers", "queued", "refused", "no capacity", "first token", "output")
         lines += ["", *table(head, (_kind_row(k) for k in kinds))]
     return "\n".join(lines)
+
+
+def _workers(workers: Sequence[dict[str, Any]]) -> str:
+    """How many data processes answer, and the load of each."""
+    there = [w for w in workers if w["process"] is not None]
+    return f"{len(there)} of {len(workers)} answer; in flight " + ", ".join(str(w["exchanges"]) for w in there)
 
 
 def _kind_row(kind: dict[str, Any]) -> tuple[object, ...]:
@@ -73,7 +81,8 @@ def keys_view(keys: Sequence[dict[str, Any]]) -> str:
 def made_view(made: dict[str, Any]) -> str:
     """A key that was made."""
     words = "It is shown this once; only its hash is kept."
-    return f"{made['key']}\n  of {made['subscriber']} in tier {made['tier']}. {words}"
+    note = f"\n  {made['note']}" if "note" in made else ""
+    return f"{made['key']}\n  of {made['subscriber']} in tier {made['tier']}. {words}{note}"
 
 
 def use_view(use: Sequence[dict[str, Any]], hours: float) -> str:
@@ -115,7 +124,8 @@ def near_view(near: Sequence[dict[str, Any]]) -> str:
 def explain_view(told: dict[str, Any]) -> str:
     """Why something was refused, or how somebody stands."""
     if "request" in told:
-        return f"{told['request']}, event {told['ordinal']:,} of the journal, was refused:\n  {told['sentence']}"
+        whose = f" of worker {told['worker']}" if "worker" in told else ""
+        return f"{told['request']}, event {told['ordinal']:,} of the journal{whose}, was refused:\n  {told['sentence']}"
     lines = [f"{told['who']}, tier {told['tier']}"]
     for alias, now in told["now"].items():
         lines.append(f"  {alias}: {'would be admitted' if now['admits'] else 'WOULD BE REFUSED'}. {now['sentence']}")

@@ -98,7 +98,8 @@ def _subscribers(operator: Operator, rest: list[str], options: dict[str, str]) -
         case ["set", name]:
             _takes("subscribers set", options, "tier", "organization")
             moved = operator.set_subscriber(name, options.get("tier"), options.get("organization"))
-            return moved, f"{name}: tier {moved['tier']}, organization {moved['organization'] or 'none'}"
+            note = f"; {moved['note']}" if "note" in moved else ""
+            return moved, f"{name}: tier {moved['tier']}, organization {moved['organization'] or 'none'}{note}"
     raise NotUnderstood("subscribers: expected list, or set NAME with --tier or --organization")
 
 

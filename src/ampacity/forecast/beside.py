@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -33,11 +35,15 @@ class Marks(msgspec.Struct, frozen=True):
 
 
 def rows_of(journal: Path) -> tuple[Met, ...]:
-    """What every request of a journal met, counted from the first. Raises OSError, and Mistakes for no journal."""
+    """What every request of a journal, or of all in a folder, met, counted from the first.
+
+    Raises OSError, and Mistakes for no journal.
+    """
     found: list[Met] = []
-    with opening.for_reading(journal) as db:
+    with ExitStack() as stack:
         begin_ms = 0
-        for request in read.requests(db):
+        open_ones = [stack.enter_context(opening.for_reading(path)) for path in opening.journals_at(journal)]
+        for request in heapq.merge(*map(read.requests, open_ones), key=lambda r: r.arrival.now_ms):
             a, end = request.arrival, request.end
             begin_ms = begin_ms or a.now_ms
             first_ms, whole_ms, output = NOT_SEEN, NOT_SEEN, 0

@@ -58,7 +58,7 @@ def main() -> None:
     gc.set_threshold(GARBAGE_LOOKS)
     try:
         terms = terms_of(Path(given.pop("terms")).read_bytes())
-        for name in ("journal", "keys", "control"):
+        for name in ("journal", "keys", "control", "peers", "leases"):
             if given.get(name):
                 given[name] = Path(given[name])
         uvloop.run(serve(terms, Settings(**given), drain_s, parent))

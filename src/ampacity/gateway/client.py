@@ -27,7 +27,9 @@ HEAD_S = 10.0  # a request's head comes within this, its body at BODY_PACE beyon
 BODY_PACE = 16 * 1024  # B/s, the least
 IDLE_S = 75.0
 LINGER_S = 5.0  # how long what a refused client still sends is thrown away, so that it can read why
+BETWEEN = -1  # stands for the size of a body between two requests
 RESET = struct.pack("ii", 1, 0)
+FRAMING = (b"content-length", b"transfer-encoding", b"trailer", b"expect")
 NO_HTTP = "this is no HTTP/1.1 request"
 
 
@@ -47,6 +49,17 @@ class Request:
         """The first header of that name, written in small letters."""
         return first(self.headers, name)
 
+    def written(self, last: bool) -> bytes:
+        """The request as it could have come, its body in one piece. last: the connection is to close after it."""
+        query = b"?" + self.query if self.query else b""
+        lines = [b"%b %b%b HTTP/1.%d\r\n" % (self.method, self.path, query, not self.http_1_0)]
+        lines += [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] not in FRAMING]
+        if self.body:
+            lines.append(b"content-length: %d\r\n" % len(self.body))
+        if last and self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        return b"".join([*lines, b"\r\n", self.body])
+
 
 def first(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first header of that name, written in small letters."""
@@ -65,10 +78,14 @@ class Malformed(Exception):
 
 
 class Client(asyncio.Protocol):
-    """One connection. `exchange` is what is being answered now."""
+    """One connection. `exchange` is what is being answered now.
 
-    def __init__(self, gateway: Gateway) -> None:
+    begun: what another process has read from it that handed it over; `handed` until its first request is looked at.
+    """
+
+    def __init__(self, gateway: Gateway, begun: bytes = b"") -> None:
         self._gateway = gateway
+        self._begun, self.handed = begun, begun != b""
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.exchange: Answering | None = None
         self.since = 0.0  # when the request began that is coming, or when the last one ended
@@ -89,6 +106,9 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.since = self._gateway.now_s()
         self._gateway.clients.add(self)
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            self.data_received(begun)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -236,6 +256,7 @@ class Client(asyncio.Protocol):
         self._coming, self._bare, self._in_head = 0, 0, True
         self.since = self._gateway.now_s()
         self._new_message()
+        self._size = BETWEEN
         self._waiting.append(request)
 
     # what exchanges call
@@ -293,6 +314,21 @@ class Client(asyncio.Protocol):
         self._forget()
         self.transport.close()
 
+    def unanswered(self, request: Request) -> bytes:
+        """What has come and is not answered, `request` first; what has come in part is left out, and cannot be asked.
+
+        Then the connection closes after what is whole, and the client may ask the rest anew, as after any close.
+        """
+        *earlier, last = request, *self._waiting
+        return b"".join([*(r.written(False) for r in earlier), last.written(self._size != BETWEEN)])
+
+    def let_go(self) -> None:
+        """The connection is another's now: forget it here, without a word to the client."""
+        self.exchange = None
+        self._closing = True
+        self._forget()
+        self.transport.abort()
+
     def _forget(self) -> None:
         """Nothing that came is answered any more."""
         self._waiting.clear()
@@ -344,6 +380,7 @@ class Client(asyncio.Protocol):
 
     def _refuse(self, why: Malformed) -> None:
         """Answer what cannot be read, once earlier requests are answered; read nothing more, and close."""
+        self._size = 0  # whatever stood there is no request that another could wait for
         self._go_on()
         self.answer_now()
         self._waiting.clear()

@@ -38,6 +38,11 @@ class Holder:
     product: str = ""
 
 
+def owner_of(holder: Holder, workers: int) -> int:
+    """Which of so many processes decides on somebody's requests: for an organization's people it is one."""
+    return (holder.organization or holder.subscriber) % workers
+
+
 def hashed(key: bytes) -> bytes:
     """What stands for a key wherever it is kept. Keys have 128 random bits, so no salt is needed."""
     return blake2b(key, digest_size=HASH_BYTES, person=PERSON).digest()

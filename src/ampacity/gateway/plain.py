@@ -44,14 +44,14 @@ def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
         _known(gateway, client, request, path)
     else:
         words = f"There is nothing at {path[:200].decode('ascii', 'replace')!r}; requests go to {PATHS}."
-        _error(gateway, client, request, Refusal(404, "not_found_error", words, code="unknown_url"))
+        answer_error(gateway, client, request, Refusal(404, "not_found_error", words, code="unknown_url"))
 
 
 def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> None:
     holder = gateway.holder(request.headers)
     if holder is None:
         gateway.metrics.unauthenticated += 1
-        _error(gateway, client, request, no_key(request.headers))
+        answer_error(gateway, client, request, no_key(request.headers))
     elif path == COUNTING and request.method == b"POST":
         tokens = max(len(request.body) // 4, 1)
         _plain(gateway, client, request, 200, b'{"input_tokens":%d}' % tokens, False)
@@ -61,17 +61,18 @@ def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> N
     elif path.startswith(ONE_MODEL) and request.method == b"GET":
         _one_model(gateway, client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
     elif path == USAGE and request.method == b"GET":
-        _plain(gateway, client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
+        if gateway.hands is None or not gateway.hands.give(client, request, holder):
+            _plain(gateway, client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
     else:
         by = b"POST" if path in ASKING or path == COUNTING else b"GET"
         words = f"{path.decode()} is asked with {by.decode()}, not {request.method.decode('ascii', 'replace')[:20]}."
-        _error(gateway, client, request, Refusal(405, "invalid_request_error", words), b"allow: %b\r\n" % by)
+        answer_error(gateway, client, request, Refusal(405, "invalid_request_error", words), b"allow: %b\r\n" % by)
 
 
 def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -> None:
     if alias not in gateway.aliases:
         words = f"There is no model {alias[:100]!r} here; there are: {', '.join(gateway.aliases)}."
-        _error(gateway, client, request, Refusal(404, "not_found_error", words))
+        answer_error(gateway, client, request, Refusal(404, "not_found_error", words))
         return
     listed = msgspec.json.decode(models_body([alias], gateway.terms.notes.get("since", "1970-01-01")))
     _plain(gateway, client, request, 200, msgspec.json.encode(listed["data"][0]), False)
@@ -88,7 +89,8 @@ def _plain(gateway: Gateway, client: Client, request: Request, status: int, body
     client.done(request.keep_alive)
 
 
-def _error(gateway: Gateway, client: Client, request: Request, why: Refusal, own: bytes = b"") -> None:
+def answer_error(gateway: Gateway, client: Client, request: Request, why: Refusal, own: bytes = b"") -> None:
+    """Answer with an error in the shape that the client reads. own: header lines of its own, each with its end."""
     theirs = request.header(b"anthropic-version") or request.header(b"x-api-key") or b"messages" in request.path
     api: Api = "anthropic" if theirs else "openai"
     said = refusal(api, why, gateway.new_id(), own, not request.keep_alive)

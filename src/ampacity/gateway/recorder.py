@@ -21,6 +21,7 @@ from ampacity.journal.records import (
     FAILED,
     GONE,
     HOLD,
+    LEASE,
     NO_CAPACITY,
     NOT_KNOWN,
     PREEMPTED,
@@ -169,6 +170,11 @@ class Recorder:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
         changed = self.desk.reopen_pool(pool, now_ms)
         return self._changed(REOPEN, pool, "", changed, now_ms)
+
+    def lease(self, pool: str, slots: int, now_ms: int) -> bool:
+        """A pool has so many slots here; False if it had them before. Raises KeyError."""
+        changed = self.desk.lease(pool, slots, now_ms)
+        return self._changed(LEASE, pool, str(slots), changed, now_ms)
 
     def _changed(self, what: str, pool: str, detail: str, changed: bool, now_ms: int) -> bool:
         """Write down what changed a pool; what was asked and changed nothing is not to be heard after a restart."""

@@ -15,8 +15,10 @@ from ampacity.gateway.client import Client, Malformed, Request, first
 from ampacity.gateway.clock import Clock
 from ampacity.gateway.dialects import Api, Refusal, decode_asked
 from ampacity.gateway.exchange import FULL, Exchange, refusal
+from ampacity.gateway.handing import Hands, refuse_taken
 from ampacity.gateway.headers import RateHeaders
 from ampacity.gateway.keys import Holder, hashed, read_keys
+from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.plain import ASKING, answer_plain, no_key
@@ -39,6 +41,7 @@ from ampacity.journal.records import (
 )
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
+from ampacity.policy.leasing import share_of
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -54,7 +57,11 @@ NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the m
 
 @dataclass(frozen=True)
 class Settings:
-    """How a process serves. first_byte_s, silence_s: how long a pool may be silent before and in an answer [s]."""
+    """How a process serves. first_byte_s, silence_s: how long a pool may be silent before and in an answer [s].
+
+    worker, workers: which of how many processes on one port this is. peers: the folder where they hand connections to
+    each other; leases: the file by which they share the slots of pools.
+    """
 
     journal: Path
     keys: Path
@@ -64,6 +71,10 @@ class Settings:
     control: Path | None = None
     first_byte_s: float = FIRST_BYTE_S
     silence_s: float = SILENCE_S
+    worker: int = 0
+    workers: int = 1
+    peers: Path | None = None
+    leases: Path | None = None
 
 
 @dataclass
@@ -91,11 +102,15 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self.read_keys()
+        self.hands: Hands | None = None
+        self.leases: Leases | None = None
+        self.terms = share_of(self.terms, self.settings.workers)
         self.pools = _pools(self.terms, self.loop)
         self.aliases = self.terms.aliases()
         self.journal = Journal(self.settings.journal, self.settings.durability)
+        s = self.settings
         try:
-            desk, self.cut_off = open_desk(self.journal, self.terms, self.clock())
+            desk, self.cut_off = open_desk(self.journal, self.terms, self.clock(), s.worker, s.workers)
         except BaseException:
             self.journal.close()
             raise
@@ -105,6 +120,11 @@ class Gateway:
         self.turn = Turn(self.loop, self.ticks)
         self.recorder = Recorder(desk, self.journal, self.ticks)
         self._as_they_were()
+        if s.workers > 1:
+            if s.leases is None:
+                raise OSError("processes that share a port need a file `leases` by which they share the slots of pools")
+            self.leases = Leases(s.leases, s.worker, s.workers)
+            self.leases.first(self.recorder, self.clock())
         self.desk = desk
         self.refusals = Refusals(desk, self.metrics)
         self._checkpoint_s = self.now_s()
@@ -131,8 +151,13 @@ class Gateway:
 
     async def listen(self) -> int:
         """Take connections from now on; gives the port."""
+        s = self.settings
+        if s.workers > 1:
+            if self.leases is not None and self.leases.alone():
+                refuse_taken(s.host, s.port)
+            self.hands = Hands(self, s.worker, s.workers, s.peers)
         self._server = await self.loop.create_server(
-            lambda: Client(self), self.settings.host, self.settings.port, backlog=4096, reuse_address=True
+            lambda: Client(self), s.host, s.port, backlog=4096, reuse_address=True, reuse_port=s.workers > 1
         )
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         port: int = self._server.sockets[0].getsockname()[1]
@@ -144,6 +169,8 @@ class Gateway:
         self.log("stopping", in_flight=len(self.exchanges))
         if self._server is not None:
             self._server.close()
+        if self.hands is not None:
+            self.hands.close()
         for client in list(self.clients):
             if client.idle:
                 client.close()
@@ -154,6 +181,8 @@ class Gateway:
             exchange.cut("the gateway stops")
         if self._tick is not None:
             self._tick.cancel()
+        if self.leases is not None:
+            self.leases.close()
         self.checkpoint()
         await self.ticks.on_disk()
         for client in list(self.clients):
@@ -175,6 +204,7 @@ class Gateway:
 
     def change(self, terms: Terms) -> None:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
+        terms = share_of(terms, self.settings.workers)
         pools = _pools(terms, self.loop)
         self.turn.settle()
         before = self.pools
@@ -185,6 +215,8 @@ class Gateway:
             self.pools = before
             raise
         self.terms = terms
+        if self.leases is not None:
+            self.leases.renew(self.recorder, self.clock())
         self.aliases = terms.aliases()
         self._rate.clear()
         self._asked.clear()
@@ -227,6 +259,8 @@ class Gateway:
         self.clock.follow()
         self.turn.settle()
         self.recorder.due(self.clock())
+        if self.leases is not None:
+            self.leases.renew(self.recorder, self.clock())
         if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
             self.ticks.let_go()
         self._contract_events()
@@ -257,6 +291,8 @@ class Gateway:
         if holder is None:
             self.metrics.unauthenticated += 1
             exchange.refuse(no_key(request.headers))
+            return
+        if self.hands is not None and self.hands.give(client, request, holder):
             return
         if self.ticks.error is not None or self.draining:
             exchange.refuse(NOT_RECORDED)

@@ -20,12 +20,13 @@ from ampacity.journal.records import (
     REOPEN,
     STARTED,
     TAKING_UP,
+    WORKERS,
     Arrival,
     Change,
     Settlement,
 )
 from ampacity.policy.desk import Desk
-from ampacity.policy.terms import Terms, terms_of
+from ampacity.policy.terms import Terms, TermsError, terms_of
 from ampacity.policy.ticket import Ticket
 from ampacity.simulator.journal_ledger import Taken, cap_number, hash_of
 
@@ -63,15 +64,38 @@ def pool_states(path: Path | str) -> dict[str, tuple[str, str, int]]:
         return {c.subject: (c.what, c.detail, c.now_ms) for c in read.changes(db, (HOLD, DRAIN, REOPEN, GONE))}
 
 
-def open_desk(journal: Journal, terms: Terms, now_ms: int) -> tuple[Desk, int]:
-    """A desk that knows what the journal knows, under these terms; and how many requests a death had cut off."""
+def require_same_workers(path: Path | str, worker: int, workers: int) -> None:
+    """Raise TermsError if a journal was begun by another number of processes, or by another one of them.
+
+    What was used stands in the journal of whoever decides on it, and with another number that would be another.
+    """
+    with opening.for_reading(Path(path)) as db:
+        told = read.changes(db, (WORKERS, STARTED))
+    was = next((c.detail for c in reversed(told) if c.what == WORKERS), "0 of 1")
+    if told and was != f"{worker} of {workers}":
+        raise TermsError(
+            [
+                f"{Path(path).name} is the journal of process {was} (counted from 0), not of {worker} of {workers}; "
+                "use stays with the number of processes that it began with: start so many, or begin with new journals"
+            ]
+        )
+
+
+def open_desk(journal: Journal, terms: Terms, now_ms: int, worker: int = 0, workers: int = 1) -> tuple[Desk, int]:
+    """A desk that knows what the journal knows, under these terms; and how many requests a death had cut off.
+
+    worker, workers: which of how many processes this is. Raises TermsError if the journal is not this one's.
+    """
+    require_same_workers(journal.path, worker, workers)
     taken = taken_up(journal.path)
     now_ms = max(now_ms, taken.last_ms)
     journal.changed(now_ms, TAKING_UP, terms.name)
+    if workers > 1:
+        journal.changed(now_ms, WORKERS, terms.name, f"{worker} of {workers}")
     cut_off = taken.release_all(now_ms)
     for request in cut_off:
         journal.ended(request, now_ms, RELEASED)
-    desk = Desk(terms, taken.configure(terms, now_ms))
+    desk = Desk(terms, taken.configure(terms, now_ms), leased=workers > 1)
     journal.configure(terms.text(), now_ms)
     journal.changed(now_ms, STARTED, terms.name)
     write_checkpoint(journal, desk, {}, now_ms)

@@ -13,14 +13,14 @@ from contextlib import closing
 from pathlib import Path
 
 from ampacity.journal import opening
-from ampacity.journal.records import CONFIGURED
+from ampacity.journal.records import CONFIGURED, WORKERS
 from ampacity.journal.schema import EVENTS
 
 STEP_ROWS = 2000
 COPY_PAGES = 256
 KEPT = {
     "arrival": " AND ordinal NOT IN (SELECT request FROM held WHERE ordinal = :cut)",
-    "change": " AND what IS NOT (SELECT id FROM name WHERE text = :limits)",
+    "change": " AND what NOT IN (SELECT id FROM name WHERE text IN (:limits, :workers))",
 }
 
 
@@ -28,7 +28,8 @@ def forget(path: Path | str, before_ms: int, step_rows: int = STEP_ROWS) -> Iter
     """Delete what happened before an instant, step by step; each step is one short transaction and gives its rows.
 
     The cut is the last checkpoint at or before that instant, so that what is kept can still be replayed; without one
-    nothing is deleted. Arrivals that were under way there stay, and when which limits came into force, with their text.
+    nothing is deleted. Arrivals that were under way there stay, and when which limits came into force, with their text,
+    and which of how many processes writes it.
     The file does not shrink: freed pages are used again.
     Raises OSError, and Mistakes for what is no journal.
     """
@@ -56,7 +57,7 @@ def _steps(db: sqlite3.Connection, cut: int, step_rows: int) -> Iterator[int]:
         key = "ordinal, request" if table == "held" else "ordinal"
         chosen = f"SELECT {key} FROM {table} WHERE ordinal < :cut{kept} ORDER BY {key} LIMIT :rows"
         deleting = f"DELETE FROM {table} WHERE ({key}) IN ({chosen})"
-        named = {"cut": cut, "rows": step_rows, "limits": CONFIGURED}
+        named = {"cut": cut, "rows": step_rows, "limits": CONFIGURED, "workers": WORKERS}
         while rows := db.execute(deleting, named).rowcount:
             yield rows
     replaced = db.execute(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +22,18 @@ from ampacity.scenario.mistakes import Mistake, Mistakes
 Durability = Literal["normal", "full"]
 MAGIC = b"SQLite format 3\x00"
 FOLD_PAGES = 4000
+SEVERAL = re.compile(r"use-\d+\.journal")  # of a service with several data processes
 BUSY_MS = 2000  # how long a step waits for another process that deletes or folds
 
 
 class NotWritten(OSError):
     """What is buffered is not on disk, and stays buffered for the next try; says why, and what to do."""
+
+
+def journals_at(path: Path) -> list[Path]:
+    """The journals of a folder, one for each data process that served from it; or this one."""
+    there = sorted(path.glob("*.journal")) if path.is_dir() else [path]
+    return [p for p in there if SEVERAL.fullmatch(p.name)] or there[:1] or [path]
 
 
 def for_writing(

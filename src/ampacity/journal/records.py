@@ -38,6 +38,8 @@ NOT_KNOWN = -1  # a time to the first token that was never seen
 CONFIGURED = "configuration"  # the change by which limits came into force; its subject is their hash
 TAKING_UP, STARTED = "taking-up", "started"  # changes by which a journal tells that a process begins
 HOLD, DRAIN, REOPEN, GONE = "hold", "drain", "reopen", "gone"  # changes of a pool
+LEASE = "lease"  # how many of a pool's slots this process has from now on, of several that share them
+WORKERS = "workers"  # which of how many processes writes the journal; one alone does not say so
 CAPS = 2  # beside SUBSCRIBER and ORGANIZATION: rows of caps
 CAP = "capacity of this hour"  # stands where the name of a window would, if a cap refused
 

@@ -34,11 +34,12 @@ WHOLE = 200
 class Desk:
     """Limits, pools and queues under the terms in force."""
 
-    def __init__(self, terms: Terms, ledger: Ledger | None = None) -> None:
+    def __init__(self, terms: Terms, ledger: Ledger | None = None, leased: bool = False) -> None:
+        """leased: pools have no slots here but those that `lease` gives them."""
         self.terms = terms
         self.ledger = Ledger(terms) if ledger is None else ledger
         self.told: list[tuple[Ticket, int, int]] = []
-        self.services = {s.alias: Service(terms, s, self.told) for s in terms.services}
+        self.services = {s.alias: Service(terms, s, self.told, leased) for s in terms.services}
         self._kinds: dict[tuple[str, str, str, str], Kind] = {}
 
     def change(self, terms: Terms, now_ms: int) -> None:
@@ -187,6 +188,14 @@ class Desk:
         changed = service.reopen(i, now_ms)
         if changed:
             self._refill(now_ms)
+        return changed
+
+    def lease(self, pool: str, slots: int, now_ms: int) -> bool:
+        """A pool has so many slots here, its terms' at most; False if it had them before. Raises KeyError."""
+        service, i = self.where(pool)
+        changed = service.lease(i, slots)
+        if changed and service.waiting:
+            service.fill(now_ms)
         return changed
 
     def where(self, pool: str) -> tuple[Service, int]:

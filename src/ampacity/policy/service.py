@@ -81,7 +81,9 @@ PLAIN_QUANTUM = 1
 class Service:
     """Pools, queue and sessions of one alias. `told`: what became of requests other than the one asked of."""
 
-    def __init__(self, terms: Terms, service: ServiceTerms, told: list[tuple[Ticket, int, int]]) -> None:
+    def __init__(
+        self, terms: Terms, service: ServiceTerms, told: list[tuple[Ticket, int, int]], leased: bool = False
+    ) -> None:
         self.alias = service.alias
         self.pools: list[PoolTerms] = []
         self.rows: list[int] = []
@@ -100,7 +102,7 @@ class Service:
         self._at: list[dict[Ticket, None]] = []  # what each pool has
         self._homes: dict[int, tuple[int, int]] = {}  # of a session: its pool, and what that has of its context
         self._turn = 0
-        self._told = told
+        self._told, self._leased = told, leased
         self.change(terms, service)
 
     def change(self, terms: Terms, service: ServiceTerms) -> None:
@@ -114,13 +116,14 @@ class Service:
             i = known.get(pool.name, len(self.pools))
             if i == len(self.pools):
                 self.pools.append(pool)
-                self.slots.append(pool.slots)
+                self.slots.append(0 if self._leased else pool.slots)
                 self.rows += replica_rows([i], pool.pace_ns)
                 self.health += [0] * HEALTH_FIELDS
                 self.states += [0] * POOL_FIELDS
                 self._at.append({})
             else:
-                self.pools[i], self.slots[i] = pool, pool.slots
+                self.pools[i] = pool
+                self.slots[i] = min(self.slots[i], pool.slots) if self._leased else pool.slots
                 self.rows[i * REPLICA_FIELDS + R_PACE_NS] = pool.pace_ns
             self._count(i)
         for i in range(len(self.pools)):
@@ -280,6 +283,13 @@ class Service:
                         self._told.append((ticket, PREEMPTED if self._put_back(ticket) else NO_CAPACITY, i))
         return names
 
+    def lease(self, i: int, slots: int) -> bool:
+        """A pool has so many slots here, its terms' at most; False if it had them before."""
+        before = self.slots[i]
+        self.slots[i] = min(slots, self.pools[i].slots)
+        self._count(i)
+        return self.slots[i] != before
+
     def _open(self, i: int) -> None:
         """Whether a pool takes requests: if the terms name it, and nobody holds or takes it away."""
         opened = self.pools[i].name in self._named and takes_new(self.states, i * POOL_FIELDS)
@@ -375,6 +385,15 @@ class Service:
     def begun_at(self, i: int) -> int:
         """How many requests of a pool have had their first byte."""
         return sum(ticket.begun for ticket in self._at[i])
+
+    def needs(self) -> Iterator[tuple[PoolTerms, int, int]]:
+        """Of each pool that the terms name: its terms, requests that it has, and with its part of those that wait."""
+        opened = [p.slots if self.rows[i * REPLICA_FIELDS + R_SHARE] else 0 for i, p in enumerate(self.pools)]
+        whole = sum(opened) or 1
+        for i, pool in enumerate(self.pools):
+            if pool.name in self._named:
+                requests = self.rows[i * REPLICA_FIELDS + R_REQUESTS]
+                yield pool, requests, requests - (-self.waiting * opened[i] // whole)
 
     def loads(self) -> Iterator[tuple[PoolTerms, int, int]]:
         """Of each pool: its terms, requests that it has, uncached tokens that they wait for."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ampacity.journal import opening, read
+from ampacity.journal.records import Use
 from ampacity.reporting.catalog_views import View
 
 DAY_MS = 86_400_000
 SHOWN = 40
 
 
-def use_view(path: Path, days: int, now_ms: int) -> View:
-    """Requests and tokens by kind of each subscriber in the last days, most output first. Raises OSError, Mistakes."""
+def use_view(paths: Sequence[Path], days: int, now_ms: int) -> View:
+    """Requests and tokens by kind of each subscriber in the last days, most output first. Raises OSError, Mistakes.
+
+    paths: the journals of a service, in all of which somebody may have use.
+    """
     begin_ms = now_ms - days * DAY_MS
-    with opening.for_reading(path) as db:
-        rows = read.use(db, begin_ms, now_ms + 1)
+    sums: dict[tuple[int, str], Use] = {}
+    for path in paths:
+        with opening.for_reading(path) as db:
+            for u in read.use(db, begin_ms, now_ms + 1):
+                before = sums.get((u.subscriber, u.tier))
+                own = u[2:] if before is None else tuple(map(sum, zip(before[2:], u[2:], strict=True)))
+                sums[u.subscriber, u.tier] = Use(u.subscriber, u.tier, *own)
+    rows = sorted(sums.values(), key=lambda u: -u.output)
     since = datetime.fromtimestamp(begin_ms / 1000, UTC)
     requests, refused = sum(u.requests for u in rows), sum(u.refused for u in rows)
     tokens = sum(u.uncached + u.written + u.read + u.output for u in rows)

@@ -23,12 +23,14 @@ from ampacity.journal.records import (
     FAILED,
     GONE,
     HOLD,
+    LEASE,
     OUTCOMES,
     REFUSED,
     REFUSED_ORGANIZATION,
     REOPEN,
     STARTED,
     TAKING_UP,
+    WORKERS,
     Arrival,
     Change,
     Placement,
@@ -87,6 +89,7 @@ class _Again:
         self._in_force: Terms | None = None
         self._taken = Taken()
         self._desk: Desk | None = None
+        self._leased = False
         self._tickets: dict[int, Ticket] = {}
         self._expected: deque[tuple[int, int, str]] = deque()
         self._gone: deque[str] = deque()
@@ -132,8 +135,10 @@ class _Again:
                 desk.change(self._in_force, c.now_ms)
         elif c.what == STARTED and self._in_force is not None:
             self.starts += 1
-            self._desk = Desk(self._in_force, self._taken.ledger)
-        elif desk is not None and c.what in (HOLD, DRAIN, REOPEN, GONE):
+            self._desk = Desk(self._in_force, self._taken.ledger, self._leased)
+        elif c.what == WORKERS:
+            self._leased = True
+        elif desk is not None and c.what in (HOLD, DRAIN, REOPEN, GONE, LEASE):
             self.changes += 1
             self._pool(desk, c)
         self._collect()
@@ -145,6 +150,8 @@ class _Again:
             desk.drain_pool(c.subject, int(c.detail), c.now_ms)
         elif c.what == REOPEN:
             desk.reopen_pool(c.subject, c.now_ms)
+        elif c.what == LEASE:
+            desk.lease(c.subject, int(c.detail), c.now_ms)
         else:
             if not self._gone:
                 self._gone.extend(desk.due(c.now_ms))

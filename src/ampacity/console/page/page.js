@@ -71,7 +71,7 @@ function reasons(metrics) {
 function keep(status) {
   const kinds = status.metrics.kinds;
   const one = {
-    ms: status.now_ms, began: status.started_ms, flight: status.exchanges, waiting: status.queue.reduce((n, q) => n + q.waiting, 0),
+    ms: status.now_ms, began: String([status.started_ms, (status.workers || []).map((w) => w.process)]), flight: status.exchanges, waiting: status.queue.reduce((n, q) => n + q.waiting, 0),
     ttft: sum(kinds.map((k) => k.ttft_ms)), tpot: sum(kinds.map((k) => k.tpot_us)),
     refused: kinds.reduce((n, k) => n + refusedIn(k), 0), admitted: kinds.reduce((n, k) => n + k.outcomes.admitted, 0),
     reasons: reasons(status.metrics),
@@ -252,7 +252,7 @@ function show() {
     document.title = `${at.silent ? "No answer" : `${s.exchanges} in flight`} · ${s.scenario} · Ampacity`;
     put($("name"), s.scenario);
     put($("clock"), clock(s.now_ms));
-    const odd = s.pools.filter((p) => !takes(p)).map((p) => `${p.name}: ${pool_sentence(p)}.`);
+    const odd = [...s.pools.filter((p) => !takes(p)).map((p) => `${p.name}: ${pool_sentence(p)}.`), ...(s.trouble || []).map((words) => `${words}.`)];
     put($("more"), at.silent ? "" : [near_sentence(), refused_sentence(), ...odd].join(" "));
     show_pools(s);
     show_minutes();
@@ -404,7 +404,7 @@ function show_journal(s) {
   put($("journal-said"), j.error !== null ? `The journal cannot be written: ${j.error}. Nothing is admitted until it can.` :
     behind ? `${count(behind, "event")} of ${j.last.toLocaleString("en")} not yet on disk.` : `All ${count(j.last, "event")} of the journal are on disk.`);
   $("journal-said").classList.toggle("alarm", j.error !== null);
-  const facts = [["memory", `${Math.round(s.memory_bytes / 1e6)} MB`], ["running for", `${lasting(s.uptime_s)}, as process ${s.process}`], ["connections", s.connections],
+  const facts = [["memory", `${Math.round(s.memory_bytes / 1e6)} MB`], ["running for", `${lasting(s.uptime_s)}, as process ${s.workers ? s.workers.map((w) => w.process || "(away)").join(", ") : s.process}`], ["connections", s.connections],
     ["keys in force", `${s.keys}, of ${count(s.subscribers, "subscriber")}`], ["terms", s.terms], ["journal", j.path],
     ["turned away", `${s.metrics.unauthenticated} without a known key, ${s.metrics.malformed} that could not be read`],
     ["not whole", `${s.metrics.cut_short} broken off by a pool, ${s.metrics.left} left by the client, ${s.cut_off} cut by an earlier end`]];
