@@ -93,7 +93,7 @@ def test_a_refusal_is_explained_by_its_id_and_by_whom_it_hit(live: Any, toy_term
 
 
 def test_who_is_not_there_is_said(shared: Any) -> None:
-    with pytest.raises(NotDone, match="no limit refused a request of that id"):
+    with pytest.raises(NotDone, match="no request of that id was refused"):
         shared.operator.explain("req_00")
     with pytest.raises(NotDone, match="no key that is in force"):
         shared.operator.standing("nobody")

@@ -391,6 +391,57 @@ def test_what_has_come_in_part_when_a_connection_goes_is_neither_answered_wrongl
     assert len(upstream.asked) == answered
 
 
+def test_a_client_who_reads_slowly_gets_all_of_an_answer_before_its_connection_goes(
+    workers: Serve, upstream: Upstream
+) -> None:
+    def long(connection: Connection, asked: Asked) -> None:
+        n = json.loads(asked.body)["n"]
+        connection.send(whole(json.dumps({"n": n, "text": "x" * 3_000_000, "usage": {"output_tokens": 7}}).encode()))
+
+    upstream.answer = long
+    running = workers()
+    with Client(running.port, receive_bytes=4096) as client:
+        client.sock.settimeout(LONG)
+        people = (3, 4, 3, 4)
+        client.send(b"".join(numbered(n, who) for n, who in enumerate(people)))
+        eventually(lambda: upstream.asked, "nobody asks", LONG)
+        time.sleep(0.3)
+        for n in range(len(people)):
+            answer = client.said().json
+            assert (answer["n"], len(answer["text"])) == (n, 3_000_000)
+            time.sleep(0.05)
+    assert len(upstream.asked) == len(people)
+
+
+def test_a_process_that_is_told_to_stop_ends_its_streams_while_the_others_go_on(
+    workers: Serve, upstream: Upstream
+) -> None:
+    end = threading.Event()
+
+    def slow(connection: Connection, asked: Asked) -> None:
+        connection.send(STREAM_HEAD, chunk(STREAM[:90]))
+        assert end.wait(LONG)
+        connection.send(chunk(STREAM[90:]), chunk(b""))
+
+    running = workers()
+    with running.client() as client:
+        upstream.answer = slow
+        client.ask({"model": "m", "max_tokens": 9, "stream": True, "messages": []}, key=key(3))
+        client.head()
+        process = running.running.pop(1)
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: not (running.folder / "peers" / "worker-1").exists(), "it does not stop", LONG)
+        upstream.answer = whole(ANSWER)
+        assert {running.post(4).status for _ in range(5)} == {200}
+        assert running.post(3).status == 529
+        end.set()
+        assert client.until(b"message_stop")
+        process.communicate(timeout=LONG)
+        assert process.returncode == 0
+    running.start(1)
+    assert running.post(3).status == 200 and running.used(3) == 2
+
+
 def test_the_slots_of_a_pool_follow_those_who_ask_and_are_never_passed(workers: Serve, upstream: Upstream) -> None:
     busy = Busy(upstream)
     running = workers(slots=8, each=10**6, together=10**6)

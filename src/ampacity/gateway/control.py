@@ -113,6 +113,9 @@ class Control:
                 if gateway.ticks.error is None:
                     await gateway.ticks.on_disk()  # whoever asks looks into the journal next
                 return self._explain(asked)
+            case "said":
+                latest = list(gateway.refusals.said.items())[-max(asked.top, 1) :]
+                return {"said": [{"request": i, "ordinal": n, "sentence": words} for i, (n, words) in latest]}
             case "keys":
                 gateway.read_keys()
                 return {"keys": len(gateway._holders)}
@@ -130,7 +133,7 @@ class Control:
             case "stop":
                 gateway.loop.call_later(0.05, self._stop)  # after this answer
                 return {"stopping": True}
-        known = "status, standing, near, explain, keys, terms, pool, checkpoint, stop"
+        known = "status, standing, near, explain, said, keys, terms, pool, checkpoint, stop"
         raise ValueError(f"do {asked.do!r}: expected one of {known}")
 
     def _holder(self, name: str) -> Holder:
@@ -144,7 +147,7 @@ class Control:
         gateway = self.gateway
         if asked.request:
             if asked.request not in gateway.refusals.said:
-                words = "no limit refused a request of that id since this process began, or too long ago"
+                words = "no request of that id was refused at once since this process began, or too long ago"
                 raise KeyError(f"request {asked.request!r}: {words}")
             ordinal, sentence = gateway.refusals.said[asked.request]
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}

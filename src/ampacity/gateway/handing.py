@@ -177,6 +177,8 @@ class Hands:
         loop = self._gateway.loop
         loop.remove_reader(self._listening)
         (self._peers / f"worker-{self._worker}").unlink(missing_ok=True)
+        for _ in range(self._workers):
+            self._accept()
         self._listening.close()
         for peer in list(self._from):
             self._take(peer)

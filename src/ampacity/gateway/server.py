@@ -122,6 +122,7 @@ class Gateway:
         self._as_they_were()
         if s.workers > 1:
             if s.leases is None:
+                self.journal.close()
                 raise OSError("processes that share a port need a file `leases` by which they share the slots of pools")
             self.leases = Leases(s.leases, s.worker, s.workers)
             self.leases.first(self.recorder, self.clock())
