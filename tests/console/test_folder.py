@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ampacity.console.folder import Folder, folder_of, served, write_json
+from ampacity.journal.opening import journals_at
 from ampacity.scenario.mistakes import Mistakes
 
 
@@ -99,3 +100,13 @@ def test_use_that_another_number_of_data_processes_had_is_not_served(tmp_path: P
         share.journal.unlink()
     folder.make_for(1)
     assert folder.workers == 1 and not list(folder.path.glob("settings*"))
+
+
+def test_of_a_folder_all_journals_of_its_service_are_read_and_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "use.journal").touch()
+    (tmp_path / "use.old.journal").touch()
+    assert journals_at(tmp_path) == [tmp_path / "use.journal"]
+    for k in range(2):
+        (tmp_path / f"use-{k}.journal").touch()
+    assert journals_at(tmp_path) == [tmp_path / "use-0.journal", tmp_path / "use-1.journal"]
+    assert journals_at(tmp_path / "use-1.journal") == [tmp_path / "use-1.journal"]
