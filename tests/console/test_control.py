@@ -116,7 +116,12 @@ def test_other_terms_come_into_force_and_no_stream_is_dropped(
     assert (five_hour["used"], five_hour["size"]) == (240, 250)
     assert live.post(key)[0] == 429
     assert live.operator.terms.name == "tighter"
-    assert live.operator.audit()[0]["what"] == "terms changed"
+    assert (
+        answer["changed"] == "firm five-hour 10 k to 250; firm weekly 100 k to 2.5 k; team five-hour 10 k to 250; "
+        "team weekly 100 k to 2.5 k"
+    )
+    (told, *_) = live.operator.audit()
+    assert (told["what"], told["subject"]) == (f"terms {answer['terms']} in force", answer["changed"])
     assert [v["terms"] for v in live.operator.versions()] == [answer["terms"], before]
 
 

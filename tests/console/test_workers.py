@@ -56,7 +56,7 @@ def test_a_refusal_is_explained_by_whoever_refused(both: Any, toy_terms: Any, mo
         assert both.operator.explain(name)["refusals"][0]["ordinal"] == told["ordinal"]
     assert [r["subscriber"] for r in both.operator.refusals()] == ["rolf", "rita"]
     assert [len(v["terms"]) for v in both.operator.versions()] == [16, 16]  # each once, though both went by them
-    with pytest.raises(NotDone, match="no limit refused a request of that id"):
+    with pytest.raises(NotDone, match="no request of that id was refused"):
         both.operator.explain("req_00")
 
 
@@ -105,7 +105,9 @@ def test_limits_are_planned_anew_in_all_of_them_when_a_pool_goes(both: Any) -> N
     both.operator.move("reclaim", "there")
     republishing.look()
     republishing._at_work.join(30)  # type: ignore[union-attr]
-    assert asked == [("there",)] and said == ["limits planned anew without there, and in force"]
+    assert asked == [("there",)] and said == [
+        "limits planned anew without there, and in force: team five-hour 10 k to nothing; team weekly 100 k to nothing"
+    ]
     assert both.operator.terms.limits["team"] == () and both.operator.status()["trouble"] == []
     assert len({s["terms"] for s in both.operator.statuses()}) == 1
 

@@ -191,10 +191,14 @@ def use(
     """Use: requests and tokens by kind of each subscriber, as a journal has it, or all of a folder."""
     from time import time
 
+    from ampacity.console.folder import Folder
+    from ampacity.console.keys import subscribers_of
     from ampacity.journal.opening import journals_at
     from ampacity.reporting.use_view import use_view
 
-    tell(use_view(journals_at(file), days, int(time() * 1000)), json)
+    keys = Folder(file if file.is_dir() else file.parent).keys
+    names = {s.id: s.name for s in subscribers_of(keys)} if keys.exists() else {}
+    tell(use_view(journals_at(file), days, int(time() * 1000), names), json)
 
 
 @app.command()

@@ -33,7 +33,9 @@ def ask(control: Path, do: str, patience_s: float = PATIENCE_S, **what: Any) -> 
             connection.sendall(json.dumps({"do": do, **what}).encode() + b"\n")
             answer = _line(connection)
     except OSError as err:
-        raise NotServing(err.errno or 0, f"no data process answers here: {err.strerror or err}", str(control)) from err
+        nowhere = isinstance(err, FileNotFoundError | ConnectionRefusedError)
+        why = "none runs; ampacity serve SCENARIO starts one" if nowhere else err.strerror or err
+        raise NotServing(err.errno or 0, f"no data process answers here: {why}", str(control)) from err
     if not answer:
         raise NotServing(0, "the data process closed the connection before it answered", str(control))
     found: dict[str, Any] = json.loads(answer)

@@ -226,7 +226,8 @@ def _organization(db: sqlite3.Connection, name: str) -> int:
     found = db.execute("SELECT id FROM organization WHERE name = ?", (name,)).fetchone()
     if found is None:
         known = ", ".join(n for (n,) in db.execute("SELECT name FROM organization ORDER BY name")) or "none yet"
-        raise NotThere(f"organization {name!r}: expected one of those there are: {known}")
+        words = f"expected one of those there are: {known}; another: organizations set {name} --limit LIMIT"
+        raise NotThere(f"organization {name!r}: {words}")
     number: int = found[0]
     return number
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ampacity.console import keys, merged, workers
 from ampacity.console.ask import NotDone, NotServing, ask
+from ampacity.console.changed import changed
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.forecast import forecast_in, measured
 from ampacity.console.planned import Planning
@@ -89,11 +90,14 @@ class Operator:
         return {"forecast": told, "measured": measured(status, self.use(status["uptime_s"] / HOUR_S))}
 
     def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
-        """The latest refusals, the last first, as the journal has them. Raises KeyMistake."""
+        """The latest refusals, the last first, as the journal has them; `request` and `sentence` of those that the
+        process that serves has said itself. Raises KeyMistake.
+        """
         names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
         number = self._number(subscriber) if subscriber is not None else None
         found = [[_refusal(a, names, share) for a in read.refusals(db, number, most)] for share, db in self._journals()]
-        return merged.latest(found, most)
+        said = workers.said(self.folder)
+        return [r | said.get((r.get("worker"), r["ordinal"]), {}) for r in merged.latest(found, most)]
 
     def explain(self, who: str) -> dict[str, Any]:
         """Why a request, by its id, was refused; or how a subscriber stands now, and their latest refusals.
@@ -201,9 +205,10 @@ class Operator:
 
     def change_terms(self, text: str) -> dict[str, Any]:
         """Go by other terms; streams go on, what is used stays used. Raises TermsError, NotServing, NotDone."""
-        terms = terms_of(text)
+        terms, before = terms_of(text), self.terms
         answer = workers.bring_into_force(self.folder, terms.text())
-        keys.note(self.folder.keys, self.who, "terms changed", answer["terms"])
+        answer["changed"] = changed(before, terms)
+        keys.note(self.folder.keys, self.who, f"terms {answer['terms']} in force", answer["changed"])
         return answer
 
     def reload(self) -> dict[str, Any]:
@@ -234,7 +239,7 @@ class Operator:
         Raises NotServing, NotDone.
         """
         if action == "drain" and deadline_s is None:
-            raise NotDone("a drain has a deadline: say in how many seconds the pool is to be gone")
+            raise NotDone("a drain has a deadline: say when the pool is to be gone, as in: drain POOL --deadline 10m")
         now_ms = time.time_ns() // 1_000_000
         deadline_ms = now_ms + round((deadline_s or 0.0) * 1000)
         said = f"{action} within {deadline_s:g} s" if deadline_s is not None else action

@@ -34,6 +34,7 @@ def ready_lines(service: Service) -> list[str]:
     model = DEFAULT if DEFAULT in names else next(iter(names))
     own = next((name for name in names if name != DEFAULT), model)  # Claude Code has a "default" of its own
     key = service.demo or MINE
+    in_python = f'"{key}"' if service.demo else f'os.environ["{MINE[1:]}"]'
     lines = [
         "",
         f"  gateway    {base}",
@@ -46,6 +47,7 @@ def ready_lines(service: Service) -> list[str]:
         lines.append(f"  key        {service.demo}   (subscriber demo; shown this once)")
     else:
         lines.append(f"  key        those there are; another: ampacity serve {how.scenario} --admin keys add NAME")
+        lines.append(f"             to try the lines below: export {MINE[1:]}=sk-...")
     return [
         *lines,
         "",
@@ -54,9 +56,9 @@ def ready_lines(service: Service) -> list[str]:
         "  Claude Code:",
         f"    ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} ANTHROPIC_SMALL_FAST_MODEL={own} claude --model {own}",
         "  anthropic SDK:",
-        f'    anthropic.Anthropic(base_url="{base}", api_key="{key}")   # model="{model}"',
+        f'    anthropic.Anthropic(base_url="{base}", api_key={in_python})   # model="{model}"',
         "  openai SDK:",
-        f'    openai.OpenAI(base_url="{base}/v1", api_key="{key}")   # model="{model}"',
+        f'    openai.OpenAI(base_url="{base}/v1", api_key={in_python})   # model="{model}"',
         "",
         f"  look: ampacity serve {_where(service)} --admin status     end: Ctrl-C",
     ]

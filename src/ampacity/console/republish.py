@@ -13,8 +13,11 @@ from typing import Any
 
 from ampacity.console import keys, workers
 from ampacity.console.ask import NotDone, NotServing
+from ampacity.console.changed import changed
 from ampacity.console.folder import Folder
 from ampacity.console.planned import Planning
+from ampacity.gateway.take_up import pool_states
+from ampacity.journal.records import REOPEN
 from ampacity.policy.terms import Terms, terms_of
 
 OPEN = "open"
@@ -23,9 +26,16 @@ OPEN = "open"
 class Republishing:
     """Watches which pools are open, and brings the limits into force that those carry."""
 
-    def __init__(self, folder: Folder, plan: Callable[[tuple[str, ...]], Planning], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        plan: Callable[[tuple[str, ...]], Planning],
+        say: Callable[[str], None],
+        without: tuple[str, ...] = (),
+    ) -> None:
+        """without: the pools on which the limits in force do not count."""
         self._folder, self._plan, self._say = folder, plan, say
-        self._without: tuple[str, ...] | None = ()  # None: to be looked at again
+        self._without: tuple[str, ...] | None = without  # None: to be looked at again
         self._at_work: threading.Thread | None = None
 
     def look(self) -> None:
@@ -51,7 +61,8 @@ class Republishing:
         try:
             planning.title()
             planned = planning.planned().terms
-            terms = with_limits_of(terms_of(self._folder.terms.read_bytes()), planned)
+            before = terms_of(self._folder.terms.read_bytes())
+            terms = with_limits_of(before, planned)
             workers.bring_into_force(self._folder, terms.text())
         except (ValueError, NotServing, NotDone, OSError, sqlite3.Error) as err:  # ValueError: all kinds of mistakes
             self._not_done(err)
@@ -59,8 +70,9 @@ class Republishing:
         finally:
             planning.end()
         words = f"without {', '.join(without)}" if without else "with all pools"
-        keys.note(self._folder.keys, "serve", "limits planned anew", words)
-        self._say(f"limits planned anew {words}, and in force")
+        sizes = changed(before, terms)
+        keys.note(self._folder.keys, "serve", f"limits planned anew {words}", sizes)
+        self._say(f"limits planned anew {words}, and in force: {sizes}")
 
     def _not_done(self, err: Exception) -> None:
         """The limits that are in force stay; once the service answers again, they are looked at again."""
@@ -73,6 +85,18 @@ def closed(pools: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """The pools of a status on which nobody can count; none if there would be no other."""
     found = tuple(sorted(p["name"] for p in pools if p["state"] != OPEN))
     return found if len(found) < len(pools) else ()
+
+
+def closed_before(folder: Folder) -> tuple[str, ...]:
+    """The same of a service that was stopped, as its terms and journals tell; a pool stays what an operator made it."""
+    if not folder.terms.exists():
+        return ()
+    said: dict[str, str] = {}
+    for share in folder.shares():
+        if share.journal.exists():
+            said |= {pool: what for pool, (what, _, _) in pool_states(share.journal).items()}
+    names = [p.name for s in terms_of(folder.terms.read_bytes()).services for p in s.pools]
+    return closed([{"name": n, "state": OPEN if said.get(n, REOPEN) == REOPEN else said[n]} for n in names])
 
 
 def with_limits_of(terms: Terms, planned: Terms) -> Terms:

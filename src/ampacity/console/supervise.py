@@ -23,7 +23,7 @@ from ampacity.console.ask import NotDone, NotServing
 from ampacity.console.child import LOOK_S, Child
 from ampacity.console.folder import Folder, write_json
 from ampacity.console.planned import NotPlanned, Planned, Planning
-from ampacity.console.republish import Republishing
+from ampacity.console.republish import Republishing, closed_before
 from ampacity.console.terms import Addresses, at_addresses
 from ampacity.policy.terms import Terms, terms_of
 from ampacity.scenario.mistakes import Mistake, Mistakes
@@ -61,6 +61,7 @@ class Service:
         self.demo: str | None = None
         self._planned: Planned | None = None
         self._told: int | None = None
+        self._without: tuple[str, ...] = ()
         run = [sys.executable, "-m"]
         self._shares = folder.shares(how.workers)
         self._data = [
@@ -77,9 +78,17 @@ class Service:
         how = self.how
         _must_be_free(how.host, how.port, "--port")
         _must_be_free(how.admin_host, how.admin_port, "--admin-port")
-        planning = Planning(how.scenario, how.sets, how.seed, emulate=how.emulate)
+        if how.port and how.port == how.admin_port:
+            words = "is --port too: the gateway and the admin API each need one of their own"
+            raise Mistakes([Mistake("ampacity serve", 0, "--admin-port", str(how.admin_port), words)])
+        self._without = closed_before(self.folder)
+        planning = self._planning(self._without)
         try:
             self._say(planning.title())
+            if self._without:
+                self._say(
+                    f"planned without {', '.join(self._without)}: closed before, and still; --admin reopen opens it"
+                )
             self.folder.make()
             self.folder.make_for(how.workers)
             there = Path(how.scenario)
@@ -161,7 +170,7 @@ class Service:
         """Serve until told to end; the exit code."""
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._on_signal)
-        republishing, looks = Republishing(self.folder, self._planning, self._complain), 0
+        republishing, looks = Republishing(self.folder, self._planning, self._complain, self._without), 0
         try:
             while self._told is None:
                 time.sleep(LOOK_S)

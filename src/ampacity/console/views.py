@@ -30,7 +30,7 @@ def status_view(status: dict[str, Any]) -> str:
                 (
                     p["name"],
                     p["state"] + (f" until {clock(p['deadline_ms'])}" if p["deadline_ms"] else ""),
-                    p["health"],
+                    p["health"] + (f", {p['failures_in_a_row']} failed in a row" if p["failures_in_a_row"] else ""),
                     p["requests"],
                     p["slots"],
                     number(p["backlog_tokens"]),
@@ -135,8 +135,11 @@ def explain_view(told: dict[str, Any]) -> str:
 
 def refusal_rows(refusals: Sequence[dict[str, Any]]) -> list[str]:
     """Refusals, a line each."""
-    rows = ((clock(r["now_ms"]), r["alias"], r["outcome"], r["window"] or "-", r["input_tokens"]) for r in refusals)
-    return table(("when", "model", "outcome", "by", "input tokens"), rows)
+    rows = (
+        (clock(r["now_ms"]), r["subscriber"], r["alias"], r["outcome"], r["window"] or "-", r.get("request", "-"))
+        for r in refusals
+    )
+    return table(("when", "subscriber", "model", "outcome", "by", "request"), rows)
 
 
 def audit_view(rows: Sequence[dict[str, Any]]) -> str:

@@ -19,7 +19,7 @@ limits                              every window, and who has it
 near [--top N]                      who is nearest to a limit
 use [--hours H]                     tokens by subscriber
 explain NAME-OR-REQUEST-ID          why was this refused
-refusals                            the latest
+refusals [NAME]                     the latest, with the ids of their requests
 audit                               what operators did
 versions                            when which terms came into force
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
@@ -164,7 +164,7 @@ def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Ans
         answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
     else:
         answer = operator.reload()
-    return answer, f"terms {answer['terms']} are in force; what is used stays used"
+    return answer, f"terms {answer['terms']} are in force: {answer['changed']}; what is used stays used"
 
 
 def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:

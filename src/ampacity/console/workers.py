@@ -19,6 +19,7 @@ from ampacity.console.folder import Folder
 from ampacity.policy.terms import terms_of
 
 Answer = dict[str, Any]
+SAID = 1000
 AGAIN = {"open": "reopen", "held": "hold", "draining": "drain", "gone": "reclaim"}
 
 
@@ -79,6 +80,13 @@ def decides_on(folder: Folder, subscriber: str) -> int | None:
     several = folder.workers
     found = keys.owners_of(folder.keys, [subscriber]) if several > 1 else {}
     return found[subscriber] % several if subscriber in found else None
+
+
+def said(folder: Folder) -> dict[tuple[int | None, int], Answer]:
+    """What those refused at once were told, by worker and ordinal: `request`, their id, and `sentence`."""
+    found = zip(folder.shares(), answers(folder, "said", top=SAID), strict=True)
+    told = ((share.worker, row) for share, a in found if isinstance(a, dict) for row in a["said"])
+    return {(worker, row["ordinal"]): {k: row[k] for k in ("request", "sentence")} for worker, row in told}
 
 
 def explained(folder: Folder, request: str) -> Answer:

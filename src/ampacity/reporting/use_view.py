@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +14,10 @@ DAY_MS = 86_400_000
 SHOWN = 40
 
 
-def use_view(paths: Sequence[Path], days: int, now_ms: int) -> View:
+def use_view(paths: Sequence[Path], days: int, now_ms: int, names: Mapping[int, str] | None = None) -> View:
     """Requests and tokens by kind of each subscriber in the last days, most output first. Raises OSError, Mistakes.
 
-    paths: the journals of a service, in all of which somebody may have use.
+    paths: the journals of a service, in all of which somebody may have use. names: of subscribers, by number.
     """
     begin_ms = now_ms - days * DAY_MS
     sums: dict[tuple[int, str], Use] = {}
@@ -31,19 +31,29 @@ def use_view(paths: Sequence[Path], days: int, now_ms: int) -> View:
     since = datetime.fromtimestamp(begin_ms / 1000, UTC)
     requests, refused = sum(u.requests for u in rows), sum(u.refused for u in rows)
     tokens = sum(u.uncached + u.written + u.read + u.output for u in rows)
+    called = [(names or {}).get(u.subscriber, str(u.subscriber)) for u in rows]
+    width = max([10, *map(len, called)])
+    who = "1 subscriber" if len(rows) == 1 else f"{len(rows):,} subscribers"
     lines = [
-        f"{len(rows):,} subscribers used {tokens:,} tokens in {requests:,} requests since {since:%d %B %Y, %H:%M} UTC; "
+        f"{who} used {tokens:,} tokens in {requests:,} requests since {since:%d %B %Y, %H:%M} UTC; "
         f"{refused:,} more were refused.",
     ]
     if rows:
         lines += [
             "",
-            f"  {'subscriber':>10}  {'tier':<16}{'requests':>10}{'refused':>9}"
-            + "".join(f"{kind:>15}" for kind in ("uncached", "written", "read", "output")),
+            f"  {'subscriber':<{width}}  {'tier':<16}{'requests':>10}{'refused':>9}"
+            + "".join(f"{kind:>15}" for kind in ("uncached", "cache write", "cache read", "output")),
         ]
-        for u in rows[:SHOWN]:
+        for u, name in zip(rows[:SHOWN], called, strict=False):
             tokens_by_kind = "".join(f"{n:>15,}" for n in (u.uncached, u.written, u.read, u.output))
-            lines.append(f"  {u.subscriber:>10}  {u.tier:<16}{u.requests:>10,}{u.refused:>9,}{tokens_by_kind}")
+            lines.append(f"  {name:<{width}}  {u.tier:<16}{u.requests:>10,}{u.refused:>9,}{tokens_by_kind}")
         if len(rows) > SHOWN:
             lines.append(f"  and {len(rows) - SHOWN:,} more; all of them with --json FILE")
-    return View("\n".join(lines), {"since_ms": begin_ms, "until_ms": now_ms, "use": [u._asdict() for u in rows]})
+    return View(
+        "\n".join(lines),
+        {
+            "since_ms": begin_ms,
+            "until_ms": now_ms,
+            "use": [u._asdict() | {"name": n} for u, n in zip(rows, called, strict=True)],
+        },
+    )

@@ -362,8 +362,8 @@ function show_tables(s) {
   put($("refused-said"), refused_in_all(s));
   table($("refusal-counts"), "Refusals since the data process began", ["tier", "reason", "model", "refused"],
     rows.sort((a, b) => b.count - a.count).map((r) => [r.tier, r.words, r.alias, r.count]), 3);
-  table($("refusal-latest"), "The latest", ["when", "subscriber", "tier", "model", "reason", "input tokens"],
-    at.latest.map((r) => [clock(r.now_ms), r.subscriber, r.tier, r.alias, why(r), tokens(r.input_tokens)]), 5);
+  table($("refusal-latest"), "The latest", ["when", "subscriber", "tier", "model", "reason", "request"],
+    at.latest.map((r) => [clock(r.now_ms), r.subscriber, r.tier, r.alias, why(r), r.request || "–"]), 6);
   table($("speed-table"), "Medians, and what one in a hundred exceeds", ["tier", "model", "answers", "first token p50", "p99", "between tokens p50", "p99"],
     kinds.map((k) => [k.tier, k.alias, k.answers, seconds(quantile(k.ttft_ms, 0.5, 1)), seconds(quantile(k.ttft_ms, 0.99, 1)),
       seconds(quantile(k.tpot_us, 0.5, 1e-3)), seconds(quantile(k.tpot_us, 0.99, 1e-3))]), 2);
