@@ -56,7 +56,7 @@ def test_a_refusal_is_explained_by_whoever_refused(both: Any, toy_terms: Any, mo
         assert both.operator.explain(name)["refusals"][0]["ordinal"] == told["ordinal"]
     assert [r["subscriber"] for r in both.operator.refusals()] == ["rolf", "rita"]
     assert [len(v["terms"]) for v in both.operator.versions()] == [16, 16]  # each once, though both went by them
-    with pytest.raises(NotDone, match="no limit refused a request of that id"):
+    with pytest.raises(NotDone, match="no request of that id was refused"):
         both.operator.explain("req_00")
 
 
