@@ -13,7 +13,8 @@ from typing import Any
 
 import uvloop
 
-from ampacity.gateway.client import Answering, Client, Request
+from ampacity.gateway.client import Answering, Client
+from ampacity.gateway.request import Request
 from ampacity.gateway.upstream import Connections, Upstream
 from ampacity.gateway.words import headed, passed_on
 

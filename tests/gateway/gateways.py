@@ -23,11 +23,13 @@ import uvloop
 
 from ampacity.base.outcomes import SUBSCRIBER
 from ampacity.gateway.keys import TABLES, hashed
-from ampacity.gateway.server import Gateway, Settings
+from ampacity.gateway.server import Gateway
+from ampacity.gateway.settings import Settings
 from ampacity.journal import opening, read
 from ampacity.journal.records import EXPIRED, RELEASED, RESERVING
 from ampacity.policy import rows
 from ampacity.policy.book import PLACE, WINDOW_FIELDS, WINDOWS
+from ampacity.policy.routing import R_BACKLOG, R_REQUESTS, REPLICA_FIELDS
 from ampacity.policy.rows import ONE_IN_FLIGHT, SCALE, Price, WindowRule
 from ampacity.policy.stores import used_now
 from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
@@ -384,11 +386,11 @@ class Running:
         eventually(self.idle, "something is still under way")
         used = self.do(lambda g: {who: _used(g, who, "five-hour") for who in g.desk.ledger._rows[SUBSCRIBER]})
         flying = self.do(lambda g: [_used(g, who, "in flight") for who in g.desk.ledger._rows[SUBSCRIBER]])
-        loads = self.do(lambda g: [load for s in g.desk.services.values() for _, *load in s.loads()])
+        loads = self.do(lambda g: [load for s in g.desk.services.values() for load in _loads(s.rows)])
         self.stop()
         assert not self.went_wrong, self.went_wrong
         assert not any(flying), flying
-        assert not any(map(any, loads)), loads
+        assert not any(loads), loads
         with opening.for_reading(self.folder / "journal") as db:
             assert read.strays(db) == []
             assert read.under_way(db) == []
@@ -408,6 +410,12 @@ class Running:
                         p.uncached * e.uncached + p.write * e.written + p.read * e.read + p.output * e.output
                     )
             assert used == cost
+
+
+def _loads(rows: list[int]) -> list[int]:
+    """Requests and backlog of each pool."""
+    at = range(0, len(rows), REPLICA_FIELDS)
+    return [rows[r + R_REQUESTS] for r in at] + [rows[r + R_BACKLOG] for r in at]
 
 
 def _used(gateway: Gateway, who: int, window: str) -> int:

@@ -118,7 +118,7 @@ def test_a_stream_that_never_tells_is_counted(gateway: Running, upstream: Upstre
 # what breaks
 
 
-def broken_after(*pieces: bytes, pause_s: float = 0.005):  # type: ignore[no-untyped-def]
+def broken_after(*pieces: bytes, pause_s: float = 0.05):  # type: ignore[no-untyped-def]
     def answer(to: Connection, _: Asked) -> None:
         to.send(*pieces, pause_s=pause_s)
         to.close()

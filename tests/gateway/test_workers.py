@@ -36,8 +36,8 @@ from gateways import (
     whole,
 )
 
-from ampacity.gateway.client import Request
 from ampacity.gateway.keys import TABLES, hashed
+from ampacity.gateway.request import Request
 from ampacity.journal import opening, read
 from ampacity.journal.records import LEASE, RESERVING, SETTLED
 from ampacity.policy import rows

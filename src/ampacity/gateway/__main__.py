@@ -14,7 +14,8 @@ from pathlib import Path
 import uvloop
 
 from ampacity.gateway.control import Control
-from ampacity.gateway.server import Gateway, Settings, open_files_most
+from ampacity.gateway.server import Gateway
+from ampacity.gateway.settings import Settings
 from ampacity.policy.rows import LimitError
 from ampacity.policy.terms import Terms, TermsError, terms_of
 from ampacity.scenario.mistakes import Mistakes
@@ -46,6 +47,14 @@ async def serve(terms: Terms, settings: Settings, drain_s: float, parent: int) -
             continue
     await gateway.drain(drain_s)
     control.close()
+
+
+def open_files_most() -> None:
+    """Let this process have as many connections as the system lets it."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main() -> None:

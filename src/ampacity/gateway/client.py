@@ -10,10 +10,11 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import httptools
+
+from ampacity.gateway.request import Malformed, Request
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway
@@ -29,52 +30,7 @@ IDLE_S = 75.0
 LINGER_S = 5.0  # how long what a refused client still sends is thrown away, so that it can read why
 BETWEEN = -1  # stands for the size of a body between two requests
 RESET = struct.pack("ii", 1, 0)
-FRAMING = (b"content-length", b"transfer-encoding", b"trailer", b"expect")
 NO_HTTP = "this is no HTTP/1.1 request"
-
-
-@dataclass(slots=True)
-class Request:
-    """A request that has come whole. headers: as they came, in order; names in small letters."""
-
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    keep_alive: bool
-    http_1_0: bool
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first header of that name, written in small letters."""
-        return first(self.headers, name)
-
-    def written(self, last: bool) -> bytes:
-        """The request as it could have come, its body in one piece. last: the connection is to close after it."""
-        query = b"?" + self.query if self.query else b""
-        lines = [b"%b %b%b HTTP/1.%d\r\n" % (self.method, self.path, query, not self.http_1_0)]
-        lines += [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] not in FRAMING]
-        if self.body:
-            lines.append(b"content-length: %d\r\n" % len(self.body))
-        if last and self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        return b"".join([*lines, b"\r\n", self.body])
-
-
-def first(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The first header of that name, written in small letters."""
-    for key, value in headers:
-        if key == name:
-            return value
-    return None
-
-
-class Malformed(Exception):
-    """A request that cannot be read; the status to answer with, and why."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status, self.message = status, message
-        super().__init__(message)
 
 
 class Client(asyncio.Protocol):

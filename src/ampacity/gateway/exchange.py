@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ampacity.gateway.client import Answering, Client, Request
+from ampacity.gateway.client import Answering, Client
 from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, error_event, status_in
 from ampacity.gateway.keys import Holder
+from ampacity.gateway.request import Request
 from ampacity.gateway.upstream import Upstream
 from ampacity.gateway.usage import Usage
 from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, wait_asked_ms

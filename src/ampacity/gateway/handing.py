@@ -16,10 +16,11 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ampacity.gateway.client import IDLE_S, Answering, Client, Request
+from ampacity.gateway.client import IDLE_S, Answering, Client
 from ampacity.gateway.dialects import Refusal
 from ampacity.gateway.keys import Holder, owner_of
 from ampacity.gateway.plain import answer_error
+from ampacity.gateway.request import Request
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ampacity.gateway.client import Client, Request
+from ampacity.gateway.client import Client
 from ampacity.gateway.dialects import REASONS, Api, Refusal, models_body
 from ampacity.gateway.exchange import refusal
+from ampacity.gateway.request import Request
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from secrets import randbits, token_bytes
 
 import msgspec
 
-from ampacity.gateway.client import Client, Malformed, Request, first
+from ampacity.gateway.client import Client
 from ampacity.gateway.clock import Clock
+from ampacity.gateway.contracts import Contracts
 from ampacity.gateway.dialects import Api, Refusal, decode_asked
 from ampacity.gateway.exchange import FULL, Exchange, refusal
 from ampacity.gateway.handing import Hands, refuse_taken
@@ -25,11 +25,12 @@ from ampacity.gateway.plain import ASKING, answer_plain, no_key
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.refusals import Refusals
+from ampacity.gateway.request import Malformed, Request, first
+from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
 from ampacity.journal.append import Journal
-from ampacity.journal.opening import Durability
 from ampacity.journal.records import (
     ADMITTED,
     DRAIN,
@@ -50,31 +51,7 @@ LOOKS = 10  # ticks between two looks at connections that are silent
 CHECKPOINT_S = 300.0
 GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
 HELD_S = 10.0  # the end of an answer waits so long for a disk that fails
-FIRST_BYTE_S = 600.0
-SILENCE_S = 120.0
 NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a process serves. first_byte_s, silence_s: how long a pool may be silent before and in an answer [s].
-
-    worker, workers: which of how many processes on one port this is. peers: the folder where they hand connections to
-    each other; leases: the file by which they share the slots of pools.
-    """
-
-    journal: Path
-    keys: Path
-    host: str = "127.0.0.1"
-    port: int = 8080
-    durability: Durability = "normal"
-    control: Path | None = None
-    first_byte_s: float = FIRST_BYTE_S
-    silence_s: float = SILENCE_S
-    worker: int = 0
-    workers: int = 1
-    peers: Path | None = None
-    leases: Path | None = None
 
 
 @dataclass
@@ -98,7 +75,7 @@ class Gateway:
         self._rate: dict[Kind, RateHeaders] = {}
         self._asked: dict[tuple[Holder, str], Kind] = {}
         self._ticks_gone = 0
-        self._happened: set[object] = set()
+        self._contracts = Contracts()
         self._server: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
         self.read_keys()
@@ -134,19 +111,11 @@ class Gateway:
         """Pools that were held, drained or gone when the last process ended are so again."""
         now_ms = self.clock()
         for pool, (what, detail, said_ms) in pool_states(self.settings.journal).items():
-            self._heard(pool, said_ms)
+            self._contracts.heard(self.terms.events, pool, said_ms)
             if pool in self.pools and what == HOLD:
                 self.recorder.hold_pool(pool, now_ms)
             elif pool in self.pools and what in (DRAIN, GONE):
                 self.recorder.drain_pool(pool, int(detail or 0), now_ms)
-
-    def _heard(self, pool: str, said_ms: int) -> None:
-        """What was said last of a pool outdoes what its contract said before."""
-        for event in self.terms.events:
-            if event.pool == pool and event.at_ms <= said_ms:
-                self._happened.add(event)
-            if event.pool == pool and 0 < event.back_ms <= said_ms:
-                self._happened.add((event, "back"))
 
     # starting and ending
 
@@ -224,16 +193,11 @@ class Gateway:
         self.log("terms in force", terms.name)
 
     def _contract_events(self) -> None:
-        """Do what a contract says of pools, when the time has come; each once in a process."""
-        now_ms = self.clock()
-        for event in self.terms.events:
-            if event.at_ms <= now_ms and event not in self._happened:
-                self._happened.add(event)
-                if not event.back_ms or now_ms < event.back_ms:
-                    self.drain_pool(event.pool, event.gone_ms)
-            if 0 < event.back_ms <= now_ms and (event, "back") not in self._happened:
-                self._happened.add((event, "back"))
-                self.reopen(event.pool)
+        for pool, gone_ms in self._contracts.due(self.terms.events, self.clock()):
+            if gone_ms:
+                self.drain_pool(pool, gone_ms)
+            else:
+                self.reopen(pool)
 
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
@@ -422,11 +386,3 @@ class Gateway:
 
 def _pools(terms: Terms, loop: asyncio.AbstractEventLoop) -> dict[str, Pool]:
     return {p.name: Pool(p, (s.alias, *s.names), loop) for s in terms.services for p in s.pools}
-
-
-def open_files_most() -> None:
-    """Let this process have as many connections as the system lets it."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ampacity.gateway.client import Request
 from ampacity.gateway.dialects import REASONS, Api, Refusal
+from ampacity.gateway.request import Request
 
 if TYPE_CHECKING:
     from ampacity.gateway.pools import Pool

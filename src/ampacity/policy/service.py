@@ -54,7 +54,6 @@ from ampacity.policy.routing import (
     BACKLOG_MOST,
     MOVE_MOST_NS,
     NOBODY,
-    R_BACKLOG,
     R_FULL,
     R_OUT_UNTIL_MS,
     R_PACE_NS,
@@ -394,8 +393,3 @@ class Service:
             if pool.name in self._named:
                 requests = self.rows[i * REPLICA_FIELDS + R_REQUESTS]
                 yield pool, requests, requests - (-self.waiting * opened[i] // whole)
-
-    def loads(self) -> Iterator[tuple[PoolTerms, int, int]]:
-        """Of each pool: its terms, requests that it has, uncached tokens that they wait for."""
-        for i, pool in enumerate(self.pools):
-            yield pool, self.rows[i * REPLICA_FIELDS + R_REQUESTS], self.rows[i * REPLICA_FIELDS + R_BACKLOG]
