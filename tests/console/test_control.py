@@ -17,6 +17,7 @@ import pytest
 
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import write_json
+from ampacity.console.republish import closed_before
 from ampacity.policy.terms import TermsError
 
 
@@ -187,6 +188,38 @@ def test_what_is_no_request_is_answered_in_words(shared: Any, line: bytes) -> No
         assert answer["ok"] is False and answer["error"]
         raw.sendall(b'{"do": "checkpoint"}\n')
         assert json.loads(raw.recv(1 << 16))["ok"] is True
+
+
+def test_a_service_that_is_started_again_counts_on_the_pools_that_are_still_open(live: Any) -> None:
+    (service,) = live.operator.terms.services
+    two = replace(service, pools=(*service.pools, replace(service.pools[0], name="there")))
+    live.operator.change_terms(replace(live.operator.terms, services=(two,)).text())
+    assert closed_before(live.folder) == ()
+    live.operator.move("reclaim", "there")
+    live.operator.checkpoint()
+    assert closed_before(live.folder) == ("there",)
+    live.operator.stop()
+    live.process.wait(10)
+    live.again()
+    assert live.operator.status()["pools"][1]["state"] != "open"
+    live.operator.move("reopen", "there")
+    live.operator.checkpoint()
+    assert closed_before(live.folder) == ()
+
+
+def test_a_refusal_that_an_operator_sees_has_the_id_that_the_client_has(live: Any, toy_terms: Any) -> None:
+    live.operator.change_terms(toy_terms(live.url, five_hour=150).text())
+    key = live.operator.make_key("rita")["key"]
+    live.post(key)
+    status, headers, _ = live.post(key)
+    (refusal,) = live.operator.refusals()
+    assert status == 429 and refusal["request"] == headers["request-id"]
+    assert refusal["sentence"] == live.operator.explain(refusal["request"])["sentence"]
+    live.process.send_signal(signal.SIGTERM)
+    live.process.wait(10)
+    (refusal,) = live.operator.refusals()  # as the journal knows it, without what was said
+    assert "request" not in refusal and refusal["subscriber"] == "rita"
+    live.again()
 
 
 def test_use_survives_a_killed_process(live: Any) -> None:

@@ -205,6 +205,12 @@ def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path, model_url
     assert done.returncode == 1 and f"--port: {port}" in done.stderr and "in use" in done.stderr
 
 
+def test_two_services_cannot_share_a_port(tmp_path: Path) -> None:
+    done = ampacity("serve", "our-lab", "--port", "18099", "--admin-port", "18099", cwd=tmp_path)
+    assert done.returncode == 1 and "--admin-port: 18099" in done.stderr and "is --port too" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("sets", "words"),
     [

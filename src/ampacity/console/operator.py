@@ -95,8 +95,8 @@ class Operator:
         """
         names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
         number = self._number(subscriber) if subscriber is not None else None
+        said = workers.said(self.folder)  # first: then what was said is on disk
         found = [[_refusal(a, names, share) for a in read.refusals(db, number, most)] for share, db in self._journals()]
-        said = workers.said(self.folder)
         return [r | said.get((r.get("worker"), r["ordinal"]), {}) for r in merged.latest(found, most)]
 
     def explain(self, who: str) -> dict[str, Any]:

@@ -110,10 +110,10 @@ class Control:
             case "near":
                 return {"near": await nearest_to_limits(gateway, asked.top)}
             case "explain":
-                if gateway.ticks.error is None:
-                    await gateway.ticks.on_disk()  # whoever asks looks into the journal next
+                await self._told()
                 return self._explain(asked)
             case "said":
+                await self._told()
                 latest = list(gateway.refusals.said.items())[-max(asked.top, 1) :]
                 return {"said": [{"request": i, "ordinal": n, "sentence": words} for i, (n, words) in latest]}
             case "keys":
@@ -135,6 +135,11 @@ class Control:
                 return {"stopping": True}
         known = "status, standing, near, explain, said, keys, terms, pool, checkpoint, stop"
         raise ValueError(f"do {asked.do!r}: expected one of {known}")
+
+    async def _told(self) -> None:
+        """All that happened is on disk: whoever asks looks into the journal next."""
+        if self.gateway.ticks.error is None:
+            await self.gateway.ticks.on_disk()
 
     def _holder(self, name: str) -> Holder:
         for holder in self.gateway._holders.values():
