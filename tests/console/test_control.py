@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -220,6 +221,43 @@ def test_a_refusal_that_an_operator_sees_has_the_id_that_the_client_has(live: An
     (refusal,) = live.operator.refusals()  # as the journal knows it, without what was said
     assert "request" not in refusal and refusal["subscriber"] == "rita"
     live.again()
+
+
+def test_a_backup_is_taken_while_it_serves_and_serves_in_its_place(live: Any, tmp_path: Path) -> None:
+    key = live.operator.make_key("bea")["key"]
+    live.post(key)
+    live.operator.checkpoint()
+    made = live.operator.backup(tmp_path / "copy")
+    assert [path.name for path in made] == ["use.journal", "keys"]
+    assert all(path.stat().st_mode & 0o77 == 0 for path in made)
+    with pytest.raises(FileExistsError, match=r"use\.journal, keys is there already"):
+        live.operator.backup(tmp_path / "copy")
+    live.post(key)
+    live.operator.stop()
+    live.process.wait(10)
+    for path in made:
+        for left in live.folder.path.glob(f"{path.name}*"):
+            left.unlink()
+        path.rename(live.folder.path / path.name)
+    live.again()
+    assert live.operator.standing("bea")["models"]["coder"]["windows"][0]["used"] == 120  # of the first request
+    assert live.post(key)[0] == 200
+
+
+def test_what_is_old_is_forgotten_and_windows_keep_what_is_used(live: Any) -> None:
+    key = live.operator.make_key("finn")["key"]
+    live.post(key)
+    assert live.operator.forget(3600) == 0
+    live.operator.checkpoint()
+    time.sleep(0.01)
+    assert live.operator.forget(0) > 0
+    assert live.operator.use() == []
+    assert live.operator.standing("finn")["models"]["coder"]["windows"][0]["used"] == 120
+    live.process.send_signal(signal.SIGKILL)
+    live.process.wait(5)
+    live.again()
+    assert live.operator.standing("finn")["models"]["coder"]["windows"][0]["used"] == 120
+    assert live.post(key)[0] == 200
 
 
 def test_use_survives_a_killed_process(live: Any) -> None:

@@ -206,6 +206,12 @@ def audit_of(path: Path, most: int = 100) -> list[dict[str, object]]:
         return [dict(zip(("now_ms", "who", "what", "subject"), row, strict=True)) for row in rows]
 
 
+def copy(path: Path, to: Path) -> None:
+    """Copy all of it as it is at one moment to another file."""
+    with _reading(path) as db, closing(sqlite3.connect(to)) as other:
+        db.backup(other)
+
+
 def _keys(db: sqlite3.Connection) -> Iterator[Key]:
     rows = db.execute(
         """SELECT key.hash, key.shown, s.name, s.tier, o.name, key.product, key.made_ms, key.revoked_ms

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from ampacity.console import keys, merged, workers
@@ -17,7 +19,8 @@ from ampacity.console.forecast import forecast_in, measured
 from ampacity.console.planned import Planning
 from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
-from ampacity.journal import opening, read
+from ampacity.console.views import duration
+from ampacity.journal import keep, opening, read
 from ampacity.journal.records import OUTCOMES, Arrival
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
 from ampacity.policy.terms import Terms, terms_of
@@ -135,6 +138,27 @@ class Operator:
     def audit(self, most: int = 100) -> list[dict[str, object]]:
         """What operators did, the latest first."""
         return keys.audit_of(self.folder.keys, most)
+
+    def backup(self, to: Path) -> list[Path]:
+        """Copy the journals and the keys as they are now, beside whoever writes them, into a folder. Raises OSError."""
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = [p for p in (*(share.journal for share in self.folder.shares()), self.folder.keys) if p.exists()]
+        taken = [p.name for p in there if (to / p.name).exists()]
+        if taken:
+            raise FileExistsError(errno.EEXIST, f"{', '.join(taken)} is there already: name another folder", str(to))
+        for path in there:
+            (keys.copy if path == self.folder.keys else keep.backup)(path, to / path.name)
+            (to / path.name).chmod(0o600)
+        keys.note(self.folder.keys, self.who, "backup", str(to))
+        return [to / path.name for path in there]
+
+    def forget(self, age_s: float) -> int:
+        """Delete from the journals what is older, in short steps; gives the rows. Raises OSError."""
+        before_ms = time.time_ns() // 1_000_000 - round(age_s * 1000)
+        journals = [share.journal for share in self.folder.shares() if share.journal.exists()]
+        rows = sum(sum(keep.forget(path, before_ms)) for path in journals)
+        keys.note(self.folder.keys, self.who, f"forget what is older than {duration(age_s)}", f"{rows:,} rows")
+        return rows
 
     # keys and whose they are
 

@@ -23,6 +23,8 @@ refusals [NAME]                     the latest, with the ids of their requests
 audit                               what operators did
 versions                            when which terms came into force
 hold POOL | drain POOL --deadline 10m | reopen POOL | reclaim POOL [--deadline 10m]
+backup FOLDER                       copies of journals and keys as they are now
+forget --before 90d                 delete what is older from the journals; windows keep what is used
 reload                              plan the scenario's file again and go by that; streams go on
 reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
 MOVES = ("hold", "drain", "reopen", "reclaim")
@@ -41,7 +43,7 @@ def do(operator: Operator, words: Sequence[str]) -> Answer:
     verb, rest = plain[0], plain[1:]
     if verb in MOVES:
         _takes(verb, options, "deadline")
-        deadline_s = _seconds(options["deadline"]) if "deadline" in options else None
+        deadline_s = _seconds("--deadline", options["deadline"]) if "deadline" in options else None
         found = operator.move(cast(Move, verb), _one(verb, rest, "POOL"), deadline_s)
         return found, views.pool_view(found)
     known: dict[str, Callable[[Operator, list[str], dict[str, str]], Answer]] = {
@@ -57,6 +59,8 @@ def do(operator: Operator, words: Sequence[str]) -> Answer:
         "audit": _audit,
         "versions": _versions,
         "reload": _reload,
+        "backup": _backup,
+        "forget": _forget,
         "checkpoint": _checkpoint,
         "stop": _stop,
     }
@@ -167,6 +171,20 @@ def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Ans
     return answer, f"terms {answer['terms']} are in force: {answer['changed']}; what is used stays used"
 
 
+def _backup(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("backup", options)
+    made = operator.backup(Path(_one("backup", rest, "FOLDER")))
+    return {"files": [str(path) for path in made]}, "\n".join(f"copied to {path}" for path in made)
+
+
+def _forget(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
+    _takes("forget", options, "before")
+    if rest or "before" not in options:
+        raise NotUnderstood("forget: expected --before and an age, as in: forget --before 90d")
+    rows = operator.forget(_seconds("--before", options["before"]))
+    return {"rows": rows}, f"{rows:,} rows are gone; the files keep their size and use it again"
+
+
 def _checkpoint(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:
     answer = operator.checkpoint()
     return answer, f"written; on disk to event {answer['durable']:,}"
@@ -219,7 +237,7 @@ def _number(option: str, text: str) -> float:
     return found
 
 
-def _seconds(text: str) -> float:
+def _seconds(option: str, text: str) -> float:
     """A duration such as 10m, 90 s or 2 h."""
     written = text.strip()
     if written.endswith("m") and not written.endswith("mm"):
@@ -227,7 +245,7 @@ def _seconds(text: str) -> float:
     try:
         seconds = to_base(written, "duration")
     except UnitError as err:
-        raise NotUnderstood(f"--deadline {text!r}: {err}; for example 10m or 90s") from err
+        raise NotUnderstood(f"{option} {text!r}: {err}; for example 90s, 10m, 2h, 90d") from err
     if seconds < 0:
-        raise NotUnderstood(f"--deadline {text!r}: expected none that lies in the past")
+        raise NotUnderstood(f"{option} {text!r}: expected no negative time")
     return float(seconds)

@@ -233,9 +233,11 @@ class Exchange(Answering):
     def deliver(self) -> None:
         """What it cost is on disk: the client may see the end."""
         self._gateway.exchanges.discard(self)
-        if self._client.exchange is self:
-            assert self._whole is not None
-            self._client.write((self._head or b"") + self._whole)
+        if self._client.exchange is self and self._whole is not None:
+            if self._head == b"":  # a mistake of ours kept its head from being made
+                self._client.cut()
+                return
+            self._client.write(self._head + self._whole if self._head else self._whole)
             self._client.done(not self._last)
 
     # what goes wrong
