@@ -231,14 +231,14 @@ def ask(port: int) -> tuple[int, bytes]:
 def test_a_full_disk_refuses_new_work_and_holds_the_ends_of_answers_until_there_is_room(
     tmp_path: Path, pool: Pool
 ) -> None:
-    """The journal may grow to 150 kB, then to more: RLIMIT_FSIZE, which SQLite meets as it meets a full disk."""
+    """Files may grow to 50 kB, less than an empty journal has, then more: RLIMIT_FSIZE, to SQLite a full disk."""
     path = settings(tmp_path, pool.port)
     process = start(path)
     port = json.loads(path.read_text())["port"]
     try:
         assert ask(port)[0] == 200
         hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (150_000, hard))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, hard))
         ends: list[int] = []
         held = [threading.Thread(target=lambda: ends.append(ask(port)[0]), daemon=True) for _ in range(60)]
         for thread in held:

@@ -30,6 +30,7 @@ from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
+from ampacity.journal import keep
 from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ADMITTED,
@@ -50,6 +51,7 @@ TICK_S = 0.1
 LOOKS = 10  # ticks between two looks at connections that are silent
 CHECKPOINT_S = 300.0
 GATHER_S = 0.02  # what nobody waits for may wait so long for a commit
+FOLD_PAGES = 32_768  # 128 MB: where the log is folded within a commit, if the thread beside does not keep up
 HELD_S = 10.0  # the end of an answer waits so long for a disk that fails
 NOT_RECORDED = Refusal(529, "overloaded_error", "Use cannot be recorded at the moment; try again soon.", 5, True)
 
@@ -84,7 +86,8 @@ class Gateway:
         self.terms = share_of(self.terms, self.settings.workers)
         self.pools = _pools(self.terms, self.loop)
         self.aliases = self.terms.aliases()
-        self.journal = Journal(self.settings.journal, self.settings.durability)
+        self.journal = Journal(self.settings.journal, self.settings.durability, FOLD_PAGES)
+        self._folding: asyncio.Future[int] | None = None
         s = self.settings
         try:
             desk, self.cut_off = open_desk(self.journal, self.terms, self.clock(), s.worker, s.workers)
@@ -155,6 +158,8 @@ class Gateway:
             self.leases.close()
         self.checkpoint()
         await self.ticks.on_disk()
+        if self._folding is not None:
+            await asyncio.wait([self._folding])
         for client in list(self.clients):
             client.close()
         for pool in self.pools.values():
@@ -232,6 +237,7 @@ class Gateway:
         self._ticks_gone += 1
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()
+            self._fold()
             for client in list(self.clients):
                 client.look_at_clock(now_s)
             for exchange in list(self.exchanges):
@@ -240,6 +246,12 @@ class Gateway:
                 self.recorder.ended(ticket, now_ms, EXPIRED)
             if now_s - self._checkpoint_s > CHECKPOINT_S and self.ticks.error is None:
                 self.checkpoint()
+
+    def _fold(self) -> None:
+        """Move the journal's log into its file, in a thread: whoever answers does not wait for that disk."""
+        if self._folding is None or self._folding.done():
+            self._folding = self.loop.run_in_executor(None, keep.fold, self.settings.journal)
+            self._folding.add_done_callback(lambda done: done.cancelled() or done.exception())  # the commit says it
 
     # answering
 
