@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,7 +64,9 @@ def test_cost_times_tokens_is_what_is_paid(answer: Callable[..., Any]) -> None:
 def test_init_writes_a_scenario_and_answers_it(ampacity: Callable[..., Any], tmp_path: Path) -> None:
     done = ampacity("init", "--gpus", "8xh100-sxm", "--people", "50", "--model", "llama-3.1-70b")
     assert done.returncode == 0, done.stderr
-    assert "Each person can have" in done.stdout
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"```\n(Each person can have.*?)```", readme, re.DOTALL)
+    assert all(line in done.stdout for line in told.splitlines()), done.stdout
     text = (tmp_path / "our-lab.yaml").read_text()
     assert text.startswith("#")
     assert len(text.splitlines()) <= 24
