@@ -704,7 +704,8 @@ def test_a_byte_order_mark_does_no_harm(write: Callable[[str], Path]) -> None:
 def test_a_missing_file_is_a_mistake_of_that_name(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path / "colosus.yaml")
     assert (mistake.file, mistake.line, mistake.key) == ("colosus.yaml", 0, "file")
-    assert mistake.message == "no such file, and no packaged scenario of that name"
+    assert mistake.message.startswith("no such file, and no packaged scenario of that name; ")
+    assert 'the nearest is "colossus-1"' in mistake.message
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:

@@ -258,7 +258,8 @@ def _take_in(tree: Tree, folder: Path) -> None:
 
 def _with_extends(name: str, beside: Path | None, chain: tuple[Path, ...]) -> Tree:
     path, shown = _locate(name, beside)
-    tree = read_tree(path, shown)
+    known = nearest(path.stem, lookup.scenario_names())
+    tree = read_tree(path, shown, missing=f"no such file, and no packaged scenario of that name; {known}")
     _take_in(tree, path.parent)
     chain = (*chain, path.resolve())
     below = tree.data.pop("extends", None)

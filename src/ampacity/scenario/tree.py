@@ -59,7 +59,7 @@ def read_tree(
     shown: str,
     what: str = "a scenario",
     begins: str = "scenario: NAME",
-    missing: str = "no such file, and no packaged scenario of that name",
+    missing: str = "no such file",
 ) -> Tree:
     """The tree of a YAML file. shown: the name that mistakes use. what: it is to be, and how that begins.
 
