@@ -260,6 +260,29 @@ def test_what_is_old_is_forgotten_and_windows_keep_what_is_used(live: Any) -> No
     assert live.post(key)[0] == 200
 
 
+def test_to_look_at_use_under_another_limit_changes_nothing(live: Any, toy_terms: Any) -> None:
+    """Found by a reader: under a limit with other windows one look was enough to lose what was used."""
+    other = (replace(toy_terms(live.url).limits["firm"][0], name="day"),)
+    live.operator.stop()
+    live.process.wait(10)
+    terms = toy_terms(live.url)
+    live.folder.terms.write_text(replace(terms, limits=terms.limits | {"other": other}).text(), encoding="utf-8")
+    live.again()
+    live.operator.set_organization("acme", "firm")
+    key = live.operator.make_key("cat", organization="acme")["key"]
+    live.post(key)
+
+    def used() -> list[tuple[str, float]]:
+        (told,) = live.operator.standing("cat")["models"].values()
+        return [(w["name"], w["used"]) for w in told["windows"] if w["owner"]]
+
+    assert used() == [("five-hour", 120), ("weekly", 120)]
+    live.operator.set_organization("acme", "other")
+    assert used() == [("day", 0)]
+    live.operator.set_organization("acme", "firm")
+    assert used() == [("five-hour", 120), ("weekly", 120)]
+
+
 def test_use_survives_a_killed_process(live: Any) -> None:
     key = live.operator.make_key("vera")["key"]
     live.post(key)

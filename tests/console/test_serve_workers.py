@@ -154,6 +154,7 @@ def test_prometheus_and_the_words_of_the_terminal_tell_of_both(served: Served) -
 
 
 def test_told_to_end_both_end_and_every_decision_is_made_again(served: Served, model_url: str) -> None:
+    assert [served.ask(served.operator.make_key(name)["key"]) for name in ("una", "uno")] == [200, 200]
     pids = [s["process"] for s in served.operator.statuses() if s is not None]
     served.process.terminate()
     assert served.process.wait(20) == 0

@@ -123,7 +123,25 @@ def test_whoever_is_refused_reads_in_their_usage_that_they_would_be(serve: Serve
         client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
         (told,) = client.said().json["models"].values()
     assert told["admits"] is False
-    assert "less than a usual request of theirs is expected to take" in told["sentence"]
+    assert "less than your last request, asked again, is expected to take" in told["sentence"]
+
+
+def test_whoever_has_asked_little_is_judged_by_what_they_ask(serve: Serve) -> None:
+    gateway = serve(windows=(WindowRule("five-hour", 10_000_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
+    for _ in range(2):
+        assert gateway.post({"model": "m", "max_tokens": 9}).status == 200  # the prior is more than the window holds
+        with gateway.client() as client:
+            client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
+            (told,) = client.said().json["models"].values()
+        assert told["admits"] is True
+
+
+def test_usage_says_that_no_pool_takes_requests(gateway: Running) -> None:
+    assert gateway.do(lambda g: g.hold("pool-0"))
+    with gateway.client() as client:
+        client.send(b"GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-api-key: sk-alice\r\n\r\n")
+        (told,) = client.said().json["models"].values()
+    assert told["admits"] is False and told["sentence"].startswith("All pools of this model are held or gone")
 
 
 @pytest.mark.parametrize("path", BOTH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ampacity.console.views import number
+from ampacity.console.views import duration, number
 from ampacity.policy.rows import SCALE, UNLIMITED, WindowRule
 from ampacity.policy.terms import Terms
 
@@ -12,10 +12,10 @@ SHOWN = 6
 
 
 def changed(before: Terms, after: Terms) -> str:
-    """Of each window whose size is another one: limit, window, what it held and holds; or that none is."""
+    """Of each window whose size or length is another one: limit, window, what it held and holds; or that none is."""
     found = [*_changed(before, after)]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-    return "; ".join([*found[:SHOWN], *more]) or "no window changed its size"
+    return "; ".join([*found[:SHOWN], *more]) or "no window holds more or less"
 
 
 def _changed(before: Terms, after: Terms) -> Iterator[str]:
@@ -23,12 +23,16 @@ def _changed(before: Terms, after: Terms) -> Iterator[str]:
         old = {rule.name: rule for rule in before.limits.get(name, ())}
         new = {rule.name: rule for rule in after.limits.get(name, ())}
         for window in dict.fromkeys([*old, *new]):
-            sizes = [_size(rules.get(window)) for rules in (old, new)]
+            was, is_ = old.get(window), new.get(window)
+            longer = was is not None and is_ is not None and was.length_ms != is_.length_ms
+            sizes = [_holds(rule, longer) for rule in (was, is_)]
             if sizes[0] != sizes[1]:
                 yield f"{name} {window} {sizes[0]} to {sizes[1]}"
 
 
-def _size(rule: WindowRule | None) -> str:
+def _holds(rule: WindowRule | None, length: bool) -> str:
+    """What a window holds; length: and in how long."""
     if rule is None:
         return "nothing"
-    return "without bound" if rule.size == UNLIMITED else number(rule.size / SCALE)
+    size = "without bound" if rule.size == UNLIMITED else number(rule.size / SCALE)
+    return f"{size} in {duration(rule.length_ms / 1000)}" if length else size

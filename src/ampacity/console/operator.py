@@ -210,7 +210,7 @@ class Operator:
         has = workers.decides_on(self.folder, name)
         if had is None or has == had:
             return {}
-        return {"note": f"their windows begin anew: worker {has} decides on them now, worker {had} did"}
+        return {"note": f"worker {has} decides on them now, by the use that it knows of them; worker {had} did"}
 
     def set_organization(self, name: str, limit: str) -> dict[str, str]:
         """Give an organization a limit. Raises KeyMistake."""
@@ -255,7 +255,7 @@ class Operator:
             raise NotDone(
                 "a pool went or came while this was planned, so it would promise what is not there; try again"
             )
-        return self.change_terms(carried_on(terms, before).text())
+        return self.change_terms(carried_on(terms, before).text()) | {"without": list(without)}
 
     def move(self, action: Move, pool: str, deadline_s: float | None = None) -> dict[str, Any]:
         """Hold, drain, reopen or reclaim a pool; a drain ends after so long, a reclaim without it now.

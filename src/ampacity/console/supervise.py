@@ -194,6 +194,7 @@ class Service:
     def _again(self, child: Child) -> None:
         """Start a process again that has died. Raises Mistakes if that is of no use."""
         self._complain(f"the {child.name} ended with code {child.code}; started again")
+        keys.note(self.folder.keys, "serve", f"ended with code {child.code}, started again", child.name)
         if child.dies_often(time.monotonic()):
             words = f"it died {len(child.deaths)} times within a minute; what it said last is in this file"
             raise Mistakes([Mistake(str(child.log), 0, child.name, f"code {child.code}", words)])

@@ -168,7 +168,8 @@ def _reload(operator: Operator, rest: list[str], options: dict[str, str]) -> Ans
         answer = operator.change_terms(Path(_one("reload", rest, "FILE")).read_text(encoding="utf-8"))
     else:
         answer = operator.reload()
-    return answer, f"terms {answer['terms']} are in force: {answer['changed']}; what is used stays used"
+    without = f", planned without {', '.join(answer['without'])}" if answer.get("without") else ""
+    return answer, f"terms {answer['terms']} are in force{without}: {answer['changed']}; what is used stays used"
 
 
 def _backup(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:

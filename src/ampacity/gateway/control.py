@@ -21,7 +21,7 @@ import msgspec
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.gateway.keys import Holder
-from ampacity.gateway.standing import explained
+from ampacity.gateway.standing import THEIRS, explained
 from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
 from ampacity.policy.line import Q_WAITING, T_WAITING, tier_at
@@ -152,13 +152,14 @@ class Control:
         gateway = self.gateway
         if asked.request:
             if asked.request not in gateway.refusals.said:
-                words = "no request of that id was refused at once since this process began, or too long ago"
+                words = "no request of that id was refused since this process began; see refusals"
                 raise KeyError(f"request {asked.request!r}: {words}")
             ordinal, sentence = gateway.refusals.said[asked.request]
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}
         holder, now_ms = self._holder(asked.who), gateway.clock()
-        told = {alias: explained(gateway.desk, holder, now_ms, alias) for alias in gateway.desk.services}
-        now = {alias: {"admits": e.admits, "sentence": e.sentence} for alias, e in told.items()}
+        last = gateway.recorder.last.get(holder.subscriber)
+        told = {a: explained(gateway.desk, holder, now_ms, a, last, THEIRS) for a in gateway.desk.services}
+        now = {alias: {"admits": admits, "sentence": sentence} for alias, (admits, _, sentence) in told.items()}
         return {"who": holder.name, "subscriber": holder.subscriber, "tier": holder.tier, "now": now}
 
     def _move(self, asked: Asked) -> None:

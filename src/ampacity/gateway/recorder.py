@@ -61,6 +61,7 @@ class Recorder:
         self._chance = Random(randbits(128)).random
         self._numbers: dict[Kind, int] = {}
         self.under_way: dict[int, Ticket] = {}
+        self.last: dict[int, tuple[int, int]] = {}  # of each subscriber's last request: input tokens, most output
 
     def change(self, terms: Terms, now_ms: int) -> None:
         """Bring other terms into force. Raises TermsError or LimitError, and nothing changes."""
@@ -78,6 +79,7 @@ class Recorder:
         draw = int(self._chance() * 1000)
         who, organization = holder.subscriber, holder.organization
         ticket = Ticket(kind, who, organization, session, input_tokens, output_most, now_ms, draw, expires_ms, owner)
+        self.last[who] = input_tokens, output_most
         outcome = desk.arrive(ticket, now_ms)
         number = self._numbers.get(kind)
         if number is None:

@@ -347,7 +347,7 @@ class Gateway:
 
     def standing(self, holder: Holder) -> dict[str, object]:
         """How somebody's windows stand now."""
-        return standing_of(self.desk, holder, self.clock())
+        return standing_of(self.desk, holder, self.clock(), self.recorder.last.get(holder.subscriber))
 
     def failed(self, ticket: Ticket, now_ms: int, answer: int, wait_ms: int) -> int:
         """A pool has failed a request, or has no room: ADMITTED elsewhere, QUEUED, or NO_CAPACITY."""

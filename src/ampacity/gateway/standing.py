@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
-from ampacity.gateway.dialects import OUTPUT_LARGEST, Refusal
+from ampacity.gateway.dialects import Refusal
 from ampacity.gateway.keys import Holder
+from ampacity.gateway.words import CLOSED
 from ampacity.policy.book import AT, HELD_FIELDS
 from ampacity.policy.desk import Desk
 from ampacity.policy.explain import Explanation, Scope, explain
 from ampacity.policy.limits import hold
 from ampacity.policy.ticket import Ticket
 
+YOURS, THEIRS = ("your", "your organization"), ("their", "the organization")
+SMALL = (1, 1)  # tokens of a request that stands for one that is not known
 SOON_S = 60  # clients may wait so long by themselves; beyond that they are told not to try again
 
 
@@ -30,37 +33,45 @@ def seconds_until(instant_ms: int | None, now_ms: int) -> int | None:
     return None if instant_ms is None else max(-(-(instant_ms - now_ms) // 1000), 1)
 
 
-def explained(desk: Desk, holder: Holder, now_ms: int, alias: str = "") -> Explanation:
-    """What all windows say of a request as somebody usually asks; who has never asked has all windows fresh."""
-    ledger = desk.ledger
+def explained(
+    desk: Desk, holder: Holder, now_ms: int, alias: str, last: tuple[int, int] | None, to_whom: tuple[str, str]
+) -> tuple[bool, Explanation, str]:
+    """What would be said of somebody's last request if it were asked again now: whether it passes, windows, in words.
+
+    last: what that was counted at, its input tokens and most output; None: not known, a small request stands for it.
+    to_whom: YOURS for the client, THEIRS for an operator. Nothing changes by looking. Raises KeyError.
+    """
+    ledger, book = desk.ledger, desk.ledger.book
     limit = next((t.limit for t in desk.terms.tiers if t.name == holder.tier), None)
     if limit is None:
         raise KeyError(holder.tier)
-    at = ledger.row(SUBSCRIBER, holder.subscriber, limit, now_ms)
-    scopes = [Scope(limit, at)]
+    whose, organization = to_whom
+    scopes, rows = [Scope(limit, 0)], ledger.as_under(SUBSCRIBER, holder.subscriber, limit)
     if holder.organization_limit:
-        theirs = ledger.row(ORGANIZATION, holder.organization, holder.organization_limit, now_ms)
-        scopes.append(Scope(holder.organization_limit, theirs, "the organization"))
-    book = ledger.book
+        scopes.append(Scope(holder.organization_limit, len(rows), organization))
+        rows += ledger.as_under(ORGANIZATION, holder.organization, holder.organization_limit)
     held = [0] * (HELD_FIELDS * len(scopes))
     for i, s in enumerate(scopes):
-        plan = book.plan(s.limit, alias, holder.product)
-        h = i * HELD_FIELDS
-        hold(ledger.state, s.at, book.flat, book.limit(s.limit), plan, held, h, now_ms, now_ms, 1, OUTPUT_LARGEST)
-    return explain(book, ledger.state, scopes, now_ms, alias, holder.product, held, asked="a usual request of theirs")
+        plan, (tokens, most) = book.plan(s.limit, alias, holder.product), last or SMALL
+        hold(rows, s.at, book.flat, book.limit(s.limit), plan, held, i * HELD_FIELDS, now_ms, now_ms, tokens, most)
+    asked = f"{whose} last request, asked again," if last else "even a small request"
+    e = explain(book, rows, scopes, now_ms, alias, holder.product, held, asked=asked)
+    if not desk.services[alias].opened:
+        return False, e, f"{CLOSED.message} {e.sentence}"
+    return e.admits, e, e.sentence
 
 
-def standing_of(desk: Desk, holder: Holder, now_ms: int) -> dict[str, object]:
-    """The same as JSON can say it, for every alias that has windows of its own."""
-    told = {alias: explained(desk, holder, now_ms, alias) for alias in desk.services}
+def standing_of(desk: Desk, holder: Holder, now_ms: int, last: tuple[int, int] | None) -> dict[str, object]:
+    """The same as JSON can say it to the client, for every alias."""
+    told = {alias: explained(desk, holder, now_ms, alias, last, YOURS) for alias in desk.services}
     return {
         "subscriber": holder.name,
         "tier": holder.tier,
         "now_ms": now_ms,
         "models": {
             alias: {
-                "admits": e.admits,
-                "sentence": e.sentence,
+                "admits": admits,
+                "sentence": sentence,
                 "binding": e.binding.window if e.binding is not None else None,
                 "windows": [
                     {
@@ -76,6 +87,6 @@ def standing_of(desk: Desk, holder: Holder, now_ms: int) -> dict[str, object]:
                     for w in e.windows
                 ],
             }
-            for alias, e in told.items()
+            for alias, (admits, e, sentence) in told.items()
         },
     }

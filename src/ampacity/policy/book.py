@@ -193,12 +193,20 @@ def _unlike(
     if like is not None:
         for what, new, old in (
             ("limits", tuple(limits), tuple(like.limits)),
-            ("families", families, like.families),
+            ("models", families, like.families),
             ("products", products, like.products),
         ):
             if new != old:
-                mistakes.append(f"{what} {new}: the book in force has {old}; a change of limits keeps them, in order")
+                mistakes.append(_gained(what, new, old))
     return mistakes
+
+
+def _gained(what: str, new: Sequence[str], old: Sequence[str]) -> str:
+    """How a list differs from the one in force, while requests are in flight that count on their places."""
+    come, gone = [n for n in new if n not in old], [n for n in old if n not in new]
+    said = [f"{', '.join(come)} would come"] * bool(come) + [f"{', '.join(gone)} would go"] * bool(gone)
+    words = " and ".join(said) or f"their order is {', '.join(old)}"
+    return f"{what}: {words}, and those of a service that runs stay: stop it and start it again"
 
 
 def _placed(rules: Sequence[WindowRule], old: tuple[WindowRule, ...]) -> tuple[WindowRule, ...]:

@@ -113,22 +113,36 @@ class Ledger:
         """Where somebody's row begins, or None if they have never asked."""
         return self._rows[scope].get(who)
 
+    def as_under(self, scope: int, who: int, limit: str) -> list[int]:
+        """Somebody's row as it would be under a limit, to look at: nothing changes."""
+        at = self._rows[scope].get(who)
+        if at is None:
+            return [0] * STATE_FIELDS
+        row = self.state[at : at + STATE_FIELDS]
+        return row if self._limits[at] == limit else self._carried(row, self._limits[at], limit)
+
     def _move(self, at: int, limit: str) -> None:
-        """Bring a row under another limit: a window of the same name and rule keeps what is used, others are fresh.
+        """Bring a row under another limit."""
+        row = self.state[at : at + STATE_FIELDS]
+        self.state[at : at + STATE_FIELDS] = self._carried(row, self._limits[at], limit)
+        self._limits[at] = limit
+
+    def _carried(self, row: Sequence[int], old: str, new: str) -> list[int]:
+        """A row from one limit to another: a window of the same name and rule keeps what is used, others are fresh.
 
         A store that refills evenly keeps when it is full, rounded up, since its size may be another.
         """
         kept: dict[tuple[str, int], tuple[int, int]] = {}
-        for i, rule in enumerate(self.book.places[self._limits[at]]):
-            s = at + i * STORE_FIELDS
-            mark, used = self.state[s + MARK], self.state[s + USED]
+        for i, rule in enumerate(self.book.places[old]):
+            s = i * STORE_FIELDS
+            mark, used = row[s + MARK], row[s + USED]
             kept[rule.name, rule.refill] = (mark + (used > 0), 0) if rule.refill == EVENLY else (mark, used)
-        self.state[at : at + STATE_FIELDS] = [0] * STATE_FIELDS
-        for i, rule in enumerate(self.book.places[limit]):
-            s = at + i * STORE_FIELDS
+        carried = [0] * STATE_FIELDS
+        for i, rule in enumerate(self.book.places[new]):
+            s = i * STORE_FIELDS
             if rule.refill != IN_FLIGHT:  # what is in flight ends under the limit that it began under
-                self.state[s + MARK], self.state[s + USED] = kept.get((rule.name, rule.refill), (0, 0))
-        self._limits[at] = limit
+                carried[s + MARK], carried[s + USED] = kept.get((rule.name, rule.refill), (0, 0))
+        return carried
 
     def reserve(self, ticket: Ticket, now_ms: int) -> int:
         """Reserve what a request is expected to cost, in all windows and its tier's cap, or in none.

@@ -443,7 +443,9 @@ function say_fate() {
 }
 function fate(pool, move, within_s) {
   const n = pool.requests, fresh = Math.max(n - pool.begun, 0), begun = count(pool.begun, "answer");
-  const cut = (when) => (n ? `${when} ${begun} that ${pool.begun === 1 ? "has" : "have"} begun ${pool.begun === 1 ? "is" : "are"} cut: clients keep what has come. ${capital(count(fresh, "request"))} without a first byte ${fresh === 1 ? "goes" : "go"} to another pool or wait${fresh === 1 ? "s" : ""} again.` : "It has no request in flight.");
+  const elsewhere = at.status.pools.some((p) => p.alias === pool.alias && p.name !== pool.name && takes(p));
+  const on = elsewhere ? ["goes to another pool or waits", "go to another pool or wait"] : ["waits", "wait"];
+  const cut = (when) => (n ? `${when} ${begun} that ${pool.begun === 1 ? "has" : "have"} begun ${pool.begun === 1 ? "is" : "are"} cut: clients keep what has come. ${capital(count(fresh, "request"))} without a first byte ${fresh === 1 ? on[0] : on[1]} again.` : "It has no request in flight.");
   if (move === "reopen") { return [`It takes requests again, and those that wait for ${pool.alias} go there as far as its ${count(pool.slots, "slot")} reach.`]; }
   const rest = others(pool);
   if (move === "hold") { return [`It takes nothing new from now on. ${n ? `Its ${count(n, "request")} in flight ${n === 1 ? "goes" : "go"} on to ${n === 1 ? "its" : "their"} end.` : "It has no request in flight."}`, rest]; }
