@@ -1,9 +1,9 @@
 """One turn of the event loop: what has come in it is done together, kind by kind, and committed once.
 
 Answers that ended are settled, then requests that came are decided on, then the journal is committed and ends of
-answers go out. To do each kind in a row costs a fifth less than to take every request through all of them alone: code
-and rows stay in the processor's caches. While each turn brings more ends, up to TURNS share a commit, which costs as
-much as ten rows; otherwise nothing waits for more to come.
+answers go out. To do each kind in a row costs less than to take every request through all of them alone, as code and
+rows stay in the processor's caches (docs/benchmarks.md). While each turn brings more ends, up to TURNS share a commit;
+otherwise nothing waits for more to come.
 """
 
 from __future__ import annotations
