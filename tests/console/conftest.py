@@ -28,6 +28,7 @@ from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TierTerms
 HOUR_MS = 3_600_000
 OUTPUT = 20
 STARTED_IN_S = 15
+READY_S = 60
 HELD_MOST_S = 60
 SEVERAL = 2
 
@@ -231,6 +232,36 @@ def both(tmp_path: Path, model_url: str) -> Iterator[Both]:
             stack.callback(process.wait, 10)
             stack.callback(process.terminate)
         yield Both(folder, each)
+
+
+@contextmanager
+def _served_here(cwd: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    ports = ("--port", "0", "--admin-port", "0")
+    command = [sys.executable, "-c", "from ampacity.cli import main; main()", "serve", *words, *ports]
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    watchdog = threading.Timer(READY_S, process.kill)
+    watchdog.start()
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "end: Ctrl-C" in line:
+            break
+    watchdog.cancel()
+    try:
+        yield process, said
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def served_here() -> Any:
+    """Runs `ampacity serve` in a folder, on ports of its own: the process once it is ready, and what it printed."""
+    return _served_here
 
 
 @pytest.fixture

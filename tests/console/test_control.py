@@ -140,6 +140,7 @@ def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -
 def test_a_pool_is_held_and_reopened(live: Any) -> None:
     key = live.operator.make_key("pam")["key"]
     assert live.operator.move("hold", "here")["state"] == "held"
+    assert live.operator.status()["ready"] is False  # as /readyz says
     with pytest.raises(NotDone, match="is held: to hold it changes nothing"):
         live.operator.move("hold", "here")
     assert live.operator.move("reopen", "here")["state"] == "open"
@@ -230,7 +231,7 @@ def test_a_backup_is_taken_while_it_serves_and_serves_in_its_place(live: Any, tm
     made = live.operator.backup(tmp_path / "copy")
     assert [path.name for path in made] == ["use.journal", "keys"]
     assert all(path.stat().st_mode & 0o77 == 0 for path in made)
-    with pytest.raises(FileExistsError, match=r"use\.journal, keys is there already"):
+    with pytest.raises(FileExistsError, match=r"it holds use\.journal, keys already"):
         live.operator.backup(tmp_path / "copy")
     live.post(key)
     live.operator.stop()

@@ -10,13 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -54,49 +54,15 @@ def ampacity(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
-def begun(cwd: Path, *words: str) -> Served:
-    """A service that is ready."""
-    command = [
-        sys.executable,
-        "-c",
-        "from ampacity.cli import main; main()",
-        "serve",
-        *words,
-        "--port",
-        "0",
-        "--admin-port",
-        "0",
-    ]
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert process.stdout is not None
-    watchdog = threading.Timer(READY_S, process.kill)
-    watchdog.start()
-    said = ""
-    for line in process.stdout:
-        said += line
-        if "end: Ctrl-C" in line:
-            break
-    watchdog.cancel()
-    return Served(process, said, Folder(cwd / "laptop.serve"))
-
-
-def ended(served: Served) -> None:
-    served.process.send_signal(signal.SIGTERM)
-    try:
-        served.process.wait(20)
-    except subprocess.TimeoutExpired:
-        served.process.kill()
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, model_url: str, served_here: Any) -> Iterator[Served]:
     """A service of a scenario in a file of one's own."""
     cwd = tmp_path_factory.mktemp("serve")
     (cwd / "laptop.yaml").write_text((SCENARIOS / "laptop.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    found = begun(cwd, "laptop.yaml", "--set", f"placements.code.endpoint={model_url}")
-    ask_as_demo(found)  # so that there is use, whichever tests this process runs
-    yield found
-    ended(found)
+    with served_here(cwd, "laptop.yaml", "--set", f"placements.code.endpoint={model_url}") as (process, said):
+        found = Served(process, said, Folder(cwd / "laptop.serve"))
+        ask_as_demo(found)  # so that there is use, whichever tests this process runs
+        yield found
 
 
 def ask_as_demo(served: Served) -> None:
@@ -284,9 +250,9 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp_path: Path) -> None:
-    served = begun(tmp_path, "laptop", "--emulate")
-    try:
+def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp_path: Path, served_here: Any) -> None:
+    with served_here(tmp_path, "laptop", "--emulate") as (process, said):
+        served = Served(process, said, Folder(tmp_path / "laptop.serve"))
         assert run_curl(served)["usage"]
         url = served.operator.status()["pools"][0]["url"]
         (pid,) = (p for p in processes_of(served) if "emulation" in Path(f"/proc/{p}/cmdline").read_text())
@@ -302,5 +268,3 @@ def test_emulated_pools_answer_and_come_back_and_nothing_outlives_its_parent(tmp
         while any(alive(pid) for pid in children) and time.monotonic() < until:
             time.sleep(0.1)
         assert not any(alive(pid) for pid in children)
-    finally:
-        ended(served)

@@ -8,13 +8,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +23,7 @@ from ampacity.console.ask import NotDone
 from ampacity.console.folder import Folder, read_json
 from ampacity.console.operator import Operator
 from ampacity.journal import opening, read
+from ampacity.scenario.mistakes import Mistakes
 from ampacity.simulator.journal_replay import replay
 
 READY_S = 60
@@ -64,36 +62,15 @@ class Served:
         raise AssertionError(self.operator.status())
 
 
-def serve(cwd: Path, model_url: str, *more: str) -> subprocess.Popen[str]:
-    words = ["serve", "laptop", "--set", f"placements.code.endpoint={model_url}", "--port", "0", "--admin-port", "0"]
-    command = [sys.executable, "-c", "from ampacity.cli import main; main()", *words, *more]
-    return subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, model_url: str, served_here: Any) -> Iterator[Served]:
     """A service of two data processes on one port."""
     cwd = tmp_path_factory.mktemp("serve")
-    process = serve(cwd, model_url, "--workers", "2")
-    assert process.stdout is not None
-    watchdog = threading.Timer(READY_S, process.kill)
-    watchdog.start()
-    said = ""
-    for line in process.stdout:
-        said += line
-        if "end: Ctrl-C" in line:
-            break
-    watchdog.cancel()
-    port = re.search(r"gateway +http://127.0.0.1:(\d+)", said)
-    assert port is not None, said
-    yield Served(process, Folder(cwd / "laptop.serve"), int(port[1]))
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    over = ("--set", f"placements.code.endpoint={model_url}", "--workers", "2")
+    with served_here(cwd, "laptop", *over) as (process, said):
+        port = re.search(r"gateway +http://127.0.0.1:(\d+)", said)
+        assert port is not None, said
+        yield Served(process, Folder(cwd / "laptop.serve"), int(port[1]))
 
 
 def test_on_one_port_everybodys_use_is_with_the_one_that_decides_on_them(served: Served) -> None:
@@ -153,7 +130,7 @@ def test_prometheus_and_the_words_of_the_terminal_tell_of_both(served: Served) -
     assert 'ampacity_up{worker="0"} 1.0' in text and 'ampacity_up{worker="1"} 1.0' in text
 
 
-def test_told_to_end_both_end_and_every_decision_is_made_again(served: Served, model_url: str) -> None:
+def test_told_to_end_both_end_and_every_decision_is_made_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [served.ask(served.operator.make_key(name)["key"]) for name in ("una", "uno")] == [200, 200]
     pids = [s["process"] for s in served.operator.statuses() if s is not None]
     served.process.terminate()
@@ -164,9 +141,13 @@ def test_told_to_end_both_end_and_every_decision_is_made_again(served: Served, m
     for share in served.folder.shares():
         replayed = replay(share.journal)
         assert replayed.decisions and not replayed.differing
-    again = serve(served.folder.path.parent, model_url, "--workers", "3")
-    _, words = again.communicate(timeout=READY_S)
-    assert again.returncode == 1 and "made with --workers 2" in words and "use-0.journal, use-1.journal" in words
+    monkeypatch.chdir(served.folder.path.parent)
+    before = sorted(path.name for path in served.folder.path.iterdir())
+    again = CliRunner().invoke(app, ["serve", "laptop", "--workers", "3", "--port", "0", "--admin-port", "0"])
+    assert isinstance(again.exception, Mistakes) and again.stdout == ""  # refused before anything is planned
+    words = str(again.exception)
+    assert "made with --workers 2" in words and "use-0.journal, use-1.journal" in words
+    assert sorted(path.name for path in served.folder.path.iterdir()) == before
 
 
 def test_a_service_that_runs_has_as_many_as_it_began_with() -> None:

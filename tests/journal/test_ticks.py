@@ -151,3 +151,51 @@ def test_a_client_that_left_while_it_waited_is_not_woken(kept: Path, one_request
 
         asyncio.run(run())
         assert journal.durable == 1
+
+
+def test_what_waits_without_hurry_goes_on_with_the_commit_that_is_asked_for(
+    kept: Path, one_request: OneRequest
+) -> None:
+    order: list[str] = []
+    with Counting(kept) as journal:
+
+        async def run() -> None:
+            ticks = Ticks(journal, asyncio.get_running_loop(), gather_s=60.0)
+            one_request(journal)
+            ticks.later(lambda: order.append("first"))
+            one_request(journal)
+            ticks.later(lambda: order.append("second"))
+            await asyncio.sleep(0.01)
+            assert order == [] and journal.durable == 0
+            ticks.now()
+            assert order == ["first", "second"] and journal.durable == journal.last
+            ticks.now()  # nobody waits: nothing to do
+            journal.failing = 1
+            one_request(journal)
+            ticks.after(lambda: order.append("third"))
+            ticks.now()
+            assert order == ["first", "second"] and isinstance(ticks.error, NotWritten)
+            ticks.now()  # a disk that failed keeps its pause
+            assert isinstance(ticks.error, NotWritten)
+            await ticks.on_disk()
+
+        asyncio.run(run())
+        assert order == ["first", "second", "third"] and journal.commits == 2
+
+
+def test_the_log_is_folded_in_a_thread_one_at_a_time(kept: Path, one_request: OneRequest) -> None:
+    with Journal(kept, fold_pages=0) as journal:
+
+        async def run() -> None:
+            ticks = Ticks(journal, asyncio.get_running_loop())
+            await ticks.folded()  # there is none
+            for _ in range(200):
+                one_request(journal)
+                journal.commit()
+            before = kept.stat().st_size
+            ticks.fold()
+            ticks.fold()
+            await ticks.folded()
+            assert kept.stat().st_size > before
+
+        asyncio.run(run())

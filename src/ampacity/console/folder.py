@@ -114,8 +114,8 @@ class Folder:
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")
 
-    def make_for(self, workers: int) -> None:
-        """Make it ready for so many data processes. Raises Mistakes if there is use that another number of them had."""
+    def refuse_other(self, workers: int) -> None:
+        """Raise Mistakes if there is use that another number of data processes had."""
         several = [p for p in sorted(self.path.glob("*.journal")) if SEVERAL.fullmatch(p.name)]
         there = [*([self.journal] if self.journal.exists() else ()), *several]
         made_with = max(self.workers, len(several))
@@ -126,6 +126,10 @@ class Folder:
                 f"serve with {made_with}, or from another --folder, or move these away: then all use begins anew"
             )
             raise Mistakes([Mistake(str(self.path), 0, "--workers", str(workers), words)])
+
+    def make_for(self, workers: int) -> None:
+        """Make it ready for so many data processes. Raises Mistakes if there is use that another number of them had."""
+        self.refuse_other(workers)
         own = {share.settings for share in self.shares(workers)}
         for stale in {*self.path.glob("settings*.json")} - own:
             stale.unlink()

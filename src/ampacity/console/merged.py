@@ -151,9 +151,7 @@ def latest(tables: Sequence[Sequence[Row]], most: int) -> list[Row]:
 
 
 def versions(tables: Sequence[Sequence[Row]]) -> list[Row]:
-    """When which terms came into force, the latest first: once, by the first of several that went by them."""
-    if len(tables) < 2:
-        return [*chain.from_iterable(tables)]
+    """When other terms came into force, the latest first: once, however many processes and starts went by them."""
     found: list[Row] = []
     for row in sorted(chain.from_iterable(tables), key=lambda v: v["now_ms"]):
         if not found or found[-1]["terms"] != row["terms"]:

@@ -145,7 +145,7 @@ class Operator:
         there = [p for p in (*(share.journal for share in self.folder.shares()), self.folder.keys) if p.exists()]
         taken = [p.name for p in there if (to / p.name).exists()]
         if taken:
-            raise FileExistsError(errno.EEXIST, f"{', '.join(taken)} is there already: name another folder", str(to))
+            raise FileExistsError(errno.EEXIST, f"it holds {', '.join(taken)} already: name another folder", str(to))
         for path in there:
             (keys.copy if path == self.folder.keys else keep.backup)(path, to / path.name)
             (to / path.name).chmod(0o600)

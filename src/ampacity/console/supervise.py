@@ -81,6 +81,7 @@ class Service:
         if how.port and how.port == how.admin_port:
             words = "is --port too: the gateway and the admin API each need one of their own"
             raise Mistakes([Mistake("ampacity serve", 0, "--admin-port", str(how.admin_port), words)])
+        self.folder.refuse_other(how.workers)
         self._without = closed_before(self.folder)
         planning = self._planning(self._without)
         try:

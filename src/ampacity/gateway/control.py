@@ -193,7 +193,7 @@ def status(gateway: Gateway, started_ms: int) -> dict[str, object]:
         "started_ms": started_ms,
         "uptime_s": round((now_ms - started_ms) / 1000, 3),
         "process": os.getpid(),
-        "ready": not gateway.draining and error is None,
+        "ready": gateway.ready,
         "draining": gateway.draining,
         "pools": list(pools(gateway)),
         "services": [

@@ -30,7 +30,6 @@ from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
-from ampacity.journal import keep
 from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ADMITTED,
@@ -87,7 +86,6 @@ class Gateway:
         self.pools = _pools(self.terms, self.loop)
         self.aliases = self.terms.aliases()
         self.journal = Journal(self.settings.journal, self.settings.durability, FOLD_PAGES)
-        self._folding: asyncio.Future[int] | None = None
         s = self.settings
         try:
             desk, self.cut_off = open_desk(self.journal, self.terms, self.clock(), s.worker, s.workers)
@@ -158,8 +156,7 @@ class Gateway:
             self.leases.close()
         self.checkpoint()
         await self.ticks.on_disk()
-        if self._folding is not None:
-            await asyncio.wait([self._folding])
+        await self.ticks.folded()
         for client in list(self.clients):
             client.close()
         for pool in self.pools.values():
@@ -237,7 +234,7 @@ class Gateway:
         self._ticks_gone += 1
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()
-            self._fold()
+            self.ticks.fold()
             for client in list(self.clients):
                 client.look_at_clock(now_s)
             for exchange in list(self.exchanges):
@@ -246,12 +243,6 @@ class Gateway:
                 self.recorder.ended(ticket, now_ms, EXPIRED)
             if now_s - self._checkpoint_s > CHECKPOINT_S and self.ticks.error is None:
                 self.checkpoint()
-
-    def _fold(self) -> None:
-        """Move the journal's log into its file, in a thread: whoever answers does not wait for that disk."""
-        if self._folding is None or self._folding.done():
-            self._folding = self.loop.run_in_executor(None, keep.fold, self.settings.journal)
-            self._folding.add_done_callback(lambda done: done.cancelled() or done.exception())  # the commit says it
 
     # answering
 
@@ -329,6 +320,12 @@ class Gateway:
         return f"req_{self._id:014x}"
 
     # what exchanges ask
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are taken: it does not end, the journal can be written, a pool is open."""
+        opened = any(service.opened for service in self.desk.services.values())
+        return opened and not self.draining and self.ticks.error is None
 
     def pool(self, ticket: Ticket) -> Pool:
         """The pool that has a request."""

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from ampacity.journal import keep
 from ampacity.journal.append import Journal
 from ampacity.scenario.mistakes import Mistakes
 
@@ -37,6 +38,7 @@ class Ticks:
         self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
         self._next: asyncio.Handle | None = None  # the commit that is set
         self._hurried = False  # and whether it may not be set earlier
+        self._folding: asyncio.Future[int] | None = None
         self.error: Exception | None = None
         self.failing_since_s = 0.0  # by the loop's clock, while there is an error
 
@@ -97,6 +99,17 @@ class Ticks:
         self.error = None
         while self._waiting and self._waiting[0][0] <= durable:
             self._let_go()
+
+    def fold(self) -> None:
+        """Move the journal's log into its file, in a thread: whoever commits does not wait for that disk."""
+        if self._folding is None or self._folding.done():
+            self._folding = self._loop.run_in_executor(None, keep.fold, self._journal.path)
+            self._folding.add_done_callback(lambda done: done.cancelled() or done.exception())  # a commit says it
+
+    async def folded(self) -> None:
+        """Return once no thread works on the file."""
+        if self._folding is not None:
+            await asyncio.wait([self._folding])
 
     def let_go(self) -> None:
         """Let what waits go on although the disk does not do its work: nobody is to wait for ever.

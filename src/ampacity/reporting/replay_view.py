@@ -8,15 +8,16 @@ from ampacity.simulator.journal_replay import Replayed
 
 def replay_view(found: Replayed, name: str) -> View:
     """The replay in sentences; the same as data."""
-    decided = f"{found.decisions:,} decisions"
     if found.decisions == 0:
         first = f"{name} holds no decision."
     elif not found.differing:
-        first = f"All {decided} of {name} are made again by the same policy, each as it was."
+        one = found.decisions == 1
+        decided = "The one decision" if one else f"All {found.decisions:,} decisions"
+        first = f"{decided} of {name} {'is' if one else 'are'} made again by the same policy, each as it was."
     else:
         share = 100 * found.same / found.decisions
         others = found.decisions - found.same
-        first = f"{others:,} of {decided} of {name} are others here; {share:.3g} % are the same."
+        first = f"{others:,} of {found.decisions:,} decisions of {name} are others here; {share:.3g} % are the same."
     lines = [
         first,
         f"  {found.events:,} events, {found.starts:,} starts of a process, {found.changes:,} changes of terms, pools.",

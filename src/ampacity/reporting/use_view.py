@@ -34,9 +34,9 @@ def use_view(paths: Sequence[Path], days: int, now_ms: int, names: Mapping[int, 
     called = [(names or {}).get(u.subscriber, str(u.subscriber)) for u in rows]
     width = max([10, *map(len, called)])
     who = "1 subscriber" if len(rows) == 1 else f"{len(rows):,} subscribers"
+    asked = "1 request" if requests == 1 else f"{requests:,} requests"
     lines = [
-        f"{who} used {tokens:,} tokens in {requests:,} requests since {since:%d %B %Y, %H:%M} UTC; "
-        f"{refused:,} more were refused.",
+        f"{who} used {tokens:,} tokens in {asked} since {since:%d %B %Y, %H:%M} UTC; {refused:,} more were refused.",
     ]
     if rows:
         lines += [
