@@ -36,11 +36,8 @@ def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
     if path == b"/healthz" or (path == b"/" and request.method in (b"GET", b"HEAD")):
         _plain(gateway, client, request, 200, b'{"status":"ok"}', head)
     elif path == b"/readyz":
-        opened = any(service.opened for service in gateway.desk.services.values())
-        ready = opened and not gateway.draining and gateway.ticks.error is None
-        _plain(
-            gateway, client, request, 200 if ready else 503, b'{"ready":%b}' % (b"true" if ready else b"false"), head
-        )
+        body = b'{"ready":true}' if gateway.ready else b'{"ready":false}'
+        _plain(gateway, client, request, 200 if gateway.ready else 503, body, head)
     elif path in KNOWN or path.startswith(ONE_MODEL):
         _known(gateway, client, request, path)
     else:
