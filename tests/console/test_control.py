@@ -19,7 +19,9 @@ import pytest
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import write_json
 from ampacity.console.republish import closed_before
-from ampacity.policy.terms import TermsError
+from ampacity.policy import rows
+from ampacity.policy.terms import ServiceTerms, TermsError, TierTerms
+from ampacity.simulator.journal_replay import replay
 
 
 def test_the_socket_is_its_owners_alone(shared: Any) -> None:
@@ -125,6 +127,64 @@ def test_other_terms_come_into_force_and_no_stream_is_dropped(
     (told, *_) = live.operator.audit()
     assert (told["what"], told["subject"]) == (f"terms {answer['terms']} in force", answer["changed"])
     assert [v["terms"] for v in live.operator.versions()] == [answer["terms"], before]
+
+
+def test_a_service_that_runs_gains_and_loses_an_alias_a_limit_a_tier_and_a_product(
+    live: Any, toy_terms: Any, stay: Callable[[], None]
+) -> None:
+    key = live.operator.make_key("vera")["key"]
+    live.post(key)
+    plain, process = toy_terms(live.url), live.operator.status()["process"]
+    connection, response = live.open(key, stream=True)
+    assert response.readline().startswith(b"event: message_start")
+    (pool,) = plain.services[0].pools
+    (five_hour, weekly) = plain.limits["team"]
+    chats = replace(five_hour, name="chats", size=300 * rows.SCALE, products=("chat",))
+    larger = replace(
+        plain,
+        limits=plain.limits | {"all": (weekly, chats)},
+        tiers=(*plain.tiers, TierTerms("guests", "all")),
+        services=(ServiceTerms("writer", (replace(pool, name="there"),)), *plain.services),
+        products=("chat",),
+    )
+    answer = live.operator.change_terms(larger.text())
+    assert answer["changed"] == (
+        "model writer comes; tier guests comes; pool there comes; all weekly nothing to 100 k; all chats nothing to 300"
+    )
+    guest = live.operator.make_key("gast", tier="guests", product="chat")["key"]
+    assert [live.post(guest, model=m)[0] for m in ("writer", "default", "writer")] == [200, 200, 429]
+    assert live.post(key, model="writer")[0] == 200
+    answer = live.operator.change_terms(replace(larger, services=plain.services).text())
+    assert answer["changed"] == "model writer goes; pool there goes"
+    assert live.post(key, model="writer")[0] == 404
+    assert [p["state"] for p in live.operator.status()["pools"]] == ["open", "gone"]
+    stay()
+    assert b"message_stop" in response.read()
+    connection.close()
+    windows = live.operator.standing("vera")["models"]["coder"]["windows"]
+    assert [w["used"] for w in windows] == [360, 360]  # what was asked of the alias that went is used all the same
+    assert live.operator.status()["process"] == process
+    live.process.kill()
+    live.process.wait(10)
+    live.again()
+    live.post(key)
+    assert live.operator.standing("vera")["models"]["coder"]["windows"][0]["used"] == 480
+    live.operator.stop()
+    live.process.wait(10)
+    found = replay(live.folder.journal)
+    assert (found.differing, found.same) == ((), found.decisions)
+
+
+def test_a_limit_that_an_organization_has_does_not_go_while_it_serves(live: Any, toy_terms: Any) -> None:
+    live.operator.set_organization("acme", "firm")
+    key = live.operator.make_key("anna", organization="acme")["key"]
+    plain = toy_terms(live.url)
+    without = replace(plain, limits={n: w for n, w in plain.limits.items() if n != "firm"})
+    with pytest.raises(NotDone, match="'firm' would go, and an organization has it"):
+        live.operator.change_terms(without.text())
+    live.operator.set_organization("acme", "team")
+    live.operator.change_terms(without.text())
+    assert live.post(key)[0] == 200
 
 
 def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -> None:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateways import ANSWER, Connection, Running, Serve, Upstream, eventually, whole
+from gateways import ANSWER, HOUR_MS, TEAM, Connection, Running, Serve, Upstream, eventually, whole
 
+from ampacity.policy import rows
+from ampacity.policy.rows import WindowRule
 from ampacity.policy.terms import PoolEvent
 
 FULL = whole(b'{"type":"error"}', b"content-type: application/json\r\nretry-after: 1\r\n", b"529 Overloaded")
@@ -179,6 +181,32 @@ def test_who_waits_is_answered_by_a_pool_that_is_added_meanwhile(serve: Serve) -
     assert min(met) < 1.4 and len(added.asked) == 1
     busy.stop()
     added.stop()
+
+
+def test_who_asked_under_earlier_terms_is_told_how_their_windows_stand_now(serve: Serve) -> None:
+    asked, told = threading.Event(), threading.Event()
+
+    def answer(connection: Connection, _: object) -> None:
+        asked.set()
+        told.wait(5)
+        connection.send(whole(ANSWER))
+
+    gateway = serve(Upstream(answer), windows=(replace(TEAM[0], size=10**6),))
+    met: list[Any] = []
+    thread = threading.Thread(target=lambda: met.append(gateway.post()))
+    thread.start()
+    assert asked.wait(5)
+    (service,) = gateway.terms.services
+    earlier = replace(service, alias="a", pools=(replace(service.pools[0], name="first"),))
+    chats = WindowRule("chats", 10**6, rows.AT_FIRST_USE, HOUR_MS, products=("chat",))
+    other = replace(gateway.terms, limits={"0": (), "team": (chats, replace(TEAM[0], size=2 * 10**6))})
+    gateway.do(lambda g: g.change(replace(other, services=(earlier, service), products=("chat",))))
+    told.set()
+    thread.join(5)
+    after = gateway.post()
+    name = "anthropic-ratelimit-unified-5h-reset"
+    assert met[0].status == 200 and met[0][name] == after[name] is not None
+    assert not any("1h" in header for header, _ in met[0].headers)
 
 
 def test_after_a_restart_an_operators_later_word_outdoes_a_contracts_earlier_one(

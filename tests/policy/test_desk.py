@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ampacity.journal.records import ADMITTED, NO_CAPACITY, QUEUED, REFUSED
 from ampacity.policy import rows
 from ampacity.policy.desk import Desk
-from ampacity.policy.rows import ONE_IN_FLIGHT, WindowRule
+from ampacity.policy.rows import ONE_IN_FLIGHT, Price, WindowRule
 from ampacity.policy.terms import PoolTerms, ServiceTerms, Terms, TermsError, TierTerms, terms_of
 from ampacity.policy.ticket import Ticket
 from ampacity.scenario.capacity_curve import CapacityCurve
@@ -91,3 +92,82 @@ def test_terms_are_the_same_after_they_were_written_and_hold_no_password() -> No
     with pytest.raises(TermsError, match="holds a name or password") as told:
         terms_of(replace(own, services=(replace(service, pools=(leaking,)),)).text())
     assert "secret" not in str(told.value)
+
+
+WEIGHTS = Price(1000, 1250, 100, 5000)
+
+
+def growing(whole: bool) -> Terms:
+    """Terms of two aliases and a product; not whole: of one alias, without product, fewer limits, tiers and pools."""
+    a = (
+        WindowRule("five-hour", 400_000_000, rows.AT_FIRST_USE, 5 * HOUR_MS, WEIGHTS),
+        WindowRule("of n", 90_000_000, rows.AT_FIRST_USE, HOUR_MS, WEIGHTS, families=("n",)),
+        WindowRule("of m", 300_000_000, rows.EVENLY, HOUR_MS, WEIGHTS, families=("m",)),
+        WindowRule("chats", 200_000_000, rows.EVENLY, HOUR_MS, WEIGHTS, products=("chat",)),
+        PARALLEL,
+    )
+    m = tuple(PoolTerms(f"m-{i}", "http://127.0.0.1:9", "m", 3) for i in range(1 + whole))
+    n = ServiceTerms("n", (PoolTerms("n-0", "http://127.0.0.1:9", "n", 2),))
+    limits = {"a": a, "free": ()} | ({"b": a[2:], "0": a[:1]} if whole else {})
+    tiers = (TierTerms("team", "a"), TierTerms("api", "free", rank=1), *([TierTerms("light", "b")] if whole else []))
+    services = (ServiceTerms("m", m), *([n] if whole else []))
+    return Terms("growing", limits, tiers, services, products=("chat",) if whole else (), room=2)
+
+
+def without_n() -> Terms:
+    """All that counts, and an alias less."""
+    return replace(growing(True), services=growing(True).services[:1])
+
+
+def test_a_desk_that_gains_limits_aliases_tiers_and_products_decides_as_one_that_had_them() -> None:
+    met = set[object]().union(*(outcomes_of_two(seed) for seed in range(20)))
+    assert met >= {ADMITTED, QUEUED, REFUSED, NO_CAPACITY, (0, "of n"), (0, "of m"), (0, "chats")}
+
+
+def outcomes_of_two(seed: int) -> set[object]:
+    """One of two has all from its first day, the other gains it in the midst; later both lose an alias for a while."""
+    rng = random.Random(seed)
+    desks, flying, met, now = [Desk(growing(False)), Desk(growing(True))], [], set(), NOW
+    desks[1].hold_pool("m-1")
+    for step in range(600):
+        now += rng.randrange(4000)
+        if step in (200, 300, 400):
+            for desk in desks:
+                desk.change(without_n() if step == 300 else growing(True), now)
+                desk.reopen_pool("m-1", now)
+        tiers, products = (("team", "api", "light"), ("", "chat")) if step >= 200 else (("team", "api"), ("",))
+        alias = rng.choice(("m", "n")) if 200 <= step < 300 or step >= 400 else "m"
+        tier, product, who = rng.choice(tiers), rng.choice(products), rng.randrange(6)
+        asked = who + 10 * tiers.index(tier), 0, who, rng.choice([100, 3000, 12_000]), 500, now, rng.randrange(1000)
+        pair = [Ticket(d.kind(tier, alias, product), *asked, now + HOUR_MS) for d in desks]
+        for desk, ticket in zip(desks, pair, strict=True):
+            desk.arrive(ticket, now)
+        flying.append(pair)
+        if rng.random() < 0.8:
+            ended, tokens = flying.pop(rng.randrange(len(flying))), [rng.randrange(20_000) for _ in range(4)]
+            for desk, ticket in zip(desks, ended, strict=True):
+                desk.ended(ticket, now, 0, *tokens)
+        for desk in desks:
+            desk.due(now)
+            desk.take_told()
+        stands = [[(t.outcome, t.over, t.pool) for t in of_both] for of_both in [*flying, pair]]
+        assert all(mine == theirs for mine, theirs in stands)
+        said = [d.ledger.window_of(t, t.window) if t.window else None for d, t in zip(desks, pair, strict=True)]
+        assert said[0] == said[1]
+        met |= {pair[0].outcome, said[0]}
+    use = [{who: d.ledger.state[at : at + 8] for who, at in d.ledger._rows[0].items()} for d in desks]
+    assert use[0] == use[1] and len(use[0]) > 12
+    return met
+
+
+def test_an_alias_that_goes_lets_its_requests_end_and_may_come_back() -> None:
+    desk = Desk(growing(True))
+    ticket = Ticket(desk.kind("team", "n"), 1, 0, 0, 100, 100, NOW, 0, NOW + HOUR_MS)
+    assert desk.arrive(ticket, NOW) == ADMITTED
+    desk.change(without_n(), NOW)
+    with pytest.raises(KeyError):
+        desk.kind("team", "n")
+    assert desk.ended(ticket, NOW + 1, output=7)
+    desk.change(growing(True), NOW + 2)
+    again = Ticket(desk.kind("team", "n"), 1, 0, 0, 100, 100, NOW + 3, 0, NOW + HOUR_MS)
+    assert desk.arrive(again, NOW + 3) == ADMITTED

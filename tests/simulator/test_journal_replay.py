@@ -31,8 +31,16 @@ HOUR_MS = 3_600_000
 PRICE = Price(1000, 1250, 100, 5000)
 
 
-def terms(scale: int = 1, slots: int = 3, pools: int = 2) -> Terms:
-    """Two tiers (one outranks the other, one is capped by the hour), two aliases, an organization's limit."""
+LATE = TierTerms("late", "added")
+
+
+def terms(
+    scale: int = 1, slots: int = 3, pools: int = 2, late: bool = False, aliases: tuple[str, ...] = ("small", "large")
+) -> Terms:
+    """Two tiers (one outranks the other, one is capped by the hour), aliases, an organization's limit.
+
+    late: a tier with a limit of its own besides, and a product that it counts.
+    """
     member = (
         WindowRule("five-hour", 3_000_000_000 * scale, rows.AT_FIRST_USE, 5 * HOUR_MS, PRICE),
         WindowRule("large", 200_000_000 * scale, rows.AT_FIRST_USE, HOUR_MS, PRICE, families=("large",)),
@@ -40,12 +48,26 @@ def terms(scale: int = 1, slots: int = 3, pools: int = 2) -> Terms:
         WindowRule("parallel", 6000, rows.IN_FLIGHT, 0, ONE_IN_FLIGHT),
     )
     company = (WindowRule("stream", 2_000_000_000 * scale, rows.EVENLY, HOUR_MS, PRICE, overflow=200, passing=400),)
-    small = tuple(PoolTerms(f"small-{i}", f"http://127.0.0.1:{9000 + i}", "m", slots) for i in range(pools))
+    added = (
+        WindowRule("chats", 400_000_000 * scale, rows.AT_FIRST_USE, HOUR_MS, PRICE, products=("chat",)),
+        WindowRule("hourly", 900_000_000 * scale, rows.EVENLY, HOUR_MS, PRICE, families=("new", "large")),
+    )
+    served = {
+        "small": tuple(PoolTerms(f"small-{i}", f"http://127.0.0.1:{9000 + i}", "m", slots) for i in range(pools)),
+        "large": (PoolTerms("large-0", "http://127.0.0.1:9100", "l", 2),),
+        "new": (
+            PoolTerms("new-0", "http://127.0.0.1:9200", "n", 2),
+            PoolTerms("small-9", "http://127.0.0.1:9009", "m", 1),
+        ),
+    }
+    if "new" not in aliases:
+        served["small"] += served["new"][1:]
     return Terms(
         "mixed",
-        {"member": member, "company": company, "none": ()},
-        (TierTerms("people", "member"), TierTerms("api", "none", quantum=8192, rank=1)),
-        (ServiceTerms("small", small), ServiceTerms("large", (PoolTerms("large-0", "http://127.0.0.1:9100", "l", 2),))),
+        {"member": member, "company": company, "none": ()} | ({"added": added} if late else {}),
+        (TierTerms("people", "member"), TierTerms("api", "none", quantum=8192, rank=1), *([LATE] if late else [])),
+        tuple(ServiceTerms(alias, served[alias]) for alias in aliases),
+        products=("chat",) if late else (),
         caps=(CapacityCurve("people", "small", NOW // 1000, (9_000_000, 30_000_000), (0, 0), (0, 0)),),
         room=8,
         wait_most_ms=4_000,
@@ -87,7 +109,7 @@ class Load:
     def __init__(self, path: Path, seed: int, workers: int = 1) -> None:
         self.path, self.rng, self.now, self.workers = path, random.Random(seed), NOW, workers
         self.terms = terms()
-        self.heard = dict.fromkeys(("placed", "put back", "turned away", "cut"), 0)
+        self.heard = Counter({"placed": 0, "put back": 0, "turned away": 0, "cut": 0})
         self.start()
 
     def start(self) -> None:
@@ -107,12 +129,13 @@ class Load:
         api = rng.random() < 0.2
         who = rng.randrange(1, 12)
         organization = 7 if not api and who < 4 else 0
-        holder = Holder(
-            100 + who if api else who, "", "api" if api else "people", organization, "company" if organization else ""
-        )
-        kind = self.recorder.desk.kind(
-            holder.tier, "large" if rng.random() < 0.15 else "small", "", holder.organization_limit
-        )
+        late = LATE in self.terms.tiers and who > 8  # who comes under another limit meanwhile, like a tier that is new
+        tier = "api" if api else "late" if late else "people"
+        holder = Holder(100 + who if api else who, "", tier, organization, "company" if organization else "")
+        others = [s.alias for s in self.terms.services if s.alias != "small"]
+        alias = rng.choice(others) if others and rng.random() < 0.25 else "small"
+        product = rng.choice(["", "chat", "unknown"])
+        kind = self.recorder.desk.kind(holder.tier, alias, product, holder.organization_limit)
         owner = Owner(self)
         session = who if rng.random() < 0.7 else 0
         owner.ticket = self.recorder.arrive(
@@ -154,13 +177,15 @@ class Load:
         else:
             self.operate()
         if self.workers > 1 and rng.random() < 0.1:
-            self.recorder.lease(rng.choice(["small-0", "small-1", "large-0"]), rng.randrange(6), self.now)
+            pools = [p.name for s in self.terms.services for p in s.pools]
+            self.recorder.lease(rng.choice(pools), rng.randrange(6), self.now)
         if rng.random() < 0.2:
             self.journal.commit()
 
     def operate(self) -> None:
         """An operator, or the terms, change something."""
-        rng, pool = self.rng, self.rng.choice(["small-0", "small-1", "large-0"])
+        rng = self.rng
+        pool = rng.choice([p.name for s in self.recorder.desk.services.values() for p in s.pools])
         what = rng.randrange(6)
         if what == 0:
             self.recorder.hold_pool(pool, self.now)
@@ -171,8 +196,11 @@ class Load:
         elif what == 4:
             write_checkpoint(self.journal, self.recorder.desk, self.recorder.under_way, self.now)
         else:
-            self.terms = terms(rng.randrange(1, 4), rng.randrange(1, 5), rng.randrange(2, 4))
+            late = LATE in self.terms.tiers or rng.random() < 0.3
+            aliases = rng.choice([("small", "large"), ("small", "large"), ("new", "small"), ("large", "new", "small")])
+            self.terms = terms(rng.randrange(1, 4), rng.randrange(1, 5), rng.randrange(2, 4), late, aliases)
             self.recorder.change(self.terms, self.now)
+            self.heard[f"terms with {' '.join(aliases)}"] += 1
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -233,7 +261,7 @@ def outcomes(path: Path) -> dict[int, int]:
 
 def test_the_mixed_load_meets_every_outcome_and_all_news(tmp_path: Path) -> None:
     met, heard = Counter[int](), Counter[str]()
-    for seed in range(3):
+    for seed in range(5):
         load = Load(tmp_path / f"{seed}.journal", seed)
         for _ in range(3000):
             load.step()

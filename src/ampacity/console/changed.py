@@ -1,8 +1,8 @@
-"""What other terms change of the limits, in words: which window held how much, and holds how much now."""
+"""What other terms change, in words: what comes and goes, which window held how much, and holds how much now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ampacity.console.views import duration, number
 from ampacity.policy.rows import SCALE, UNLIMITED, WindowRule
@@ -12,10 +12,22 @@ SHOWN = 6
 
 
 def changed(before: Terms, after: Terms) -> str:
-    """Of each window whose size or length is another one: limit, window, what it held and holds; or that none is."""
-    found = [*_changed(before, after)]
+    """What comes and goes; of each window whose size or length is another one what it held and holds; or none does."""
+    found = [*_come_and_gone(before, after), *_changed(before, after)]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "; ".join([*found[:SHOWN], *more]) or "no window holds more or less"
+
+
+def _come_and_gone(before: Terms, after: Terms) -> Iterator[str]:
+    named: tuple[tuple[str, Callable[[Terms], list[str]]], ...] = (
+        ("model", lambda terms: list(terms.aliases())),
+        ("tier", lambda terms: [t.name for t in terms.tiers]),
+        ("pool", lambda terms: [p.name for s in terms.services for p in s.pools]),
+    )
+    for what, of in named:
+        old, new = of(before), of(after)
+        yield from (f"{what} {name} comes" for name in new if name not in old)
+        yield from (f"{what} {name} goes" for name in old if name not in new)
 
 
 def _changed(before: Terms, after: Terms) -> Iterator[str]:

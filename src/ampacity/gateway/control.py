@@ -158,7 +158,8 @@ class Control:
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}
         holder, now_ms = self._holder(asked.who), gateway.clock()
         last = gateway.recorder.last.get(holder.subscriber)
-        told = {a: explained(gateway.desk, holder, now_ms, a, last, THEIRS) for a in gateway.desk.services}
+        asked_by = [s.alias for s in gateway.terms.services]
+        told = {a: explained(gateway.desk, holder, now_ms, a, last, THEIRS) for a in asked_by}
         now = {alias: {"admits": admits, "sentence": sentence} for alias, (admits, _, sentence) in told.items()}
         return {"who": holder.name, "subscriber": holder.subscriber, "tier": holder.tier, "now": now}
 
@@ -227,8 +228,11 @@ def terms_hash(gateway: Gateway) -> str:
 def pools(gateway: Gateway) -> Iterator[dict[str, object]]:
     """Each pool that is or was served from, with what it has to do."""
     now_ms = gateway.clock()
+    named = {p.name for s in gateway.terms.services for p in s.pools}
     for alias, service in gateway.desk.services.items():
         for i, pool in enumerate(service.pools):
+            if pool.name in named and not service.names(i):
+                continue  # it serves another alias now, and stands there
             r = i * REPLICA_FIELDS
             rows = service.rows
             out_until_ms = rows[r + R_OUT_UNTIL_MS]
@@ -268,7 +272,8 @@ def _health(service: Service, i: int, out: bool) -> str:
 
 
 def _queue(gateway: Gateway) -> Iterator[dict[str, object]]:
-    for alias, service in gateway.desk.services.items():
+    for alias in (s.alias for s in gateway.terms.services):
+        service = gateway.desk.services[alias]
         for i, tier in enumerate(gateway.terms.tiers):
             waiting = service.queue[tier_at(i) + T_WAITING] if service.queue[Q_WAITING] else 0
             yield {"tier": tier.name, "alias": alias, "waiting": waiting}

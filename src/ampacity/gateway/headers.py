@@ -14,7 +14,6 @@ from time import gmtime, strftime
 from ampacity.policy.book import LENGTH_MS, MARK, PLACE, SIZE, WINDOW_FIELDS, WINDOWS, Book
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
 from ampacity.policy.stores import used_now
-from ampacity.policy.ticket import Kind
 
 WARNING = 80  # percent in use from which on clients are warned
 UNITS = ((604_800_000, "w"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"))
@@ -33,14 +32,14 @@ class _Told:
 
 
 class RateHeaders:
-    """The headers of one kind of arrival."""
+    """The headers of whoever is under a limit and asks for an alias by a product."""
 
-    def __init__(self, book: Book, kind: Kind) -> None:
+    def __init__(self, book: Book, limit: str, alias: str, product: str) -> None:
         self._flat = book.flat
-        rules = book.places[kind.limit_name]
+        rules, at, plan = book.places[limit], book.limit(limit), book.plan(limit, alias, product)
         self._told: list[_Told] = []
-        for w in book.flat[kind.plan + 1 : kind.plan + 1 + book.flat[kind.plan]]:
-            rule = rules[(w - kind.limit - WINDOWS) // WINDOW_FIELDS]
+        for w in book.flat[plan + 1 : plan + 1 + book.flat[plan]]:
+            rule = rules[(w - at - WINDOWS) // WINDOW_FIELDS]
             if rule.size not in (0, UNLIMITED) and (name := _name(rule)):
                 claim = _claim(rule)
                 self._told.append(_Told(w, book.flat[w + PLACE], name.encode(), claim, rule.refill == EVENLY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from ampacity.gateway.client import Client
 from ampacity.gateway.dialects import REASONS, Api, Refusal, models_body
 from ampacity.gateway.exchange import refusal
+from ampacity.gateway.refusals import not_served
 from ampacity.gateway.request import Request
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ def no_key(headers: list[tuple[bytes, bytes]]) -> Refusal:
     shown = any(name in (b"x-api-key", b"authorization") for name, _ in headers)
     words = f"This key is not known here; show one that is, {HOW}." if shown else f"No key is shown; show one {HOW}."
     return Refusal(401, "authentication_error", words)
+
+
+def no_model(name: str, aliases: Iterable[str]) -> Refusal:
+    """What to say to who asks for a model that is not there."""
+    words = f"There is no model {name[:100]!r} here; there are: {', '.join(aliases)}."
+    return Refusal(404, "not_found_error", words)
 
 
 def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
@@ -59,7 +67,9 @@ def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> N
     elif path.startswith(ONE_MODEL) and request.method == b"GET":
         _one_model(gateway, client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
     elif path == USAGE and request.method == b"GET":
-        if gateway.hands is None or not gateway.hands.give(client, request, holder):
+        if barred := not_served(gateway.terms, holder):
+            answer_error(gateway, client, request, barred)
+        elif gateway.hands is None or not gateway.hands.give(client, request, holder):
             _plain(gateway, client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
     else:
         by = b"POST" if path in ASKING or path == COUNTING else b"GET"
@@ -69,8 +79,7 @@ def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> N
 
 def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -> None:
     if alias not in gateway.aliases:
-        words = f"There is no model {alias[:100]!r} here; there are: {', '.join(gateway.aliases)}."
-        answer_error(gateway, client, request, Refusal(404, "not_found_error", words))
+        answer_error(gateway, client, request, no_model(alias, gateway.aliases))
         return
     listed = msgspec.json.decode(models_body([alias], gateway.terms.notes.get("since", "1970-01-01")))
     _plain(gateway, client, request, 200, msgspec.json.encode(listed["data"][0]), False)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ampacity.base.outcomes import REFUSED, REFUSED_ORGANIZATION
 from ampacity.gateway.dialects import Refusal
+from ampacity.gateway.keys import Holder
 from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.standing import SOON_S, seconds_until, why_refused
 from ampacity.gateway.words import CLOSED, OVERLOADED
 from ampacity.journal.records import CAP
 from ampacity.policy.desk import Desk
+from ampacity.policy.terms import Terms, TermsError
 from ampacity.policy.ticket import Ticket
 
 KNOWN_MOST = 10_000
@@ -39,3 +43,22 @@ class Refusals:
         if len(self.said) > KNOWN_MOST:
             del self.said[next(iter(self.said))]
         return told
+
+
+def not_served(terms: Terms, holder: Holder) -> Refusal | None:
+    """Why nobody with this key is served under these terms: a restart has changed what it counts on. None: they are."""
+    theirs = holder.organization_limit
+    if not any(t.name == holder.tier for t in terms.tiers):
+        lost = f"Your tier, {holder.tier!r}, is"
+    elif theirs and theirs not in terms.limits:
+        lost = f"The limit of your organization, {theirs!r}, is"
+    else:
+        return None
+    return Refusal(403, "permission_error", f"{lost} here no more; ask whoever runs this service.", None, False)
+
+
+def keep_limits(terms: Terms, holders: Iterable[Holder]) -> None:
+    """Raise TermsError if terms lack a limit that an organization has: its people would be under none."""
+    lost = sorted({h.organization_limit for h in holders} - {"", *terms.limits})
+    if lost:
+        raise TermsError([f"limits: {name!r} would go, and an organization has it; give that another" for name in lost])

@@ -21,10 +21,10 @@ from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
-from ampacity.gateway.plain import ASKING, answer_plain, no_key
+from ampacity.gateway.plain import ASKING, answer_plain, no_key, no_model
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
-from ampacity.gateway.refusals import Refusals
+from ampacity.gateway.refusals import Refusals, keep_limits, not_served
 from ampacity.gateway.request import Malformed, Request, first
 from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
@@ -39,6 +39,7 @@ from ampacity.journal.records import (
     HOLD,
     NO_CAPACITY,
     QUEUED,
+    SUBSCRIBER,
 )
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.book import AT
@@ -177,6 +178,7 @@ class Gateway:
     def change(self, terms: Terms) -> None:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
         terms = share_of(terms, self.settings.workers)
+        keep_limits(terms, self._holders.values())
         pools = _pools(terms, self.loop)
         self.turn.settle()
         before = self.pools
@@ -274,10 +276,8 @@ class Gateway:
         if kind is None:
             try:
                 kind = self.desk.kind(holder.tier, self.aliases[asked.model], holder.product, holder.organization_limit)
-            except (KeyError, ValueError):
-                known = ", ".join(self.aliases)
-                words = f"There is no model {asked.model[:100]!r} here for this key; there are: {known}."
-                exchange.refuse(Refusal(404, "not_found_error", words))
+            except KeyError:
+                exchange.refuse(not_served(self.terms, holder) or no_model(asked.model, self.aliases))
                 return
             self._asked[holder, asked.model] = kind
         exchange.begin(holder, kind, asked, self._session(request, asked.conversation))
@@ -334,10 +334,12 @@ class Gateway:
     def rate_headers(self, ticket: Ticket, api: Api, now_ms: int) -> bytes:
         """How the subscriber's windows stand, in header lines."""
         kind = ticket.kind
-        own = self._rate.get(kind)
+        own, ledger = self._rate.get(kind), self.desk.ledger
         if own is None:
-            own = self._rate[kind] = RateHeaders(self.desk.ledger.book, kind)
-        state, at = self.desk.ledger.state, ticket.held[AT]
+            own = RateHeaders(ledger.book, ledger.limit_of(SUBSCRIBER, ticket.who), kind.alias, kind.product)
+            if self.desk.has(kind):  # not if it is of terms that were in force when it came
+                self._rate[kind] = own
+        state, at = ledger.state, ticket.held[AT]
         if api == "anthropic":
             return own.anthropic(state, at, now_ms, max(ticket.window, 0))
         return own.openai(state, at, now_ms)

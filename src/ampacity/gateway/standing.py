@@ -44,7 +44,7 @@ def explained(
     ledger, book = desk.ledger, desk.ledger.book
     limit = next((t.limit for t in desk.terms.tiers if t.name == holder.tier), None)
     if limit is None:
-        raise KeyError(holder.tier)
+        raise KeyError(f"tier {holder.tier!r}: the terms in force do not have it")
     whose, organization = to_whom
     scopes, rows = [Scope(limit, 0)], ledger.as_under(SUBSCRIBER, holder.subscriber, limit)
     if holder.organization_limit:
@@ -63,7 +63,7 @@ def explained(
 
 def standing_of(desk: Desk, holder: Holder, now_ms: int, last: tuple[int, int] | None) -> dict[str, object]:
     """The same as JSON can say it to the client, for every alias."""
-    told = {alias: explained(desk, holder, now_ms, alias, last, YOURS) for alias in desk.services}
+    told = {s.alias: explained(desk, holder, now_ms, s.alias, last, YOURS) for s in desk.terms.services}
     return {
         "subscriber": holder.name,
         "tier": holder.tier,

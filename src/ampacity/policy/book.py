@@ -1,9 +1,11 @@
 """All limits laid out in one flat row of integers, the book, that deciding reads; and the rows that it writes.
 
-A limit is a block of fixed shape at a fixed place, so that a changed limit lies where the old one lay: what is used and
-what is in flight stays where it is. A plan is the list of a limit's windows that count one (model family, product).
+A limit is a block of fixed size, those that come later behind those in force, so that a changed limit lies where the
+old one lay: what is used and what is in flight stays where it is. A plan is the list of a limit's windows that count
+one (model family, product).
 
-    book    header, then for each limit: counts, windows, prices, plans; last the tables of instants and of peak hours
+    book    header; of each limit a block: counts, windows, prices; of each its plans; the tables of instants and of
+            peak hours
     state   STATE_FIELDS a subscriber: of each window when it comes back and what is used; the history of each price
     held    HELD_FIELDS a request in flight: what it has reserved, and in which opening of each window
 
@@ -23,7 +25,7 @@ Row = MutableSequence[int]  # list or array('q') in a live service, an int64 arr
 WINDOWS_MOST, PRICES_MOST = 8, 4
 
 # of the book
-FAMILIES, PRODUCTS, HEADER = 0, 1, 2
+FAMILIES, PRODUCTS, PLANS, HEADER = range(4)
 # of a limit's block
 WINDOW_COUNT, PRICE_COUNT, WINDOWS = 0, 1, 2
 # of a window
@@ -48,7 +50,7 @@ PLACE, COST, REFILL, SIZE, CEILING, PASSING, LENGTH_MS, QUICK, INSTANTS, INSTANT
     PRICE_FIELDS,
 ) = range(16)
 PRICES = WINDOWS + WINDOWS_MOST * WINDOW_FIELDS
-PLANS = PRICES + PRICES_MOST * PRICE_FIELDS
+BLOCK = PRICES + PRICES_MOST * PRICE_FIELDS
 PLAN_FIELDS = 1 + WINDOWS_MOST
 # of a subscriber's row
 MARK, USED, STORE_FIELDS = 0, 1, 2
@@ -98,7 +100,8 @@ class Book:
 
 def plan_of(book: Flat, limit: int, family: int, product: int) -> int:
     """Where in the book the plan of a limit's (family, product) begins; family and product are their positions."""
-    return limit + PLANS + (family * book[PRODUCTS] + product) * PLAN_FIELDS
+    earlier = (limit - HEADER) // BLOCK * book[FAMILIES]
+    return book[PLANS] + ((earlier + family) * book[PRODUCTS] + product) * PLAN_FIELDS
 
 
 def compile_book(
@@ -108,18 +111,16 @@ def compile_book(
     like: Book | None = None,
     prior_tokens: tuple[int, int, int, int] = PRIOR_TOKENS,
     quantile: int = QUANTILE_DEFAULT,
-    at_rest: bool = False,
 ) -> Book:
     """Lay out limits. Families and products not named here are one more, last, that only windows of all count.
 
     prior_tokens: uncached, written, read and output tokens that a request of an unknown subscriber costs.
-    quantile: of the cost that is reserved [1 / 1000]. like: the book in force; the new one keeps its offsets, so that
-    rows written under the old one stay valid (see `limits.rebase`). at_rest: no request is in flight, so that limits,
-    families and products may be others than in `like`: subscribers' rows stay valid, offsets do not.
-    Raises LimitError with every mistake.
+    quantile: of the cost that is reserved [1 / 1000]. like: the book in force; the new one begins with its limits,
+    families and products, and keeps the offsets of its limits, so that rows written under the old one stay valid (see
+    `limits.rebase`); those of plans it does not keep. Raises LimitError with every mistake.
     """
     families, products = tuple(families), tuple(products)
-    mistakes = _unlike(limits, families, products, None if at_rest else like)
+    mistakes = _unlike(limits, families, products, like)
     if not 1 <= quantile <= 999:
         mistakes.append(f"quantile {quantile} lies outside 1 to 999")
     if mistakes:
@@ -137,9 +138,11 @@ def compile_book(
     if mistakes:
         raise LimitError(mistakes)
 
-    block = PLANS + (len(families) + 1) * (len(products) + 1) * PLAN_FIELDS
-    flat = [len(families) + 1, len(products) + 1]
-    tables = _Tables(HEADER + block * len(placed), [])
+    plans_at = HEADER + BLOCK * len(placed)
+    plans: list[int] = []
+    flat = [len(families) + 1, len(products) + 1, plans_at]
+    counted = (len(families) + 1) * (len(products) + 1)
+    tables = _Tables(plans_at + counted * PLAN_FIELDS * len(placed), [])
     offsets = {}
     for name, rules in placed.items():
         at = offsets[name] = len(flat)
@@ -164,8 +167,8 @@ def compile_book(
                     for i, r in enumerate(rules)
                     if r in limits[name] and _counts(r.families, family) and _counts(r.products, product)
                 ]
-                flat += _padded([[len(counting), *counting]], PLAN_FIELDS)
-    return Book(tuple(flat + tables.values), offsets, placed, slots, families, products)
+                plans += _padded([[len(counting), *counting]], PLAN_FIELDS)
+    return Book(tuple(flat + plans + tables.values), offsets, placed, slots, families, products)
 
 
 @dataclass(frozen=True)
@@ -196,17 +199,10 @@ def _unlike(
             ("models", families, like.families),
             ("products", products, like.products),
         ):
-            if new != old:
-                mistakes.append(_gained(what, new, old))
+            if new[: len(old)] != old:
+                words = f"{', '.join(new) or 'none'}; expected those in force first, {', '.join(old)}"
+                mistakes.append(f"{what}: {words}: requests in flight count on their places")
     return mistakes
-
-
-def _gained(what: str, new: Sequence[str], old: Sequence[str]) -> str:
-    """How a list differs from the one in force, while requests are in flight that count on their places."""
-    come, gone = [n for n in new if n not in old], [n for n in old if n not in new]
-    said = [f"{', '.join(come)} would come"] * bool(come) + [f"{', '.join(gone)} would go"] * bool(gone)
-    words = " and ".join(said) or f"their order is {', '.join(old)}"
-    return f"{what}: {words}, and those of a service that runs stay: stop it and start it again"
 
 
 def _placed(rules: Sequence[WindowRule], old: tuple[WindowRule, ...]) -> tuple[WindowRule, ...]:

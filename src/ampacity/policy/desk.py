@@ -24,7 +24,7 @@ from ampacity.base.outcomes import (
 from ampacity.policy.capacity_cap import CAPPED
 from ampacity.policy.ledger import Ledger
 from ampacity.policy.service import Service
-from ampacity.policy.terms import Terms, TermsError
+from ampacity.policy.terms import ServiceTerms, Terms, TermsError
 from ampacity.policy.ticket import NO_CAP, Kind, Ticket
 
 TRIES_MOST = 3
@@ -39,20 +39,33 @@ class Desk:
         self.terms = terms
         self.ledger = Ledger(terms) if ledger is None else ledger
         self.told: list[tuple[Ticket, int, int]] = []
-        self.services = {s.alias: Service(terms, s, self.told, leased) for s in terms.services}
+        self._leased = leased
+        self.services: dict[str, Service] = {}
+        self._serve(terms)
         self._kinds: dict[tuple[str, str, str, str], Kind] = {}
 
     def change(self, terms: Terms, now_ms: int) -> None:
-        """Bring other terms into force. Raises TermsError or LimitError, and nothing changes."""
+        """Bring other terms into force. Raises TermsError or LimitError, and nothing changes.
+
+        Limits, aliases, pools and products may come and go. Of those that go, what is in flight ends where it began.
+        """
         missing = [t.name for t in self.terms.tiers if t.name not in {n.name for n in terms.tiers}]
         if missing or [t.name for t in terms.tiers][: len(self.terms.tiers)] != [t.name for t in self.terms.tiers]:
             raise TermsError(["tiers: those in force stay, in their order; new ones come last"])
         self.ledger.change(terms, now_ms)
         self.terms = terms
         self._kinds.clear()
-        for service in terms.services:
-            self.services[service.alias].change(terms, service)
+        self._serve(terms)
         self._refill(now_ms)
+
+    def _serve(self, terms: Terms) -> None:
+        """Serve the aliases of the terms; one that they name no more has no pool."""
+        named = {s.alias: s for s in terms.services}
+        for alias, service in self.services.items():
+            service.change(terms, named.get(alias, ServiceTerms(alias, ())))
+        for alias, its in named.items():
+            if alias not in self.services:
+                self.services[alias] = Service(terms, its, self.told, self._leased)
 
     def kind(self, tier: str, alias: str, product: str = "", organization_limit: str = "") -> Kind:
         """What arrivals of a tier have in common that ask for an alias. Raises KeyError if there is none of these."""
@@ -62,13 +75,19 @@ class Desk:
             found = self._kinds[key] = self._kind(*key)
         return found
 
+    def has(self, kind: Kind) -> bool:
+        """Whether a kind of arrival is one of the terms in force."""
+        return self._kinds.get((kind.tier_name, kind.alias, kind.product, kind.organization_limit_name)) is kind
+
     def _kind(self, tier: str, alias: str, product: str, organization_limit: str) -> Kind:
         book = self.ledger.book
         i, terms = next(((i, t) for i, t in enumerate(self.terms.tiers) if t.name == tier), (0, None))
         if terms is None:
             raise KeyError(tier)
-        if alias not in self.services:
+        if not any(s.alias == alias for s in self.terms.services):
             raise KeyError(alias)
+        if organization_limit and organization_limit not in self.terms.limits:
+            raise KeyError(organization_limit)
         c = self.ledger.curves.get((tier, alias))
         return Kind(
             tier_name=tier,
@@ -174,37 +193,33 @@ class Desk:
 
     def hold_pool(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
-        service, i = self.where(pool)
-        return service.hold(i)
+        return sum(service.hold(i) for service, i in self._with(pool)) > 0
 
     def drain_pool(self, pool: str, deadline_ms: int, now_ms: int) -> bool:
         """A pool takes nothing new and is gone by a deadline; False if that changes nothing. Raises KeyError."""
-        service, i = self.where(pool)
-        return service.drain(i, deadline_ms, now_ms)
+        return sum(service.drain(i, deadline_ms, now_ms) for service, i in self._with(pool)) > 0
 
     def reopen_pool(self, pool: str, now_ms: int) -> bool:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
-        service, i = self.where(pool)
-        changed = service.reopen(i, now_ms)
+        changed = sum(service.reopen(i, now_ms) for service, i in self._with(pool)) > 0
         if changed:
             self._refill(now_ms)
         return changed
 
     def lease(self, pool: str, slots: int, now_ms: int) -> bool:
         """A pool has so many slots here, its terms' at most; False if it had them before. Raises KeyError."""
-        service, i = self.where(pool)
+        service, i = self._with(pool)[0]
         changed = service.lease(i, slots)
         if changed and service.waiting:
             service.fill(now_ms)
         return changed
 
-    def where(self, pool: str) -> tuple[Service, int]:
-        """The service that a pool belongs to, and its position there. Raises KeyError."""
-        for service in self.services.values():
-            for i, terms in enumerate(service.pools):
-                if terms.name == pool:
-                    return service, i
-        raise KeyError(pool)
+    def _with(self, pool: str) -> list[tuple[Service, int]]:
+        """The service that a pool belongs to, and its position there; then those that it has left. Raises KeyError."""
+        found = [(s, i) for s in self.services.values() for i, its in enumerate(s.pools) if its.name == pool]
+        if not found:
+            raise KeyError(pool)
+        return sorted(found, key=lambda at: not at[0].names(at[1]))
 
     def take_told(self) -> list[tuple[Ticket, int, int]]:
         """What became of other requests: (ticket, ADMITTED, PREEMPTED, NO_CAPACITY or CUT_WITH_POOL, its pool)."""

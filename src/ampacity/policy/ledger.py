@@ -12,7 +12,6 @@ from ampacity.policy.book import (
     LIMIT,
     MARK,
     MARKS,
-    PLANS,
     STATE_FIELDS,
     STORE_FIELDS,
     USED,
@@ -57,20 +56,20 @@ class Ledger:
         self.taken: list[int] = []
         self._lay_caps(terms)
 
-    def change(self, terms: Terms, now_ms: int, at_rest: bool = False) -> None:
+    def change(self, terms: Terms, now_ms: int) -> None:
         """Bring other limits into force; what is used stays used. Raises LimitError, and nothing changes.
 
-        at_rest: nothing is in flight, so limits, aliases and products may come and go. A limit that goes keeps its
-        place without windows, so that who comes under another one keeps what is used.
+        Limits, aliases and products may come and go. A limit that goes keeps its place without windows, so that who
+        comes under another one keeps what is used.
         """
-        old, new = self.book, _book(terms, self.book, at_rest)
+        old, new = self.book, _book(terms, self.book)
         compile_caps(terms.caps)  # raises before anything has changed
         if new.flat != old.flat:
             for scope, rows in enumerate(self._rows):
                 for who, at in rows.items():
                     limit = self._limits[at]
                     if new.places[limit] != old.places[limit]:
-                        rebase(self.state, at, old.flat, _moved(new, old, limit), old.limit(limit), now_ms)
+                        rebase(self.state, at, old.flat, new.flat, old.limit(limit), now_ms)
                         self.touched.add((scope, who))
         self.book = new
         self._lay_caps(terms)
@@ -298,20 +297,12 @@ class Ledger:
             correct_cap(self.taken, kind.taken, ticket.cap_hour, ticket.uncached, computed)
 
 
-def _book(terms: Terms, like: Book | None, at_rest: bool = False) -> Book:
-    """Limits that are gone stay in their place, without windows; new ones come last, by name."""
+def _book(terms: Terms, like: Book | None) -> Book:
+    """What is gone stays in its place, limits without windows; what is new comes last, limits by name."""
     known = like.limits if like is not None else {}
     limits = {name: terms.limits.get(name, ()) for name in known}
     limits |= {name: terms.limits[name] for name in sorted(terms.limits) if name not in known}
-    aliases = tuple(s.alias for s in terms.services)
-    return compile_book(limits, aliases, terms.products, like=like, at_rest=at_rest)
-
-
-def _moved(new: Book, old: Book, limit: str) -> Sequence[int]:
-    """The new book with a limit's block where the old one has it; `rebase` reads both at one place."""
-    if new.limit(limit) == old.limit(limit):
-        return new.flat
-    flat = list(old.flat)
-    begin, end = new.limit(limit), new.limit(limit) + PLANS
-    flat[old.limit(limit) : old.limit(limit) + PLANS] = new.flat[begin:end]
-    return flat
+    aliases, products = [s.alias for s in terms.services], terms.products
+    if like is not None:
+        aliases, products = [*like.families, *aliases], (*like.products, *products)
+    return compile_book(limits, tuple(dict.fromkeys(aliases)), tuple(dict.fromkeys(products)), like=like)

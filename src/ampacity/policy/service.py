@@ -128,6 +128,10 @@ class Service:
         for i in range(len(self.pools)):
             self._open(i)
 
+    def names(self, i: int) -> bool:
+        """Whether the terms name a pool."""
+        return self.pools[i].name in self._named
+
     @property
     def waiting(self) -> int:
         """Requests that wait."""
@@ -291,7 +295,7 @@ class Service:
 
     def _open(self, i: int) -> None:
         """Whether a pool takes requests: if the terms name it, and nobody holds or takes it away."""
-        opened = self.pools[i].name in self._named and takes_new(self.states, i * POOL_FIELDS)
+        opened = self.names(i) and takes_new(self.states, i * POOL_FIELDS)
         self.rows[i * REPLICA_FIELDS + R_SHARE] = WHOLE_SHARE if opened else 0
 
     def fill(self, now_ms: int) -> None:

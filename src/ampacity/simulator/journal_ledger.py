@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.journal.records import ABORTED, CAPS, EXPIRED, RESERVING, SETTLED, Arrival, Settlement
-from ampacity.policy.book import AT, HELD_FIELDS, STATE_FIELDS
+from ampacity.policy.book import AT, HELD_FIELDS, LIMIT, PLAN, STATE_FIELDS
 from ampacity.policy.capacity_cap import hour_of
 from ampacity.policy.ledger import Ledger
 from ampacity.policy.terms import Terms
@@ -30,7 +30,7 @@ class Taken:
         if self.ledger is None:
             self.ledger = Ledger(terms)
         else:
-            self.ledger.change(terms, now_ms, at_rest=True)
+            self.ledger.change(terms, now_ms)
         return self.ledger
 
     def arrived(self, a: Arrival) -> None:
@@ -87,8 +87,12 @@ class Taken:
                 ticket.held, ticket.scopes = numbers, len(numbers) // HELD_FIELDS
                 if ticket.kind.cap != NO_CAP:
                     ticket.cap_hour = hour_of(ledger.caps, ticket.kind.cap, a.now_ms)
+                # places in the book, and rows, are those of this ledger
+                numbers[LIMIT], numbers[PLAN] = ticket.kind.limit, ticket.kind.plan
                 numbers[AT] = ledger.row(SUBSCRIBER, a.subscriber, a.limit, a.now_ms)
                 if ticket.scopes == 2:
+                    theirs = ticket.kind.organization_limit, ticket.kind.organization_plan
+                    numbers[HELD_FIELDS + LIMIT], numbers[HELD_FIELDS + PLAN] = theirs
                     numbers[HELD_FIELDS + AT] = ledger.row(ORGANIZATION, a.organization, a.organization_limit, a.now_ms)
                 self.under_way[request] = ticket
 
