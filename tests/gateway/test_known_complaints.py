@@ -27,7 +27,7 @@ from gateways import (
     whole,
 )
 
-from ampacity.journal.records import RELEASED, SETTLED
+from ampacity.journal.records import ABORTED, RELEASED, SETTLED
 from ampacity.policy import rows
 from ampacity.policy.rows import ONE_REQUEST, SCALE, Price, WindowRule
 
@@ -70,7 +70,7 @@ def test_litellm_34732_racing_requests_of_one_session_share_one_limit(serve: Ser
 
 
 def test_litellm_27639_reservations_do_not_leak(serve: Serve, upstream: Upstream) -> None:
-    """Whatever ends a request gives back what it reserved: a refusal, a failed pool, a client that went."""
+    """Whatever ends a request gives back what it reserved, but for what can have been computed for who went."""
     upstream.answer = lambda to, _: to.close()
     gateway = serve(windows=(WindowRule("five-hour", 10_000_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
     for i in range(20):
@@ -82,8 +82,10 @@ def test_litellm_27639_reservations_do_not_leak(serve: Serve, upstream: Upstream
             assert client.said().status in (502, 529)
             client.close()
     eventually(gateway.idle)
-    assert gateway.used() == 0
-    assert {end[0] for end in gateway.ends()} <= {RELEASED}
+    ends, prompt = gateway.ends(), gateway.do(lambda g: g.recorder.last[1][0])
+    assert all(end in ((RELEASED, 0, 0, 0, 0), (ABORTED, end[1], 0, 0, 0)) and end[1] <= prompt for end in ends)
+    assert (RELEASED, 0, 0, 0, 0) in ends
+    assert gateway.used() == sum(end[1] for end in ends) * rows.SCALE
 
 
 def test_litellm_27735_what_is_enforced_is_what_is_recorded(gateway: Running, upstream: Upstream) -> None:

@@ -14,6 +14,7 @@ from gateways import (
     START,
     STREAM,
     STREAM_HEAD,
+    WEIGHTS,
     Asked,
     Connection,
     Running,
@@ -200,16 +201,41 @@ def test_a_stream_that_falls_silent_is_broken_off(serve: Serve, upstream: Upstre
 # who goes
 
 
-def test_a_client_that_goes_before_the_first_byte_pays_nothing(gateway: Running, upstream: Upstream) -> None:
+@pytest.mark.parametrize("pace_ns", [1, 1_000_000, 16_000_000])
+def test_a_client_that_goes_before_the_first_byte_pays_what_the_pool_can_have_computed(
+    serve: Serve, upstream: Upstream, pace_ns: int
+) -> None:
+    """Of a prompt of 1,000 tokens: all at a nanosecond each, some at a millisecond, few at sixteen."""
+    gateway = serve(pool={"pace_ns": pace_ns})
     upstream.answer = lambda to, _: to.until_gone()
     with gateway.client() as client:
-        client.ask(ASK)
+        began = time.monotonic()
+        client.ask(dict(ASK, system="x" * 4000))
         eventually(lambda: upstream.asked)
+        time.sleep(0.05)
         client.close()
+        eventually(gateway.idle)
+        took_s = time.monotonic() - began
     eventually(lambda: upstream.connections[0].gone.is_set())
-    eventually(gateway.idle)
-    assert gateway.ends() == [(RELEASED, 0, 0, 0, 0)]
-    assert gateway.used() == 0
+    ((status, uncached, *others),) = gateway.ends()
+    prompt = gateway.do(lambda g: g.recorder.last[1][0])
+    assert 1000 < prompt < 1100 and others == [0, 0, 0]
+    assert status == (ABORTED if uncached else RELEASED)
+    assert min(0.045e9 // pace_ns, prompt) <= uncached <= min((took_s + 0.01) * 1e9 / pace_ns, prompt)
+    assert gateway.used() == uncached * WEIGHTS.uncached
+
+
+def test_a_client_that_goes_while_it_waits_for_a_pool_pays_nothing(serve: Serve, upstream: Upstream) -> None:
+    gateway = serve(slots=1, pool={"pace_ns": 1})
+    upstream.answer = lambda to, _: to.until_gone()
+    with gateway.client() as first, gateway.client() as second:
+        first.ask(ASK)
+        eventually(lambda: upstream.asked)
+        second.ask(ASK, key="sk-bob")
+        eventually(lambda: gateway.do(lambda g: g.desk.services["m"].waiting) == 1)
+        second.close()
+        eventually(lambda: gateway.do(lambda g: g.desk.services["m"].waiting) == 0)
+        assert gateway.used(2) == 0
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])

@@ -32,6 +32,7 @@ class Exchange(Answering):
 
     __slots__ = (
         "_answer",
+        "_asked_s",
         "_begun_ms",
         "_client",
         "_early",
@@ -66,7 +67,7 @@ class Exchange(Answering):
         self.upstream: Upstream | None = None
         self.usage = Usage()
         self.attempt = 0
-        self.heard_s = 0.0
+        self.heard_s = self._asked_s = 0.0
         self._status = 0
         self._head: bytes | None = None
         self._early = b""  # of the answer's framing, before its first byte
@@ -102,7 +103,7 @@ class Exchange(Answering):
         ticket = self.ticket
         assert ticket is not None
         self.attempt += 1
-        self.heard_s = self._gateway.now_s()
+        self.heard_s = self._asked_s = self._gateway.now_s()
         pool = self._gateway.pool(ticket)
         pool.connections.ask(self, passed_on(self._request, pool, self.api), anew)
 
@@ -314,14 +315,27 @@ class Exchange(Answering):
         self._client.done(keep_alive=False)
 
     def client_gone(self) -> None:
-        """Nobody waits for the answer: take it back, and charge what has come."""
+        """Nobody waits for the answer: take it back, and charge what has come, or what was computed until then."""
         if self._whole is not None:
             return  # it is settled as it came
         self._gateway.exchanges.discard(self)
+        ticket = self.ticket
+        computed = 0 if ticket is None or self._answer else self._computed(ticket)
         self._abandon()
-        if self.ticket is not None and not self.ticket.over:
-            self._gateway.left(self.ticket)
+        if ticket is None or ticket.over:
+            return
+        self._gateway.left(ticket)
+        if computed:
+            self._gateway.settled(ticket, ABORTED, (computed, 0, 0, 0), NOT_KNOWN, GIVEN_UP)
+        else:
             self._settle(ABORTED if self._answer else RELEASED, GIVEN_UP)
+
+    def _computed(self, ticket: Ticket) -> int:
+        """Tokens of its prompt that the pool can have computed since it was asked, at the pace that its terms say."""
+        if self.upstream is None or ticket.over:
+            return 0
+        pace_ns = self._gateway.pool(ticket).terms.pace_ns
+        return min(int((self._gateway.now_s() - self._asked_s) * 1e9 / pace_ns), ticket.uncached)
 
     def hold_up(self, paused: bool) -> None:
         """The client reads slower than the answer comes, or has caught up."""
