@@ -87,9 +87,8 @@ class Exchange(Answering):
         self._gateway.exchanges.add(self)
         self._kind = kind
         now_ms = self._gateway.clock()
-        tokens = max(len(self._request.body) // 4, 1)
         recorder = self._gateway.recorder
-        ticket = recorder.arrive(kind, holder, session, tokens, asked.output_most, now_ms, self)
+        ticket = recorder.arrive(kind, holder, session, self._request.tokens, asked.output_most, now_ms, self)
         self.ticket = ticket
         if ticket.outcome == ADMITTED:
             self.placed()

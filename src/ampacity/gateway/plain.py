@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ampacity.gateway.client import Client
-from ampacity.gateway.dialects import REASONS, Api, Refusal, models_body
+from ampacity.gateway.counting import count
+from ampacity.gateway.dialects import Api, Refusal, models_body
 from ampacity.gateway.exchange import refusal
-from ampacity.gateway.refusals import not_served
+from ampacity.gateway.refusals import no_key, no_model, not_served
 from ampacity.gateway.request import Request
+from ampacity.gateway.words import plain_answer
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway
 
-HOW = "as x-api-key: KEY, or as Authorization: Bearer KEY"
 ASKING: dict[bytes, Api] = {b"/v1/messages": "anthropic", b"/v1/chat/completions": "openai", b"/v1/responses": "openai"}
 COUNTING, MODELS, USAGE = b"/v1/messages/count_tokens", b"/v1/models", b"/v1/usage"
 ONE_MODEL = b"/v1/models/"
 KNOWN = frozenset((*ASKING, COUNTING, MODELS, USAGE))
 PATHS = b", ".join(sorted(KNOWN)).decode()
-
-
-def no_key(headers: list[tuple[bytes, bytes]]) -> Refusal:
-    """What to say to whom nobody knows."""
-    shown = any(name in (b"x-api-key", b"authorization") for name, _ in headers)
-    words = f"This key is not known here; show one that is, {HOW}." if shown else f"No key is shown; show one {HOW}."
-    return Refusal(401, "authentication_error", words)
-
-
-def no_model(name: str, aliases: Iterable[str]) -> Refusal:
-    """What to say to who asks for a model that is not there."""
-    words = f"There is no model {name[:100]!r} here; there are: {', '.join(aliases)}."
-    return Refusal(404, "not_found_error", words)
 
 
 def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
@@ -59,8 +46,8 @@ def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> N
         gateway.metrics.unauthenticated += 1
         answer_error(gateway, client, request, no_key(request.headers))
     elif path == COUNTING and request.method == b"POST":
-        tokens = max(len(request.body) // 4, 1)
-        _plain(gateway, client, request, 200, b'{"input_tokens":%d}' % tokens, False)
+        if why := count(gateway, client, request, holder):
+            answer_error(gateway, client, request, why)
     elif path == MODELS and request.method == b"GET":
         since = gateway.terms.notes.get("since", "1970-01-01")
         _plain(gateway, client, request, 200, models_body(list(gateway.aliases), since), False)
@@ -86,13 +73,8 @@ def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -
 
 
 def _plain(gateway: Gateway, client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
-    request_id = gateway.new_id()
-    lines = [
-        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n",
-        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n",
-        "\r\n" if request.keep_alive else "connection: close\r\n\r\n",
-    ]
-    client.write("".join(lines).encode() + (b"" if head else body))
+    said = plain_answer(status, body, gateway.new_id(), request.keep_alive)
+    client.write(said[: len(said) - len(body)] if head else said)
     client.done(request.keep_alive)
 
 

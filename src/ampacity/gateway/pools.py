@@ -11,12 +11,16 @@ from ampacity.policy.terms import PoolTerms, TermsError
 
 
 class Pool:
-    """One pool. renames: its name of the model is not the one, or not the only one, that clients ask for."""
+    """One pool. renames: its name of the model is not the one, or not the only one, that clients ask for.
+
+    counts: it tells how many tokens a request has, as far as is known. counting: requests that it is asked this of now.
+    """
 
     def __init__(self, terms: PoolTerms, names: tuple[str, ...], loop: asyncio.AbstractEventLoop) -> None:
         self.terms = terms
         self.model = terms.model
         self.renames = any(name != terms.model for name in names)
+        self.counts, self.counting = True, 0
         self.connections = Connections(terms.url, loop)
         key = key_of(terms)
         self.key_lines: dict[str, bytes] = {}

@@ -16,6 +16,7 @@ from ampacity.policy.terms import Terms, TermsError
 from ampacity.policy.ticket import Ticket
 
 KNOWN_MOST = 10_000
+HOW = "as x-api-key: KEY, or as Authorization: Bearer KEY"
 
 
 class Refusals:
@@ -43,6 +44,19 @@ class Refusals:
         if len(self.said) > KNOWN_MOST:
             del self.said[next(iter(self.said))]
         return told
+
+
+def no_key(headers: list[tuple[bytes, bytes]]) -> Refusal:
+    """What to say to whom nobody knows."""
+    shown = any(name in (b"x-api-key", b"authorization") for name, _ in headers)
+    words = f"This key is not known here; show one that is, {HOW}." if shown else f"No key is shown; show one {HOW}."
+    return Refusal(401, "authentication_error", words)
+
+
+def no_model(name: str, aliases: Iterable[str]) -> Refusal:
+    """What to say to who asks for a model that is not there."""
+    words = f"There is no model {name[:100]!r} here; there are: {', '.join(aliases)}."
+    return Refusal(404, "not_found_error", words)
 
 
 def not_served(terms: Terms, holder: Holder) -> Refusal | None:

@@ -19,6 +19,11 @@ class Request:
     keep_alive: bool
     http_1_0: bool
 
+    @property
+    def tokens(self) -> int:
+        """An estimate of what its body holds: a token for four bytes."""
+        return max(len(self.body) // 4, 1)
+
     def header(self, name: bytes) -> bytes | None:
         """The first header of that name, written in small letters."""
         return first(self.headers, name)

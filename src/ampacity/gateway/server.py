@@ -21,10 +21,10 @@ from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
-from ampacity.gateway.plain import ASKING, answer_plain, no_key, no_model
+from ampacity.gateway.plain import ASKING, answer_plain
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
-from ampacity.gateway.refusals import Refusals, keep_limits, not_served
+from ampacity.gateway.refusals import Refusals, keep_limits, no_key, no_model, not_served
 from ampacity.gateway.request import Malformed, Request, first
 from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of

@@ -8,20 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from ampacity.policy.health import CUT_OFF, REFUSED, TIMED_OUT
 
-if TYPE_CHECKING:
-    from ampacity.gateway.exchange import Exchange
-
 HEAD_MOST = 64 * 1024
 NO_BODY = (204, 304)
 IDLE_MOST = 512  # connections kept open to one pool
 CONNECT_S = 5.0
+
+
+class Asking(Protocol):
+    """Whose answer a connection brings. attempt: another number once what was asked is not wanted any more."""
+
+    attempt: int
+    upstream: Upstream | None
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
+        """The head of an answer; False if it is not wanted."""
+
+    def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
+        """Bytes of its body, as they came and without their framing."""
+
+    def broken(self, why: str, answer: int, untouched: bool = False) -> None:
+        """There is no answer, or not all of it."""
 
 
 class NoHttp(Exception):
@@ -34,7 +47,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, pool: Connections) -> None:
         self._pool = pool
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.exchange: Exchange | None = None
+        self.exchange: Asking | None = None
         self.used = False  # for an earlier request: then it may have been closed meanwhile, by nobody's fault
         self.closed = False
         self._reset()
@@ -52,7 +65,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
-    def send(self, exchange: Exchange, data: bytes) -> None:
+    def send(self, exchange: Asking, data: bytes) -> None:
         """Ask; the exchange hears of what comes."""
         self.exchange = exchange
         self.transport.write(data)
@@ -72,7 +85,7 @@ class Upstream(asyncio.Protocol):
             self.drop()
             exchange.broken("it answered what is no HTTP", CUT_OFF)
 
-    def _in_head(self, exchange: Exchange, data: bytes) -> None:
+    def _in_head(self, exchange: Asking, data: bytes) -> None:
         data = self._head + data if self._head else data
         end = data.find(b"\r\n\r\n")
         while end >= 0 and data[8:10] == b" 1":  # 1xx: what comes before the answer
@@ -90,7 +103,7 @@ class Upstream(asyncio.Protocol):
         if exchange.head(status, self._headers, self._chunked, self._sized) and self.exchange is exchange:
             self._relay(exchange, data[end + 4 :])
 
-    def _relay(self, exchange: Exchange, raw: bytes) -> None:
+    def _relay(self, exchange: Asking, raw: bytes) -> None:
         pieces, complete = self._pieces, self._complete
         self._pieces = []
         if pieces:
@@ -198,7 +211,7 @@ class Connections:
         self._idle: list[Upstream] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, exchange: Exchange, data: bytes, anew: bool) -> None:
+    def ask(self, exchange: Asking, data: bytes, anew: bool) -> None:
         """Send a request over a connection that is open, or (anew: in any case) over a new one."""
         while self._idle and not anew:
             upstream = self._idle.pop()
@@ -210,7 +223,7 @@ class Connections:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, exchange: Exchange, attempt: int, data: bytes) -> None:
+    async def _connect(self, exchange: Asking, attempt: int, data: bytes) -> None:
         try:
             connecting = self._loop.create_connection(lambda: Upstream(self), self._host, self._port, ssl=self._tls)
             _, upstream = await asyncio.wait_for(connecting, CONNECT_S)

@@ -93,6 +93,16 @@ def headed(
     return b"".join(lines)
 
 
+def plain_answer(status: int, body: bytes, request_id: str, keep: bool, own: str = "") -> bytes:
+    """A whole answer of JSON that is this gateway's own. own: header lines of its own, each with its end."""
+    lines = [
+        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n",
+        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n{own}",
+        "\r\n" if keep else "connection: close\r\n\r\n",
+    ]
+    return "".join(lines).encode() + body
+
+
 def with_model(body: bytes, model: str) -> bytes:
     """The body with another model's name in it, all other values byte for byte as they are."""
     fields = _fields(body)
