@@ -64,10 +64,12 @@ def test_models_and_token_counts_are_told(client: Any, served: Any) -> None:
     names = [model.id for model in client().models.list()]
     assert served.model in names
     assert client().models.retrieve(served.model).id == served.model
-    counted = client().messages.count_tokens(model=served.model, messages=HELLO)
-    used = client().messages.create(model=served.model, max_tokens=1, messages=HELLO).usage
+    asked = {"model": served.model, "messages": HELLO}
+    told = client().messages.with_raw_response.count_tokens(**asked, extra_body={"max_tokens": 9})
+    assert "x-ampacity-count" not in told.headers  # the pool's own
+    used = client().messages.create(**asked, max_tokens=9).usage
     cached = (used.cache_read_input_tokens or 0) + (used.cache_creation_input_tokens or 0)
-    assert counted.input_tokens == used.input_tokens + cached  # of the pool, which knows
+    assert told.parse().input_tokens == used.input_tokens + cached
 
 
 def test_a_used_up_window_is_a_rate_limit_error_that_is_not_tried_again(client: Any, served: Any, admin: Any) -> None:
