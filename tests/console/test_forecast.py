@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from ampacity.console.forecast import NAME, forecast_in, measured, quantile
+from ampacity.console.forecast import NAME, beside, forecast_in, quantile
+from ampacity.console.terms import live_terms, serving_in
+from ampacity.scenario.load import load
 
-TOLD = {"refused_share": 0.25, "ttft_p99_ms": 900.0, "hit": ["ada"]}
+TOLD = {
+    "record": {"scenario_hash": "abc", "seed": 1},
+    "slo": [{"tier": "team", "model": "m", "answered": 30, "ttft_p50_s": 0.25, "ttft_p99_s": None}],
+    "refusals": {"tier": [{"tier": "team", "refused_attempts": 9, "overloaded_attempts": 1}], "window": []},
+}
 
 
-def kind(admitted: int, refused: int, ttft_ms: list[int]) -> dict[str, Any]:
+def kind(tier: str, admitted: int, refused: int, ttft_ms: list[int]) -> dict[str, Any]:
     outcomes = {"admitted": admitted, "queued": 0, "refused": refused, "refused_organization": 0, "no_capacity": 0}
-    return {"outcomes": outcomes, "ttft_ms": ttft_ms}
+    return {"tier": tier, "outcomes": outcomes, "ttft_ms": ttft_ms}
 
 
 def test_it_is_read_if_it_is_there_and_whole(tmp_path: Path) -> None:
@@ -23,19 +29,43 @@ def test_it_is_read_if_it_is_there_and_whole(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("{", encoding="utf-8")
     assert forecast_in(tmp_path) is None
     (tmp_path / NAME).write_text(json.dumps(TOLD), encoding="utf-8")
-    assert forecast_in(tmp_path) == TOLD
+    told = forecast_in(tmp_path)
+    assert told is not None and told.record.scenario_hash == "abc"
 
 
-def test_measured_are_the_same_three_figures_over_all_tiers() -> None:
-    status = {"metrics": {"kinds": [kind(6, 1, [0, 0, 6]), kind(2, 1, [0, 2, 0])]}}
-    use = [
-        {"subscriber": "bob", "refused": 1},
-        {"subscriber": "ada", "refused": 1},
-        {"subscriber": "eve", "refused": 0},
-    ]
-    assert measured(status, use) == {"refused_share": 0.2, "ttft_p99_ms": 2.0, "hit": ["ada", "bob"]}
-    nothing: dict[str, Any] = {"metrics": {"kinds": []}}
-    assert measured(nothing, []) == {"refused_share": None, "ttft_p99_ms": None, "hit": []}
+def test_a_tier_stands_beside_itself_over_all_that_it_asked_for(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(json.dumps(TOLD), encoding="utf-8")
+    told = forecast_in(tmp_path)
+    assert told is not None
+    status = {
+        "metrics": {
+            "kinds": [kind("team", 6, 1, [0, 0, 6, 0]), kind("other", 9, 9, [9]), kind("team", 2, 1, [0, 2, 0, 0])]
+        }
+    }
+    (row,) = beside(told, status)
+    assert row["forecast"] == {"refused_share": 0.25, "ttft_p50_ms": 250.0, "ttft_p99_ms": None}
+    expected = {
+        "requests": 10,
+        "refused_share": 0.2,
+        "ttft_p50_ms": pytest.approx(2 + 2 * 2 / 6),
+        "ttft_p99_ms": pytest.approx(2 + 2 * 5.92 / 6),
+    }
+    assert row["measured"] == expected
+    nothing = {"requests": 0, "refused_share": None, "ttft_p50_ms": None, "ttft_p99_ms": None}
+    assert beside(told, {"metrics": {"kinds": []}})[0]["measured"] == nothing
+
+
+def test_what_simulate_writes_is_a_forecast_of_the_scenario_that_is_served(tmp_path: Path, ampacity: Any) -> None:
+    done = ampacity("simulate", "laptop", "--hours", "24", "--json", NAME, "--quiet")
+    assert done.returncode == 0, done.stderr
+    told = forecast_in(tmp_path)
+    assert told is not None
+    s = load("laptop")
+    terms = live_terms(s, emulated={(v.pool, v.placement.name): "http://127.0.0.1:9" for v in serving_in(s)})
+    assert told.record.scenario_hash == terms.notes["scenario"]
+    rows = beside(told, {"metrics": {"kinds": []}})
+    assert [r["tier"] for r in rows] == ["developers", "tools"]
+    assert all(10 < r["forecast"]["ttft_p50_ms"] < r["forecast"]["ttft_p99_ms"] for r in rows)
 
 
 @pytest.mark.parametrize(("q", "expected"), [(0.5, 2.0), (0.75, 3.0), (1.0, 4.0)])

@@ -148,9 +148,13 @@ def test_figures_move_when_a_request_is_sent(inside: Visit, shared: Any, stay: C
 
 def test_a_refusal_is_shown_with_its_reason_and_whom_it_hit(inside: Visit, shared: Any, toy_terms: Any) -> None:
     key = shared.operator.make_key("rita")["key"]
-    assert shared.operator.forecast() == {"forecast": None, "measured": None}
+    assert shared.operator.forecast() == {"same": None, "tiers": []}
     assert not inside.page.is_visible("#forecast")
-    forecast = {"refused_share": 0.5, "ttft_p99_ms": 20.0, "hit": ["rita", "bob"]}
+    forecast = {
+        "record": {"scenario_hash": "of another"},
+        "slo": [{"tier": "developers", "answered": 50, "ttft_p50_s": 0.5, "ttft_p99_s": 20.0}],
+        "refusals": {"tier": [{"tier": "developers", "refused_attempts": 40, "overloaded_attempts": 10}]},
+    }
     (shared.folder.path / "forecast.json").write_text(json.dumps(forecast), encoding="utf-8")
     shared.operator.change_terms(toy_terms(shared.url, five_hour=150).text())
     try:
@@ -163,8 +167,8 @@ def test_a_refusal_is_shown_with_its_reason_and_whom_it_hit(inside: Visit, share
     finally:
         shared.operator.change_terms(toy_terms(shared.url).text())
     inside.page.reload()
-    inside.wait_for("#forecast", r"requests refused\s*50.0 %\s*\d+.\d %")
-    inside.wait_for("#forecast", r"who is refused\s*rita and bob\s*rita")
+    inside.wait_for("#forecast", r"of another scenario")
+    inside.wait_for("#forecast", r"developers\s*\d+ requests?\s*50.0 %\s*\d+.\d %\s*500 ms\s*[\d.]+ m?s\s*20 s")
 
 
 def test_a_pool_drains_after_its_dialog_has_said_what_that_does(

@@ -1,8 +1,8 @@
-"""A forecast that lies in the state folder, beside what was measured since the data process began."""
+"""What `ampacity simulate --json` forecast, if it lies in the state folder, beside what came about, by tier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +10,76 @@ import msgspec
 
 NAME = "forecast.json"
 REFUSED = ("refused", "refused_organization", "no_capacity")
-QUANTILE = 0.99
 
 
-class Forecast(msgspec.Struct):
-    """What was forecast. hit: subscribers who will be refused at least once, by name."""
-
-    refused_share: float
-    ttft_p99_ms: float
-    hit: list[str]
+class _Record(msgspec.Struct):
+    scenario_hash: str
 
 
-def forecast_in(folder: Path) -> dict[str, Any] | None:
+class _Times(msgspec.Struct):
+    """Of a tier, over its requests that were answered."""
+
+    tier: str
+    answered: int
+    ttft_p50_s: float | None
+    ttft_p99_s: float | None
+
+
+class _Refused(msgspec.Struct):
+    tier: str
+    refused_attempts: int
+    overloaded_attempts: int
+
+
+class _Refusals(msgspec.Struct):
+    tier: list[_Refused]
+
+
+class Simulated(msgspec.Struct):
+    """Of the JSON of a simulation what is compared."""
+
+    record: _Record
+    slo: list[_Times]
+    refusals: _Refusals
+
+
+def forecast_in(folder: Path) -> Simulated | None:
     """The forecast in a folder; None if there is none, or none that can be read."""
     try:
-        found = msgspec.json.decode((folder / NAME).read_bytes(), type=Forecast)
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Simulated)
     except (OSError, msgspec.MsgspecError):
         return None
-    return msgspec.structs.asdict(found)
 
 
-def measured(status: dict[str, Any], use: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The same figures as they came about: None where nothing was asked yet. use: a row each subscriber."""
-    kinds = status["metrics"]["kinds"]
+def beside(forecast: Simulated, status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each tier of a forecast: share of attempts refused, median and 99th percentile of first tokens, and both.
+
+    Measured is what came since the data process began; None where nothing was asked yet.
+    """
+    refused = {r.tier: r.refused_attempts + r.overloaded_attempts for r in forecast.refusals.tier}
+    rows = []
+    for t in forecast.slo:
+        tried = t.answered + refused.get(t.tier, 0)
+        told = {
+            "refused_share": refused.get(t.tier, 0) / tried if tried else None,
+            "ttft_p50_ms": None if t.ttft_p50_s is None else 1000 * t.ttft_p50_s,
+            "ttft_p99_ms": None if t.ttft_p99_s is None else 1000 * t.ttft_p99_s,
+        }
+        rows.append({"tier": t.tier, "forecast": told, "measured": measured(status, t.tier)})
+    return rows
+
+
+def measured(status: dict[str, Any], tier: str) -> dict[str, Any]:
+    """The same figures of a tier as they came about, and of how many requests."""
+    kinds = [kind for kind in status["metrics"]["kinds"] if kind["tier"] == tier]
     refused = sum(kind["outcomes"][name] for kind in kinds for name in REFUSED)
     decided = refused + sum(kind["outcomes"]["admitted"] for kind in kinds)
     first_ms = [sum(column) for column in zip(*(kind["ttft_ms"] for kind in kinds), strict=True)]
     return {
+        "requests": decided,
         "refused_share": refused / decided if decided else None,
-        "ttft_p99_ms": quantile(first_ms, QUANTILE),
-        "hit": sorted({row["subscriber"] for row in use if row["refused"]}),
+        "ttft_p50_ms": quantile(first_ms, 0.5),
+        "ttft_p99_ms": quantile(first_ms, 0.99),
     }
 
 

@@ -75,9 +75,11 @@ REFUSAL = made_of(
     ordinal=WHOLE, now_ms=WHOLE, subscriber=TEXT, tier=TEXT, alias=TEXT, outcome=TEXT, window=MAYBE_TEXT,
     input_tokens=WHOLE,
 )  # fmt: skip
-FORECAST = {"refused_share": NUMBER, "ttft_p99_ms": NUMBER, "hit": many(TEXT)}
-MEASURED = {"refused_share": MAYBE_NUMBER, "ttft_p99_ms": MAYBE_NUMBER, "hit": many(TEXT)}
-BESIDE = made_of(forecast=_or_null(made_of(**FORECAST)), measured=_or_null(made_of(**MEASURED)))
+FIGURES = {"refused_share": MAYBE_NUMBER, "ttft_p50_ms": MAYBE_NUMBER, "ttft_p99_ms": MAYBE_NUMBER}
+BESIDE = made_of(
+    same=_or_null(YES_NO),
+    tiers=many(made_of(tier=TEXT, forecast=made_of(**FIGURES), measured=made_of(requests=WHOLE, **FIGURES))),
+)
 AUDIT = made_of(now_ms=WHOLE, who=TEXT, what=TEXT, subject=TEXT)
 OBJECT: Schema = {"type": "object"}
 
@@ -127,7 +129,9 @@ def _watching_paths() -> dict[str, Any]:
             )
         },
         "/api/forecast": {
-            "get": _get("forecast", "A forecast that lies in the state folder, beside what was measured.", BESIDE)
+            "get": _get(
+                "forecast", "A simulation that lies in the state folder, beside what was measured, by tier.", BESIDE
+            )
         },
         "/api/limits": {"get": _get("limits", "The windows of every limit, and who has which.", OBJECT)},
         "/api/refusals": {

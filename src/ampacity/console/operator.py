@@ -15,7 +15,7 @@ from ampacity.console import keys, merged, workers
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.changed import changed
 from ampacity.console.folder import Folder, read_json
-from ampacity.console.forecast import forecast_in, measured
+from ampacity.console.forecast import beside, forecast_in
 from ampacity.console.planned import Planning
 from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
@@ -85,12 +85,15 @@ class Operator:
         return [{**row, "subscriber": names.get(row["subscriber"], str(row["subscriber"]))} for row in rows]
 
     def forecast(self) -> dict[str, Any]:
-        """A forecast that lies in the folder, beside what was measured; both None without one. Raises NotServing."""
+        """A simulation that lies in the folder beside what was measured, by tier; none without one. Raises NotServing.
+
+        same: whether it is of the scenario whose terms are in force.
+        """
         told = forecast_in(self.folder.path)
         if told is None:
-            return {"forecast": None, "measured": None}
-        status = self.status()
-        return {"forecast": told, "measured": measured(status, self.use(status["uptime_s"] / HOUR_S))}
+            return {"same": None, "tiers": []}
+        same = told.record.scenario_hash == self.terms.notes.get("scenario")
+        return {"same": same, "tiers": beside(told, self.status())}
 
     def refusals(self, subscriber: str | None = None, most: int = REFUSALS) -> list[dict[str, Any]]:
         """The latest refusals, the last first, as the journal has them; `request` and `sentence` of those that the

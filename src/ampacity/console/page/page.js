@@ -387,17 +387,16 @@ function show_limits(told) {
         w.length_s === null ? "–" : lasting(w.length_s), w.returns] : ["none", "without bound", "–", "–"])])), 6);
 }
 function show_forecast() {
-  const there = Boolean(at.beside && at.beside.forecast);
+  const there = Boolean(at.beside && at.beside.tiers.length);
   $("forecast").hidden = $("to-forecast").hidden = !there;
   if (!there) { return; }
-  const f = at.beside.forecast, m = at.beside.measured;
   const share = (x) => (x === null ? "–" : `${(100 * x).toFixed(1)} %`);
-  const both = f.hit.filter((name) => m.hit.includes(name)).length;
-  table($("forecast-table"), "Since the data process began", ["figure", "forecast", "measured"], [
-    ["requests refused", share(f.refused_share), share(m.refused_share)],
-    ["first token, p99", seconds(f.ttft_p99_ms), seconds(m.ttft_p99_ms)],
-    ["who is refused", listed(f.hit) || "nobody", listed(m.hit) || "nobody"],
-    ["of those, in both", both, both]], 3);
+  put($("forecast-said"), at.beside.same ? "What ampacity simulate said of this scenario, and what came since the data process began." :
+    "What ampacity simulate said of another scenario, or of this one before it was edited: forecast anew to compare.");
+  $("forecast-said").classList.toggle("alarm", !at.beside.same);
+  table($("forecast-table"), "Forecast and measured, by tier", ["tier", "measured of", "refused", "measured", "first token, p50", "measured", "p99", "measured"],
+    at.beside.tiers.map(({tier, forecast: f, measured: m}) => [tier, count(m.requests, "request"), share(f.refused_share), share(m.refused_share),
+      seconds(f.ttft_p50_ms), seconds(m.ttft_p50_ms), seconds(f.ttft_p99_ms), seconds(m.ttft_p99_ms)]), 2);
 }
 function show_journal(s) {
   const j = s.journal, behind = j.last - j.durable;
