@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_a_replay_of_a_journal_that_was_written_otherwise_ends_with_1_and_names_
     assert code == 1
     assert "of 20 decisions of use.journal are others here" in out
     assert "admitted (pool) in the journal, refused (five-hour) here" in out
+
+
+def test_a_replay_of_a_folder_is_of_each_of_its_journals(said: Said, journal: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both.serve"
+    both.mkdir()
+    for k in range(2):
+        copyfile(journal, both / f"use-{k}.journal")
+    code, out, _ = said("simulate", "--replay", str(both))
+    assert code == 0 and out.count("made again by the same policy") == 2
+    code, out, _ = said("simulate", "--replay", str(both), "--json", "-")
+    assert [j["journal"] for j in json.loads(out)["journals"]] == ["use-0.journal", "use-1.journal"]
 
 
 def test_a_replay_takes_nothing_else_and_simulate_wants_one_of_the_two(said: Said, journal: Path) -> None:

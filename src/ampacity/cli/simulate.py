@@ -46,7 +46,11 @@ TraceFile = Annotated[
 ]
 ReplayFile = Annotated[
     Path | None,
-    typer.Option("--replay", metavar="JOURNAL", help="Decide again on all that a live service decided, and compare."),
+    typer.Option(
+        "--replay",
+        metavar="JOURNAL",
+        help="Decide again on all that a live service decided, and compare; or its folder.",
+    ),
 ]
 Model = Annotated[
     str | None, typer.Option("--model", help="Of --trace: on the replicas of which model, if there are several.")
@@ -157,14 +161,15 @@ def simulate(
 
 
 def _replay(path: Path, json: str | None, *, quiet: bool) -> None:
-    """Decide again on what a journal holds; exit code 1 if a decision was another."""
+    """Decide again on what a journal holds, or each of a folder's; exit code 1 if a decision was another."""
     from ampacity.cli.screen import tell
+    from ampacity.journal.opening import journals_at
     from ampacity.reporting.replay_view import replay_view
     from ampacity.simulator.journal_replay import replay
 
-    found = replay(path)
-    tell(replay_view(found, path.name), json, quiet=quiet)
-    if found.differing:
+    found = {journal.name: replay(journal) for journal in journals_at(path)}
+    tell(replay_view(found), json, quiet=quiet)
+    if any(one.differing for one in found.values()):
         raise typer.Exit(1)
 
 

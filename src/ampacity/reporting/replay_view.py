@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ampacity.reporting.catalog_views import View
 from ampacity.simulator.journal_replay import Replayed
 
 
-def replay_view(found: Replayed, name: str) -> View:
-    """The replay in sentences; the same as data."""
+def replay_view(found: Mapping[str, Replayed]) -> View:
+    """The replays of journals, by name, in sentences; the same as data, of several as a list."""
+    told = [_one(replayed, name) for name, replayed in found.items()]
+    data: dict[str, object] = {"journals": [{"journal": n} | v.data for n, v in zip(found, told, strict=True)]}
+    return View("\n\n".join(v.text for v in told), told[0].data if len(told) == 1 else data)
+
+
+def _one(found: Replayed, name: str) -> View:
     if found.decisions == 0:
         first = f"{name} holds no decision."
     elif not found.differing:
