@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from ampacity.console.terms import DEFAULT, UNLIMITED, live_terms, pool_names, serving_in
+from ampacity.gateway.pools import key_of
 from ampacity.policy.book import compile_book
 from ampacity.policy.rows import AT_INSTANTS
 from ampacity.policy.rows import UNLIMITED as WITHOUT_BOUND
@@ -98,6 +100,21 @@ def test_a_key_that_is_not_in_the_environment_is_a_mistake(monkeypatch: pytest.M
     monkeypatch.setenv("POOL_KEY_OF_A_TEST", "secret")
     (pool,) = live_terms(s).services[0].pools
     assert (pool.url, pool.key_env) == ("http://10.0.0.5:8000", "POOL_KEY_OF_A_TEST")
+    assert "secret" not in live_terms(s).text()
+
+
+def test_a_key_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sets = ["placements.code.endpoint=http://10.0.0.5:8000/v1", "placements.code.key_file=~/key"]
+    s = load("laptop", sets=sets)
+    with pytest.raises(Mistakes, match=r"placements\.code\.key_file.*\n.*its key should stand in .*key: No such file"):
+        live_terms(s)
+    (tmp_path / "key").write_text("two\nlines")
+    with pytest.raises(Mistakes, match="is no key"):
+        live_terms(s)
+    (tmp_path / "key").write_text("secret\n")
+    (pool,) = live_terms(s).services[0].pools
+    assert pool.key_file == str(tmp_path / "key") and key_of(pool) == b"secret"
     assert "secret" not in live_terms(s).text()
 
 

@@ -450,6 +450,20 @@ ONE_MISTAKE: list[tuple[str, str, int, str, str]] = [
         "placements.code.key_env",
         "expected the name of an environment variable",
     ),
+    (
+        "a file of a key without its whole path",
+        "placements: {code: {key_file: secrets/key}}\n",
+        2,
+        "placements.code.key_file",
+        "expected the whole path of a file",
+    ),
+    (
+        "a key in two places",
+        "placements: {code: {key_file: /run/key, key_env: KEY}}\n",
+        2,
+        "placements.code",
+        "key_env and key_file: the key is in one of them",
+    ),
     # limits and tiers
     (
         "a credit that holds nothing said",

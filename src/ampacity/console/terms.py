@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isinf
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ampacity.policy.line import QUANTUM_MOST
 from ampacity.policy.rows import WindowRule, compile_limit
-from ampacity.policy.terms import SLOTS_MOST, PoolEvent, PoolTerms, ServiceTerms, Terms, TierTerms
+from ampacity.policy.terms import SLOTS_MOST, PoolEvent, PoolTerms, ServiceTerms, Terms, TermsError, TierTerms
 from ampacity.scenario.capacity_curve import CapacityCurve
 from ampacity.scenario.mistakes import Mistake, Mistakes
 
@@ -205,6 +206,7 @@ def _real(s: Scenario, serving: Sequence[Serving]) -> dict[str, list[PoolTerms]]
             slots=min(sum(v.slots for v in own), SLOTS_MOST),
             pace_ns=min(v.pace_ns for v in own),
             key_env=placement.key_env,
+            key_file=placement.key_file and _whole(placement.key_file),
         )
         found.setdefault(own[0].alias, []).append(pool)
     if mistakes:
@@ -212,7 +214,14 @@ def _real(s: Scenario, serving: Sequence[Serving]) -> dict[str, list[PoolTerms]]
     return found
 
 
+def _whole(path: str) -> str:
+    """A path with the home folder in the place of `~`."""
+    return str(Path(path).expanduser())
+
+
 def _unreachable(s: Scenario, placement: Placement) -> list[Mistake]:
+    from ampacity.gateway.pools import key_of
+
     key, endpoint = f"placements.{placement.name}", placement.endpoint
     if endpoint is None:
         words = 'absent; expected the URL of a running engine, such as "http://10.0.0.5:8000"; or emulate it: --emulate'
@@ -224,6 +233,11 @@ def _unreachable(s: Scenario, placement: Placement) -> list[Mistake]:
     if placement.key_env is not None and not os.environ.get(placement.key_env):
         words = f"not in the environment; set it to the pool's key: export {placement.key_env}=..."
         found.append(Mistake(s.name, 0, f"{key}.key_env", placement.key_env, words))
+    if placement.key_file is not None:
+        try:
+            key_of(PoolTerms(placement.name, endpoint, placement.model, 1, key_file=_whole(placement.key_file)))
+        except TermsError as err:
+            found.append(Mistake(s.name, 0, f"{key}.key_file", placement.key_file, str(err)))
     return found
 
 

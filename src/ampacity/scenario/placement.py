@@ -62,7 +62,8 @@ class Placement(Noun):
     accelerator loads it back [B/s]; of a host HOST_KV_BYTES_PER_S where nothing is said, of a store to be stated.
     follows_load: replicas that come and go when requests are looked at one by one; absent: all are there. A plan counts
     on all of them.
-    alias: the name that clients ask for. endpoint: URL of a running engine. key_env: environment variable of its key.
+    alias: the name that clients ask for. endpoint: URL of a running engine. key_env, key_file: the environment variable
+    or the file, by its whole path, that holds its key.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Placement(Noun):
     endpoint: str | None = None
     known_since: date | None = None
     key_env: str | None = Field(None, pattern=r"^[A-Z_][A-Z0-9_]*$")
+    key_file: str | None = Field(None, pattern=r"^~?/.*[^/]$")
 
     @model_validator(mode="after")
     def _bounds_agree(self) -> Self:
@@ -104,6 +106,8 @@ class Placement(Noun):
                 f"max_sequences {self.max_sequences} above token_budget {self.token_budget}: an iteration has a token "
                 "of every sequence"
             )
+        if self.key_env is not None and self.key_file is not None:
+            wrong.append("key_env and key_file: the key is in one of them")
         if wrong:
             raise PydanticCustomError("mistake", "{message}", {"message": "; ".join(wrong)})
         return self

@@ -70,6 +70,8 @@ def _message(noun: type[BaseModel], location: tuple[int | str, ...], error: Any)
         words = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}
         return f"expected {words.get(kind, 'less than')} {bound:g}"
     if kind == "string_pattern_mismatch":
+        if error["loc"][-1] == "key_file":
+            return "expected the whole path of a file, such as /run/secrets/vllm-key"
         return "expected the name of an environment variable, such as VLLM_KEY"
     return _PLAIN.get(kind) or str(error["msg"])
 
