@@ -152,7 +152,7 @@ def test_the_command_tells_and_writes(
     f = figures_of_draws(draws)
     Forecast("small", 1, "{}", LOAD, (), Learned(), f, (0.1, 0.1), (1.0, 1.0), draws).write(tmp_path / "forecast.json")
     written(tmp_path, run(3, times=1.25))
-    args = ("calibrate", "forecast", "run.journal", "--forecast", "forecast.json")
+    args = ("calibrate", "forecast", "run.journal")  # the forecast lies beside it
     code, out, _ = said(*args)
     assert code == 0
     assert "The forecast missed the time to the first token." in out

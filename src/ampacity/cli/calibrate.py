@@ -132,7 +132,10 @@ def serving(
 @app.command()
 def forecast(
     journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="What a gateway recorded; or its folder.")],
-    foretold: Annotated[Path, typer.Option("--forecast", metavar="FILE", help="What was forecast of it.")],
+    foretold: Annotated[
+        Path | None,
+        typer.Option("--forecast", metavar="FILE", help="What was forecast of it; by default forecast.json beside it."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where what is learned goes; by default learned.forecast.json here.")
     ] = None,
@@ -145,7 +148,8 @@ def forecast(
     from ampacity.cli.screen import tell
 
     path = out or Path(USUAL_OUT)
-    view = forecast_held(journal, foretold, path, force=force)
+    beside = journal if journal.is_dir() else journal.parent
+    view = forecast_held(journal, foretold or beside / "forecast.json", path, force=force)
     tell(view, json, quiet=quiet, after=f"written  {path}     the next forecast takes it up")
 
 
