@@ -31,8 +31,8 @@ def forecast_held(journal: Path, foretold: Path, out: Path, *, force: bool) -> V
     except OSError as err:
         raise Mistakes([Mistake(foretold.name, 0, "file", "", err.strerror or str(err))]) from err
     except ValueError as err:
-        words = "no forecast as forecast_of(...).write makes one (docs/rooms/forecast.md)"
-        raise Mistakes([Mistake(foretold.name, 0, "file", "", f"{words}: {err}")]) from err
+        wanted = "no forecast as forecast_of(...).write makes one (docs/rooms/forecast.md)"
+        raise Mistakes([Mistake(foretold.name, 0, "file", "", f"{wanted}: {err}")]) from err
     measured = rows_of(journal)
     m = figures(measured)
     k = marks(f.figures, m, len({*f.load.tier_of, *(r.subscriber for r in measured)}))
