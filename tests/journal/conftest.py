@@ -67,6 +67,9 @@ def tick(journal: Journal, rng: random.Random, number: int) -> None:
             journal.ended(request, now, SETTLED, rng.randrange(900), 9, rng.randrange(90_000), rng.randrange(500), 250)
         elif draw < 0.4:
             journal.ended(request, now, rng.choice([RELEASED, EXPIRED, ABORTED]))
+        elif draw < 0.45:
+            journal.placed(request, now, NO_CAPACITY)
+            journal.ended(request, now, RELEASED)
     if rng.random() < 0.2:
         journal.changed(now, "health", "pool-a", '{"healthy": false}')
     if rng.random() < 0.1:

@@ -131,13 +131,17 @@ def test_use_is_what_a_walk_through_all_events_adds_up_to(kept: Path, busy: Busy
                     continue
                 if isinstance(e, Arrival) and e.outcome in (REFUSED, REFUSED_ORGANIZATION):
                     counted[e.subscriber, e.tier, "refused"] += 1
+                if isinstance(e, Arrival) and e.outcome == NO_CAPACITY:
+                    counted[e.subscriber, e.tier, "overloaded"] += 1
+                if isinstance(e, Placement) and e.outcome == NO_CAPACITY:
+                    counted[asked[e.request].subscriber, asked[e.request].tier, "overloaded"] += 1
                 if isinstance(e, Settlement) and e.status in (SETTLED, ABORTED):
                     who = (asked[e.request].subscriber, asked[e.request].tier)
                     counted[(*who, "requests")] += 1
                     for kind in ("uncached", "written", "read", "output"):
                         counted[(*who, kind)] += getattr(e, kind)
             found = read.use(db, begin, end)
-            fields = ("requests", "refused", "uncached", "written", "read", "output")
+            fields = ("requests", "refused", "overloaded", "uncached", "written", "read", "output")
             flat = {(u.subscriber, u.tier, f): getattr(u, f) for u in found for f in fields if getattr(u, f)}
             assert flat == {k: v for k, v in counted.items() if v}
             assert [u.output for u in found] == sorted((u.output for u in found), reverse=True)

@@ -69,8 +69,9 @@ MADE = made_of(key=TEXT, id=TEXT, shown=TEXT, subscriber=TEXT, tier=TEXT)
 SUBSCRIBER = made_of(id=WHOLE, name=TEXT, tier=TEXT, organization=MAYBE_TEXT, organization_limit=MAYBE_TEXT, keys=WHOLE)
 NEAR = made_of(subscriber=TEXT, tier=TEXT, window=TEXT, share=NUMBER, back_ms=MAYBE_WHOLE)
 USE = made_of(
-    subscriber=TEXT, tier=TEXT, requests=WHOLE, refused=WHOLE, uncached=WHOLE, written=WHOLE, read=WHOLE, output=WHOLE
-)
+    subscriber=TEXT, tier=TEXT, requests=WHOLE, refused=WHOLE, overloaded=WHOLE, uncached=WHOLE, written=WHOLE,
+    read=WHOLE, output=WHOLE,
+)  # fmt: skip
 REFUSAL = made_of(
     ordinal=WHOLE, now_ms=WHOLE, subscriber=TEXT, tier=TEXT, alias=TEXT, outcome=TEXT, window=MAYBE_TEXT,
     input_tokens=WHOLE,

@@ -87,8 +87,19 @@ def made_view(made: dict[str, Any]) -> str:
 
 def use_view(use: Sequence[dict[str, Any]], hours: float) -> str:
     """What subscribers used."""
-    rows = ((u["subscriber"], u["tier"], u["requests"], u["refused"], *(number(u[k]) for k in _TOKENS)) for u in use)
-    head = ("subscriber", "tier", "requests", "refused", "uncached", "cache write", "cache read", "output")
+    counts = ("requests", "refused", "overloaded")
+    rows = ((u["subscriber"], u["tier"], *(u[k] for k in counts), *(number(u[k]) for k in _TOKENS)) for u in use)
+    head = (
+        "subscriber",
+        "tier",
+        "requests",
+        "refused",
+        "no capacity",
+        "uncached",
+        "cache write",
+        "cache read",
+        "output",
+    )
     return "\n".join([f"Tokens settled in the last {hours:g} h", "", *table(head, rows)])
 
 

@@ -170,16 +170,23 @@ def _use(db: sqlite3.Connection, first: int, begin_ms: int, end_ms: int) -> list
     names = _Names(db)
     rows = db.execute(
         f"""
-        SELECT subscriber, tier, sum(ended), sum(refused), sum(uncached), sum(written), sum(read), sum(output) FROM (
-            SELECT a.subscriber, kind.tier, 1 AS ended, 0 AS refused, s.uncached, s.written, s.read, s.output
+        SELECT subscriber, tier, sum(ended), sum(refused), sum(overloaded),
+            sum(uncached), sum(written), sum(read), sum(output)
+        FROM (
+            SELECT a.subscriber, kind.tier, 1 AS ended, 0 AS refused, 0 AS overloaded,
+                s.uncached, s.written, s.read, s.output
             FROM settlement AS s JOIN arrival AS a ON a.ordinal = s.request JOIN kind ON kind.id = a.kind
             WHERE s.ordinal >= :first AND s.now_ms >= :begin AND s.now_ms < :end
                 AND s.status NOT IN ({RELEASED}, {EXPIRED})
             UNION ALL
-            SELECT a.subscriber, kind.tier, 0, 1, 0, 0, 0, 0
+            SELECT a.subscriber, kind.tier, 0, a.outcome != {NO_CAPACITY}, a.outcome = {NO_CAPACITY}, 0, 0, 0, 0
             FROM arrival AS a JOIN kind ON kind.id = a.kind
             WHERE a.ordinal >= :first AND a.now_ms >= :begin AND a.now_ms < :end
-                AND a.outcome IN ({REFUSED}, {REFUSED_ORGANIZATION})
+                AND a.outcome IN ({REFUSED}, {REFUSED_ORGANIZATION}, {NO_CAPACITY})
+            UNION ALL
+            SELECT a.subscriber, kind.tier, 0, 0, 1, 0, 0, 0, 0
+            FROM placement AS p JOIN arrival AS a ON a.ordinal = p.request JOIN kind ON kind.id = a.kind
+            WHERE p.ordinal >= :first AND p.now_ms >= :begin AND p.now_ms < :end AND p.outcome = {NO_CAPACITY}
         ) GROUP BY subscriber, tier ORDER BY sum(output) DESC, subscriber, tier
         """,
         {"first": first, "begin": begin_ms, "end": end_ms},

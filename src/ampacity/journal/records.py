@@ -126,12 +126,14 @@ class Use(NamedTuple):
     """What one subscriber of one tier used in a period, by the instants at which it was settled.
 
     requests: those that ended with their tokens counted. refused: asked in the period, and refused by a window.
+    overloaded: for which there was no capacity, at once or after they had waited, or that no pool answered.
     """
 
     subscriber: int
     tier: str
     requests: int
     refused: int
+    overloaded: int
     uncached: int
     written: int
     read: int

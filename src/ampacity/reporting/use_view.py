@@ -30,23 +30,27 @@ def use_view(paths: Sequence[Path], days: int, now_ms: int, names: Mapping[int, 
     rows = sorted(sums.values(), key=lambda u: -u.output)
     since = datetime.fromtimestamp(begin_ms / 1000, UTC)
     requests, refused = sum(u.requests for u in rows), sum(u.refused for u in rows)
+    overloaded = sum(u.overloaded for u in rows)
     tokens = sum(u.uncached + u.written + u.read + u.output for u in rows)
     called = [(names or {}).get(u.subscriber, str(u.subscriber)) for u in rows]
     width = max([10, *map(len, called)])
     who = "1 subscriber" if len(rows) == 1 else f"{len(rows):,} subscribers"
     asked = "1 request" if requests == 1 else f"{requests:,} requests"
     lines = [
-        f"{who} used {tokens:,} tokens in {asked} since {since:%d %B %Y, %H:%M} UTC; {refused:,} more were refused.",
+        f"{who} used {tokens:,} tokens in {asked} since {since:%d %B %Y, %H:%M} UTC; {refused:,} more were refused"
+        + (f", for {overloaded:,} there was no capacity." if overloaded else "."),
     ]
     if rows:
         lines += [
             "",
-            f"  {'subscriber':<{width}}  {'tier':<16}{'requests':>10}{'refused':>9}"
+            f"  {'subscriber':<{width}}  {'tier':<16}{'requests':>10}{'refused':>9}{'no capacity':>13}"
             + "".join(f"{kind:>15}" for kind in ("uncached", "cache write", "cache read", "output")),
         ]
         for u, name in zip(rows[:SHOWN], called, strict=False):
             tokens_by_kind = "".join(f"{n:>15,}" for n in (u.uncached, u.written, u.read, u.output))
-            lines.append(f"  {name:<{width}}  {u.tier:<16}{u.requests:>10,}{u.refused:>9,}{tokens_by_kind}")
+            lines.append(
+                f"  {name:<{width}}  {u.tier:<16}{u.requests:>10,}{u.refused:>9,}{u.overloaded:>13,}{tokens_by_kind}"
+            )
         if len(rows) > SHOWN:
             lines.append(f"  and {len(rows) - SHOWN:,} more; all of them with --json FILE")
     return View(
