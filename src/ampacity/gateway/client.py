@@ -211,7 +211,7 @@ class Client(asyncio.Protocol):
         request = Request(parser.get_method(), path, query, self._headers, bytes(self._body), keep, old)
         self._coming, self._bare, self._in_head = 0, 0, True
         self.since = self._gateway.now_s()
-        self._new_message()
+        self._url = self._body = b""
         self._size = BETWEEN
         self._waiting.append(request)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import gmtime, strftime
 
 from ampacity.policy.book import LENGTH_MS, MARK, PLACE, SIZE, WINDOW_FIELDS, WINDOWS, Book
@@ -54,7 +55,7 @@ class RateHeaders:
             if told.even:
                 back = (now_ms if used <= 0 else state[s + MARK] + 1) // 1000
                 left = (size - used) // SCALE if used < size else 0
-                reset = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(back)).encode()
+                reset = _instant(back)
                 lines.append(
                     b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
                     b"anthropic-ratelimit-%b-reset: %b\r\n"
@@ -95,6 +96,11 @@ class RateHeaders:
                     % (told.name, size // SCALE, told.name, left, told.name, duration(wait_ms))
                 )
         return b"".join(lines)
+
+
+@lru_cache(maxsize=1024)
+def _instant(second: int) -> bytes:
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(second)).encode()
 
 
 def duration(ms: int) -> bytes:

@@ -25,7 +25,7 @@ from ampacity.gateway.plain import ASKING, answer_plain
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.refusals import Refusals, keep_limits, no_key, no_model, not_served
-from ampacity.gateway.request import Malformed, Request, first
+from ampacity.gateway.request import Malformed, Request
 from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
@@ -288,9 +288,14 @@ class Gateway:
 
     def holder(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
         """Whose key these headers show; None if it is not known."""
-        key = first(headers, b"x-api-key")
+        key = bearer = None
+        for name, value in headers:
+            if name == b"x-api-key":
+                key = value
+                break
+            if name == b"authorization" and bearer is None:
+                bearer = value
         if key is None:
-            bearer = first(headers, b"authorization")
             if bearer is None or bearer[:7].lower() != b"bearer ":
                 return None
             key = bearer[7:]

@@ -141,4 +141,4 @@ class Usage:
 
 def _bounded(count: int) -> int:
     """A count that an upstream tells, within what a journal's numbers hold."""
-    return min(max(count, 0), COUNT_MOST)
+    return count if 0 <= count <= COUNT_MOST else 0 if count < 0 else COUNT_MOST
