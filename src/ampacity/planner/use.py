@@ -40,6 +40,8 @@ STEPS, STEPS_OF_A_WORLD = 8, 2
 LEAST = 2.0**-60
 """A factor at which no window holds a token."""
 HOUR_MS = 3_600_000.0
+KEPT = 5000
+"""Paces that are kept of drawn people, a few kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,17 @@ class Use:
         key = (tier, factor, taking, giving_way)
         if key not in self.known:
             t = self.tiers[tier]
-            people = self._people(t)
-            found = under(self.s, t, people, sizes_at(self.s, t, factor, giving_way=giving_way), taking=taking)
-            self.known[key] = _pace(people, found)
-            if math.isinf(factor) and not taking:
-                self.met[tier] = found
+            people, sizes = self._people(t), sizes_at(self.s, t, factor, giving_way=giving_way)
+            # the same people meet the same windows in the same way, whatever else a scenario says
+            asked = (limit_of(self.s, t), *sizes.items(), taking)
+            if asked not in people.known:
+                if len(people.known) >= KEPT:
+                    people.known.clear()
+                found = under(self.s, t, people, sizes, taking=taking)
+                people.known[asked] = _pace(people, found), found if math.isinf(factor) and not taking else None
+            self.known[key], met = people.known[asked]
+            if met is not None:
+                self.met[tier] = met
         return self.known[key]
 
     def _people(self, tier: Tier) -> Crowd:
