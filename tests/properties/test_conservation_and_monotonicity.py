@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampacity.demand import crowd as drawn
 from ampacity.planner import use
 from ampacity.planner.active_load import PRECISION
 from ampacity.planner.answer import Answer, answer
@@ -122,5 +121,5 @@ def test_money_energy_and_seconds_are_counted_once(n: int, crowd: int, api: int)
 @given(nodes, people, customers)
 def test_planning_twice_gives_the_same_numbers(n: int, crowd: int, api: int) -> None:
     first = planned(n, crowd, 0.995, api)
-    drawn._crowd.cache_clear()  # what was found of these people is found anew
+    use.FOUND.clear()
     assert tokens(first) == tokens(planned.__wrapped__(n, crowd, 0.995, api))

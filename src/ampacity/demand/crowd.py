@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,14 @@ CROWDS_KEPT = 4
 @dataclass(frozen=True)
 class Crowd:
     """habits, wanted: of these people. hour_kind: of each hour on their clock. kinds: tokens per active second.
-    reactions: what they do at a limit. known: what was found of them under a limit, kept by whoever asked."""
+    reactions: what they do at a limit. of: all that they were drawn from."""
 
     habits: Habits
     wanted: Stretches
     hour_kind: NDArray[np.int64]
     kinds: Kinds
     reactions: Reactions
-    known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    of: Hashable
 
 
 def crowd(s: Scenario, tier: Tier, people: int, seed: int, world: int) -> Crowd:
@@ -51,4 +51,5 @@ def _crowd(name: str, b: Behaviour, start_s: int, zone: str, people: int, seed: 
         hour_kind=hour_kinds(b.shape, zone, start_s, HOURS),
         kinds=kinds_of(b),
         reactions=stated(seed, world),
+        of=(name, b, start_s, zone, people, seed, world),
     )

@@ -13,7 +13,7 @@ steps of the factor and interpolated between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,8 +40,6 @@ STEPS, STEPS_OF_A_WORLD = 8, 2
 LEAST = 2.0**-60
 """A factor at which no window holds a token."""
 HOUR_MS = 3_600_000.0
-KEPT = 5000
-"""Paces that are kept of drawn people, a few kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,12 @@ class Pace:
 
     mean: Array
     square: Array
+
+
+FOUND: dict[Hashable, tuple[Pace, Met | None]] = {}
+KEPT = 5000
+"""What was found of drawn people under some windows, at most so many, a few kilobytes each: a scenario that is planned
+again with other numbers asks most of it again."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +108,17 @@ class Use:
             t = self.tiers[tier]
             people, sizes = self._people(t), sizes_at(self.s, t, factor, giving_way=giving_way)
             # the same people meet the same windows in the same way, whatever else a scenario says
-            asked = (limit_of(self.s, t), *sizes.items(), taking)
-            if asked not in people.known:
-                if len(people.known) >= KEPT:
-                    people.known.clear()
-                found = under(self.s, t, people, sizes, taking=taking)
-                people.known[asked] = _pace(people, found), found if math.isinf(factor) and not taking else None
-            self.known[key], met = people.known[asked]
-            if met is not None:
-                self.met[tier] = met
+            asked = (people.of, limit_of(self.s, t), *sizes.items(), taking)
+            kept = FOUND.get(asked)
+            if kept is None:
+                met = under(self.s, t, people, sizes, taking=taking)
+                kept = _pace(people, met), met if math.isinf(factor) and not taking else None
+                if len(FOUND) >= KEPT:
+                    FOUND.clear()
+                FOUND[asked] = kept
+            self.known[key], today = kept
+            if today is not None:
+                self.met[tier] = today
         return self.known[key]
 
     def _people(self, tier: Tier) -> Crowd:
