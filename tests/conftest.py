@@ -27,6 +27,14 @@ settings.load_profile("ampacity")
 Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+LONGEST = ("mission", "docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders of the longest tests come first, so that none of them begins when all else is done."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 SCREEN = {"NO_COLOR": "1", "COLUMNS": "160"}
 
 
