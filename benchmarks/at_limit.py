@@ -30,7 +30,7 @@ def measured(people: int) -> dict[str, Any]:
     drawing = one = two = work_ms = 0.0
     stops = 0
     for t in tiers:
-        h = habits(t, max(round(people * t.people.value / everyone), 100), start, HOURS, ZONE)
+        h = habits(t.behaviour, max(round(people * t.people.value / everyone), 100), start, HOURS, ZONE)
         rules = compile_limit(s.limit(str(t.limit)), start, start + HOURS * 3600)
         kinds, case = kinds_of(t.behaviour), (Scheme(rules), stated())
         under_each(replace(h, people=10), kinds, [case], 1, t.name)  # compiled before

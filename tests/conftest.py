@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +27,97 @@ settings.load_profile("ampacity")
 Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def ampacity(tmp_path: Path) -> Ampacity:
-    """Run `ampacity ARGS` in an empty folder."""
+LONGEST = ("mission", "docs")
 
-    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
-        command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False, **options
-        )
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders of the longest tests come first, so that none of them begins when all else is done."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
+SCREEN = {"NO_COLOR": "1", "COLUMNS": "160"}
+
+
+def in_a_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """What `ampacity ARGS` does in a folder, in a process of its own."""
+    command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
+    environment = {**os.environ, **SCREEN}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def ampacity_process(tmp_path: Path) -> Ampacity:
+    """Run `ampacity ARGS` in an empty folder, in a process of its own."""
+    return lambda *args: in_a_process(tmp_path, *args)
+
+
+@pytest.fixture
+def ampacity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ampacity:
+    """Run `ampacity ARGS` in an empty folder, in this process: a new one would take seconds to import what it needs."""
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        from ampacity.cli import main
+
+        capsys.readouterr()
+        with monkeypatch.context() as here, pytest.raises(SystemExit) as left:
+            here.chdir(tmp_path)
+            here.setattr(sys, "argv", ["ampacity", *args])
+            for name, value in SCREEN.items():
+                here.setenv(name, value)
+            main()
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(args, int(left.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`once(name, make)`: the folder that `make` filled, once in these tests whichever worker came first.
+
+    For what several tests read and none changes; it lies in the tests' own temporary folder.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        path = root / "once" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                made = Path(tempfile.mkdtemp(dir=path.parent))
+                make(made)
+                made.rename(path)  # so that what failed half-way is not found
+        return path
+
+    return folder
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command printed, and the JSON and the page that it wrote."""
+
+    screen: str
+    found: Any
+    page: str
+
+
+@pytest.fixture(scope="session")
+def laptop_run(once: Callable[[str, Callable[[Path], None]], Path]) -> Told:
+    """`ampacity run laptop --json out.json`, as it stands: all of its worlds, in a process of its own."""
+
+    def make(folder: Path) -> None:
+        done = in_a_process(folder, "run", "laptop", "--json", "out.json")
+        assert done.returncode == 0, done.stderr
+        (folder / "screen.txt").write_text(done.stdout)
+
+    at = once("laptop-run", make)
+    return Told(
+        (at / "screen.txt").read_text(), json.loads((at / "out.json").read_text()), (at / "laptop.html").read_text()
+    )
 
 
 @pytest.fixture

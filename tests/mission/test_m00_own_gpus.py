@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 
-def test_one_command_says_what_each_person_can_have_of_eight_gpus(answer: Callable[..., Any]) -> None:
-    found = answer("run", "laptop")
-    five_hour = found["limits"]["developers"]["five-hour"]
+def test_one_command_says_what_each_person_can_have_of_eight_gpus(laptop_run: Any) -> None:
+    five_hour = laptop_run.found["limits"]["developers"]["five-hour"]
     assert 0 < five_hour["low"] <= five_hour["value"] <= five_hour["high"]

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from ampacity.planner import plan as room
+from ampacity.planner import use
 from ampacity.planner.answer import carried
 from ampacity.planner.frames import save
 from ampacity.planner.plan import Plan, plan
@@ -33,7 +34,9 @@ def content(p: Plan) -> tuple[object, ...]:
 
 def test_the_same_seed_gives_the_same_plan_to_the_byte(ours: Ours, tmp_path: Path) -> None:
     few = ours({"worlds": 25})
-    one, other = plan(few, seed=7), plan(few, seed=7)
+    one = plan(few, seed=7)
+    use.FOUND.clear()
+    other = plan(few, seed=7)
     assert repr(content(one)) == repr(content(other))
     for a, b in zip(save(one, tmp_path / "a"), save(other, tmp_path / "b"), strict=True):
         if a.suffix == ".parquet":

@@ -21,10 +21,11 @@ from ampacity.demand.stretches import Habits, Stretches
 from ampacity.demand.window_use import window_use
 from ampacity.planner import use as room
 from ampacity.planner.active_load import Takes
-from ampacity.planner.answer import carried
+from ampacity.planner.answer import answer, carried
 from ampacity.planner.limits import ModelLoad
 from ampacity.planner.use import PEOPLE, Pace, Use, limit_of, sizes_at, under
 from ampacity.policy.rows import compile_limit
+from ampacity.scenario.load import load
 from ampacity.scenario.scenario import Scenario
 
 Ours = Callable[..., Scenario]
@@ -177,3 +178,28 @@ def test_groups_who_live_under_the_limit_found_stay_within_capacity_in_the_hours
     found = share_of_hours(s, load, load.scale, 150)
     assert 0.9945 < found < 0.9995
     assert share_of_hours(s, load, 2.5 * load.scale, 50) < 0.994
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "tiers.developers.people=100",
+        "tiers.developers.behaviour.parallel=3",
+        "limits.team.windows.weekly.tokens=20 Mtoken",
+        "limits.team.windows.weekly.refill=at-instants",
+        "start=2026-12-07",
+    ],
+)
+def test_what_was_found_before_changes_no_answer(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PEOPLE", 300)
+    other = load("laptop", sets=[change])
+    room.FOUND.clear()
+    anew, asked = answer(other).models[0], set(room.FOUND)
+    room.FOUND.clear()
+    answer(load("laptop"))
+    before = set(room.FOUND)
+    again = answer(other).models[0]
+    assert (again.limits, again.carried_share) == (anew.limits, anew.carried_share)
+    assert set(room.FOUND) == before | asked
+    if "people=" in change:
+        assert before & asked

@@ -137,8 +137,15 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 @pytest.fixture(scope="session")
 def read() -> Callable[[Plan], Page]:
-    """A plan's page, taken apart."""
-    return lambda p: Page(report(p, on=date(2026, 11, 22)).html)
+    """A plan's page, taken apart; it is written once of each plan that tests share."""
+    pages: dict[int, tuple[Plan, Page]] = {}
+
+    def page(p: Plan) -> Page:
+        if id(p) not in pages:
+            pages[id(p)] = p, Page(report(p, on=date(2026, 11, 22)).html)
+        return pages[id(p)][1]
+
+    return page
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -133,6 +134,7 @@ def _collect(
     ordered.setdefault(name, function)
 
 
+@cache
 def _globals_named(code: CodeType) -> list[str]:
     """Names that a function looks up outside itself, in the order of its text."""
     import dis  # the one use; 5 ms
@@ -140,7 +142,9 @@ def _globals_named(code: CodeType) -> list[str]:
     return list(dict.fromkeys(str(i.argval) for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"))
 
 
+@cache
 def _source(function: FunctionType) -> str:
+    """The text of a function, looked up once: many kernels share their callees, and finding the end of one is slow."""
     return textwrap.dedent(inspect.getsource(function))
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
 from ampacity.demand import draws
 from ampacity.demand.population import share_of_top
@@ -69,6 +68,8 @@ def window_rows(
 
     Given their number, times are the order statistics of a uniform law, made from exponential gaps without sorting.
     """
+    from scipy.stats import poisson  # 0.4 s, which planning does without
+
     n = int(poisson.ppf(draws.uniform(seed, "rows", window), rate_per_s * length_s))
     rows = Rows(np.empty(n), *(np.empty(n, dtype=np.int32) for _ in range(4)))
     state = draws.bits(seed, "row", window)

@@ -29,4 +29,4 @@ def habits_of(s: Scenario, tier: Tier, people: int, drawn_by: int) -> Habits:
     """The habits of so many people of a tier from the scenario's start on. drawn_by: see `people_seed`."""
     zone = zone_of(s, tier)
     swings = swings_of(drawn_by, tier.behaviour.common_swing.value, HOURS)
-    return habits(tier, people, utc_s(s.start, zone), HOURS, zone, swings)
+    return habits(tier.behaviour, people, utc_s(s.start, zone), HOURS, zone, swings)

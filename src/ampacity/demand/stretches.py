@@ -17,7 +17,7 @@ from ampacity.base.calendar import hours_of_week
 from ampacity.demand import draws
 from ampacity.demand.hourly import clock_of, week_shape
 from ampacity.demand.population import activity
-from ampacity.scenario.tier import Tier
+from ampacity.scenario.tier import Behaviour
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,9 +78,8 @@ class Stretches:
         return float(np.dot(self.active_ms, self.pace))
 
 
-def habits(tier: Tier, people: int, start_s: int, hours: int, time_zone: str, swings: Floats | None = None) -> Habits:
-    """The habits of a tier's behaviour, its people living by `time_zone`. swings: what all share, one entry an hour."""
-    b = tier.behaviour
+def habits(b: Behaviour, people: int, start_s: int, hours: int, time_zone: str, swings: Floats | None = None) -> Habits:
+    """The habits of a behaviour, its people living by `time_zone`. swings: what all share, one entry an hour."""
     weights = week_shape(b.shape)[list(hours_of_week(start_s, hours, clock_of(b.shape, time_zone)))]
     return Habits(
         people=people,

@@ -13,7 +13,7 @@ steps of the factor and interpolated between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +48,12 @@ class Pace:
 
     mean: Array
     square: Array
+
+
+FOUND: dict[Hashable, tuple[Pace, Met | None]] = {}
+KEPT = 5000
+"""What was found of drawn people under some windows, at most so many, a few kilobytes each: a scenario that is planned
+again with other numbers asks most of it again."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,19 @@ class Use:
         key = (tier, factor, taking, giving_way)
         if key not in self.known:
             t = self.tiers[tier]
-            people = self._people(t)
-            found = under(self.s, t, people, sizes_at(self.s, t, factor, giving_way=giving_way), taking=taking)
-            self.known[key] = _pace(people, found)
-            if math.isinf(factor) and not taking:
-                self.met[tier] = found
+            people, sizes = self._people(t), sizes_at(self.s, t, factor, giving_way=giving_way)
+            # the same people meet the same windows in the same way, whatever else a scenario says
+            asked = (people.of, limit_of(self.s, t), *sizes.items(), taking)
+            kept = FOUND.get(asked)
+            if kept is None:
+                met = under(self.s, t, people, sizes, taking=taking)
+                kept = _pace(people, met), met if math.isinf(factor) and not taking else None
+                if len(FOUND) >= KEPT:
+                    FOUND.clear()
+                FOUND[asked] = kept
+            self.known[key], today = kept
+            if today is not None:
+                self.met[tier] = today
         return self.known[key]
 
     def _people(self, tier: Tier) -> Crowd:

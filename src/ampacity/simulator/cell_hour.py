@@ -254,7 +254,7 @@ class _People:
         before = DAYS_BEFORE if rules else 1
         first = 0 if lasting else max(c.hour - 24 * before, 0)
         start_s = c.start_s + HOUR_S * first
-        h = habits(tier, many, start_s, c.hour + c.hours - first, zone, swings[first:])
+        h = habits(tier.behaviour, many, start_s, c.hour + c.hours - first, zone, swings[first:])
         self.h: Habits = h if certain else replace(h, by_draw=True)
         # each hour has a drawing of its own: by one alone every hour of a cell would stand at the same point of the
         # same weeks, and so would the few people who are in all cells

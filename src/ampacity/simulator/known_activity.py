@@ -63,7 +63,7 @@ def known_activity(
     active = np.zeros((len(tiers), len(s.tiers), hours))
     for number, tier in enumerate(s.tiers):
         swings = swings_of(drawn_by, tier.behaviour.common_swing.value, hours)
-        each = active_hours(habits(tier, 1, start_s, hours, zone_of(s, tier), swings))
+        each = active_hours(habits(tier.behaviour, 1, start_s, hours, zone_of(s, tier), swings))
         for pool, own in enumerate(tiers):
             if tier in own:
                 active[pool, number] = tier.people.value * each * share[pool] * (replicas[pool] >= 1)
