@@ -43,7 +43,7 @@ def in_a_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
     environment = {**os.environ, **SCREEN}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
