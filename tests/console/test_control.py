@@ -180,7 +180,7 @@ def test_a_limit_that_an_organization_has_does_not_go_while_it_serves(live: Any,
     key = live.operator.make_key("anna", organization="acme")["key"]
     plain = toy_terms(live.url)
     without = replace(plain, limits={n: w for n, w in plain.limits.items() if n != "firm"})
-    with pytest.raises(NotDone, match="'firm' would go, and an organization has it"):
+    with pytest.raises(NotDone, match="'firm' would go, and the organization of anna has it"):
         live.operator.change_terms(without.text())
     live.operator.set_organization("acme", "team")
     live.operator.change_terms(without.text())

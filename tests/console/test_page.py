@@ -155,7 +155,7 @@ def test_a_refusal_is_shown_with_its_reason_and_whom_it_hit(inside: Visit, share
         "slo": [{"tier": "developers", "answered": 50, "ttft_p50_s": 0.5, "ttft_p99_s": 20.0}],
         "refusals": {"tier": [{"tier": "developers", "refused_attempts": 40, "overloaded_attempts": 10}]},
     }
-    (shared.folder.path / "forecast.json").write_text(json.dumps(forecast), encoding="utf-8")
+    (shared.folder.path / "simulated.json").write_text(json.dumps(forecast), encoding="utf-8")
     shared.operator.change_terms(toy_terms(shared.url, five_hour=150).text())
     try:
         assert [shared.post(key)[0] for _ in range(2)] == [200, 429]

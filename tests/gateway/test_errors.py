@@ -21,6 +21,7 @@ from gateways import (
 )
 
 from ampacity.gateway.dialects import Api, Refusal, error_body, error_event, status_in
+from ampacity.journal import opening, read
 from ampacity.policy import rows
 from ampacity.policy.rows import ONE_IN_FLIGHT, SCALE, WindowRule
 
@@ -115,7 +116,7 @@ def test_a_model_all_of_whose_pools_are_held_is_not_worth_another_try(gateway: R
 
 
 def test_whoever_is_refused_reads_in_their_usage_that_they_would_be(serve: Serve) -> None:
-    gateway = serve(windows=(WindowRule("five-hour", 300_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
+    gateway = serve(windows=(WindowRule("five-hour", 500_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
     while (said := gateway.post({"model": "m", "max_tokens": 1000})).status == 200:
         pass
     assert "less than this request is expected to take" in said.json["error"]["message"]
@@ -124,6 +125,48 @@ def test_whoever_is_refused_reads_in_their_usage_that_they_would_be(serve: Serve
         (told,) = client.said().json["models"].values()
     assert told["admits"] is False
     assert "less than your last request, asked again, is expected to take" in told["sentence"]
+
+
+def test_of_several_windows_the_one_that_refuses_longest_is_told_and_recorded(serve: Serve) -> None:
+    windows = tuple(
+        WindowRule(name, size, rows.AT_FIRST_USE, hours * HOUR_MS)
+        for name, size, hours in (("hour", 200_000, 1), ("day", 200_000, 24), ("five-hour", 200_000, 5))
+    )
+    gateway = serve(windows=windows)
+    while (said := gateway.post()).status == 200:
+        pass
+    assert said.json["error"]["message"].startswith("The day window")
+    assert said["anthropic-ratelimit-unified-representative-claim"] == "one_day"
+    assert int(said["retry-after"] or 0) == pytest.approx(24 * 3600, abs=60)
+    with opening.for_reading(gateway.folder / "journal") as db:
+        eventually(lambda: read.refusals(db))
+        assert [a.place for a in read.refusals(db)] == ["day"]
+    told = gateway.do(lambda g: dict(g.refusals.said))
+    assert told[said["request-id"]][1] == said.json["error"]["message"]
+
+
+def test_who_has_too_many_in_flight_is_to_try_again_soon(serve: Serve, upstream: Upstream) -> None:
+    windows = (WindowRule("at once", SCALE, rows.IN_FLIGHT, 0, ONE_IN_FLIGHT), *TEAM[:1])
+    gateway = serve(windows=windows)
+    upstream.answer = lambda to, _: to.until_gone()
+    with gateway.client() as client:
+        client.ask()
+        eventually(lambda: upstream.asked)
+        said = gateway.post()
+    assert said.status == 429 and "in flight" in said.json["error"]["message"]
+    assert (said["retry-after"], said["x-should-retry"]) == ("1", "true")
+
+
+def test_who_waited_in_vain_is_known_by_the_id_that_they_were_told(serve: Serve, upstream: Upstream) -> None:
+    gateway = serve(slots=1, wait_most_ms=200)
+    upstream.answer = lambda to, _: to.until_gone()
+    with gateway.client() as client:
+        client.ask()
+        eventually(lambda: upstream.asked)
+        said = gateway.post(key="sk-bob")
+    assert said.status == 529
+    told = gateway.do(lambda g: dict(g.refusals.said))
+    assert told[said["request-id"]][1] == said.json["error"]["message"]
 
 
 def test_whoever_has_asked_little_is_judged_by_what_they_ask(serve: Serve) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -156,6 +158,60 @@ def test_what_a_contract_took_before_the_start_is_not_there(serve: Serve, upstre
     eventually(lambda: states(gateway)["pool-0"] == "gone")
     assert states(gateway) == {"pool-0": "gone", "pool-1": "open"}
     assert gateway.post().status == 200
+
+
+def test_a_pool_that_stays_full_is_left_alone_as_long_as_it_asks_also_by_who_gives_up(serve: Serve) -> None:
+    asked: list[float] = []
+
+    def full(connection: Connection, _: object) -> None:
+        asked.append(time.monotonic())
+        connection.send(FULL)
+
+    upstream = Upstream(full)
+    gateway = serve(upstream)
+    eventually(
+        lambda: gateway.post().status == 529 and len(asked) >= 6, seconds=20
+    )  # of one request three, if it waits
+    gaps = [b - a for a, b in pairwise(asked)]
+    assert all(0.9 < gap < 2.5 for gap in gaps), gaps
+    upstream.stop()
+
+
+def test_a_pool_that_is_ejected_and_sound_again_is_told_in_the_log(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = [True]
+    upstream = Upstream(lambda to, _: to.send(BROKEN if broken[0] else whole(ANSWER)))
+    gateway = serve(upstream)
+    for _ in range(5):
+        gateway.post()
+    said: list[dict[str, Any]] = []
+
+    def told(what: str) -> bool:
+        said.extend(json.loads(line) for line in capsys.readouterr().err.splitlines())
+        return any(line["what"] == what for line in said)
+
+    eventually(lambda: told("pool ejected"))
+    broken[0] = False
+    eventually(lambda: gateway.post().status == 200 and told("pool sound again"))
+    failed = [line for line in said if line["what"] == "pool failed"]
+    eventually(lambda: told("pool failed"))
+    assert sum(line.get("times", 1) for line in failed) >= 5
+    upstream.stop()
+
+
+def test_an_operators_word_that_changes_nothing_is_not_in_the_log(
+    serve: Serve, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = serve()
+    now_ms = gateway.do(lambda g: g.clock())
+    assert gateway.do(lambda g: (g.hold("pool-0"), g.hold("pool-0"), g.drain_pool("pool-0", now_ms)))[:2] == (
+        True,
+        False,
+    )
+    assert gateway.do(lambda g: g.drain_pool("pool-0", now_ms)) is False
+    said = [json.loads(line)["what"] for line in capsys.readouterr().err.splitlines()]
+    assert [what for what in said if what in ("hold", "drain", "reclaim")] == ["hold", "reclaim"]
 
 
 def test_who_waits_is_answered_by_a_pool_that_is_added_meanwhile(serve: Serve) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampacity.policy import rows
-from ampacity.policy.book import PRICES, STATE_FIELDS, Book, compile_book
+from ampacity.policy import limits, rows
+from ampacity.policy.book import HELD_FIELDS, PRICES, STATE_FIELDS, Book, compile_book
 from ampacity.policy.prices import expected, learn, peak_times
 from ampacity.policy.rows import UNLIMITED, Price, WindowRule
 
@@ -66,9 +66,9 @@ def test_never_less_than_the_input_costs_at_least_nor_more_than_the_request_can(
     assert max(min(tokens * 100, 2**46), 1) <= found <= max(tokens * 1250 + output * 5000, 1)
 
 
-def test_a_first_request_always_fits_a_fresh_window_unless_its_input_is_known_not_to() -> None:
+def test_a_first_request_takes_a_quarter_of_a_small_window_unless_its_input_is_known_to_take_more() -> None:
     book, r = book_of(Price(1000, 1250, 100, 5000), size=70_000)
-    assert expected([0] * STATE_FIELDS, 0, book.flat, r, 1, 500, 32_000) == 70_000
+    assert expected([0] * STATE_FIELDS, 0, book.flat, r, 1, 50, 32_000) == 17_500
     assert expected([0] * STATE_FIELDS, 0, book.flat, r, 1, 10_000, 32_000) == 1_000_000
 
 
@@ -76,3 +76,18 @@ def test_peak_hours_are_half_open() -> None:
     book, r = book_of(Price(peak_times=1580, peaks_ms=(100, 200, 300, 400)))
     found = [peak_times(book.flat, r, ms) for ms in (1, 99, 100, 199, 200, 299, 300, 399, 400, 10**12)]
     assert found == [1000, 1000, 1580, 1580, 1000, 1000, 1580, 1580, 1000, 1000]
+
+
+@pytest.mark.parametrize(("size", "cost"), [(20_000, 69), (20_000, 1_000), (5_000, 39), (300_000, 2_000)])
+def test_a_small_window_can_be_used_by_somebody_who_is_not_known(size: int, cost: int) -> None:
+    """One after another, of requests that may write 32,000 tokens and write few, until one is refused."""
+    book = compile_book({"l": [WindowRule("w", size * 1000, rows.AT_FIRST_USE, 1, Price(1000, 1250, 100, 5000))]})
+    state, used = [0] * STATE_FIELDS, 0
+    while True:
+        held = [0] * HELD_FIELDS
+        limits.hold(state, 0, book.flat, book.limit("l"), book.plan("l"), held, 0, 0, 9, 20, 32_000)
+        if limits.reserve(state, book.flat, held, 0, 1, 0, 0):
+            break
+        limits.settle(state, book.flat, held, 0, 0, cost - 5 * (cost // 10), 0, 0, cost // 10)
+        used += cost
+    assert 0.9 < used / size <= 1

@@ -58,6 +58,11 @@ def serve(
     state = folder_of(scenario, folder)
     if workers > 1:
         _can_share(admin)
+    if admin and not words:
+        from ampacity.console.words import KNOWN, NOTHING_SAID
+
+        typer.echo(f"{NOTHING_SAID}\n{KNOWN}", err=True)
+        raise typer.Exit(2)
     if admin:
         _speak(served(state), words or [], json, quiet=quiet)
         return

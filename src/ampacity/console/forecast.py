@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-NAME = "forecast.json"
+NAME = "simulated.json"
 REFUSED = ("refused", "refused_organization", "no_capacity")
 
 

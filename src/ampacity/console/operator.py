@@ -217,6 +217,10 @@ class Operator:
 
     def set_organization(self, name: str, limit: str) -> dict[str, str]:
         """Give an organization a limit. Raises KeyMistake."""
+        endless = [rule.name for rule in self.terms.limits.get(limit, ()) if rule.size == UNLIMITED]
+        if endless:
+            words = "state their tokens or requests in the scenario (a plan sizes windows of a tier's people alone)"
+            raise keys.KeyMistake(f"limit {limit!r}: nothing says how large {', '.join(endless)} would be; {words}")
         keys.set_organization(self.folder.keys, name, limit, tuple(self.terms.limits), who=self.who)
         self._tell_keys()
         return {"name": name, "limit": limit}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ampacity.console import workers
+from ampacity.console.ask import NotDone, NotServing
+from ampacity.console.republish import OPEN
 from ampacity.console.terms import DEFAULT
 from ampacity.policy.terms import terms_of
 
@@ -42,6 +46,7 @@ def ready_lines(service: Service) -> list[str]:
         f"  state      {folder.path}",
         f"  models     {', '.join(names)}",
         *([f"  workers    {how.workers}"] if how.workers > 1 else []),
+        *_closed(service),
     ]
     if service.demo is not None:
         lines.append(f"  key        {service.demo}   (subscriber demo; shown this once)")
@@ -62,6 +67,15 @@ def ready_lines(service: Service) -> list[str]:
         "",
         f"  look: ampacity serve {_where(service)} --admin status     end: Ctrl-C",
     ]
+
+
+def _closed(service: Service) -> list[str]:
+    """Of each pool that takes nothing new, as an operator or a contract left it, how it is opened."""
+    with suppress(NotServing, NotDone):
+        pools = [p for p in workers.status(service.folder)["pools"] if p["state"] != OPEN]
+        said = f"ampacity serve {_where(service)} --admin reopen"
+        return [f"  {p['state']:<10} {p['name']}   to open it: {said} {p['name']}" for p in pools]
+    return []
 
 
 def curl_line(base: str, key: str, model: str) -> str:

@@ -61,6 +61,9 @@ class Republishing:
         try:
             planning.title()
             planned = planning.planned().terms
+            if closed(workers.status(self._folder)["pools"]) != without:
+                self._without = None  # it would promise what is not there: `look` plans anew
+                return
             before = terms_of(self._folder.terms.read_bytes())
             terms = with_limits_of(before, planned)
             workers.bring_into_force(self._folder, terms.text())

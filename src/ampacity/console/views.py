@@ -54,7 +54,8 @@ def _workers(workers: Sequence[dict[str, Any]]) -> str:
 
 def _kind_row(kind: dict[str, Any]) -> tuple[object, ...]:
     outcomes, answers = kind["outcomes"], kind["answers"]
-    mean = f"{kind['ttft_sum_ms'] / answers / 1000:.2f} s" if answers else "-"
+    streams = sum(kind["ttft_ms"])
+    mean = f"{kind['ttft_sum_ms'] / streams / 1000:.2f} s" if streams else "-"
     refused = outcomes["refused"] + outcomes["refused_organization"]
     return (
         kind["tier"], kind["alias"], answers, outcomes["queued"], refused, outcomes["no_capacity"], mean,

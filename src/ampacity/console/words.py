@@ -13,7 +13,7 @@ from ampacity.scenario.mistakes import nearest
 
 KNOWN = """status                              pools, queue, counts
 keys list | add NAME [--tier T] [--organization O] [--product P] | revoke KEY-OR-NAME
-subscribers list | set NAME [--tier T] [--organization O]
+subscribers list | set NAME [--tier T] [--organization O]     "-" for none
 organizations list | set NAME --limit L
 limits                              every window, and who has it
 near [--top N]                      who is nearest to a limit
@@ -27,6 +27,7 @@ backup FOLDER                       copies of journals and keys as they are now
 forget --before 90d                 delete what is older from the journals; windows keep what is used
 reload                              plan the scenario's file again and go by that; streams go on
 reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
+NOTHING_SAID = "say what to do after --admin:"
 MOVES = ("hold", "drain", "reopen", "reclaim")
 Answer = tuple[Any, str]
 
@@ -39,7 +40,7 @@ def do(operator: Operator, words: Sequence[str]) -> Answer:
     """Do what the words say: the answer as data and as text. Raises NotUnderstood, and what the operator does."""
     plain, options = _apart(words)
     if not plain:
-        raise NotUnderstood(f"say what to do after --admin:\n{KNOWN}")
+        raise NotUnderstood(f"{NOTHING_SAID}\n{KNOWN}")
     verb, rest = plain[0], plain[1:]
     if verb in MOVES:
         _takes(verb, options, "deadline")
@@ -101,7 +102,8 @@ def _subscribers(operator: Operator, rest: list[str], options: dict[str, str]) -
             return found, "\n".join(views.table(("subscriber", "tier", "organization", "keys"), rows))
         case ["set", name]:
             _takes("subscribers set", options, "tier", "organization")
-            moved = operator.set_subscriber(name, options.get("tier"), options.get("organization"))
+            organization = options.get("organization")
+            moved = operator.set_subscriber(name, options.get("tier"), "" if organization == "-" else organization)
             note = f"; {moved['note']}" if "note" in moved else ""
             return moved, f"{name}: tier {moved['tier']}, organization {moved['organization'] or 'none'}{note}"
     raise NotUnderstood("subscribers: expected list, or set NAME with --tier or --organization")

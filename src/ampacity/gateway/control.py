@@ -21,6 +21,7 @@ import msgspec
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.gateway.keys import Holder
+from ampacity.gateway.refusals import not_served
 from ampacity.gateway.standing import THEIRS, explained
 from ampacity.policy.book import MARK, PLACE, WINDOW_FIELDS, WINDOWS
 from ampacity.policy.health import H_FAILURES, H_STANDING, HEALTH_FIELDS, SOUND
@@ -158,6 +159,9 @@ class Control:
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}
         holder, now_ms = self._holder(asked.who), gateway.clock()
         last = gateway.recorder.last.get(holder.subscriber)
+        if barred := not_served(gateway.terms, holder):
+            now = {s.alias: {"admits": False, "sentence": barred.message} for s in gateway.terms.services}
+            return {"who": holder.name, "subscriber": holder.subscriber, "tier": holder.tier, "now": now}
         asked_by = [s.alias for s in gateway.terms.services]
         told = {a: explained(gateway.desk, holder, now_ms, a, last, THEIRS) for a in asked_by}
         now = {alias: {"admits": admits, "sentence": sentence} for alias, (admits, _, sentence) in told.items()}

@@ -14,7 +14,7 @@ from ampacity.gateway.keys import Holder
 from ampacity.gateway.request import Request
 from ampacity.gateway.upstream import Upstream
 from ampacity.gateway.usage import Usage
-from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, wait_asked_ms
+from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, unanswered, wait_asked_ms
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
 from ampacity.policy.health import GIVEN_UP, TIMED_OUT
 from ampacity.policy.ticket import Kind, Ticket
@@ -95,7 +95,7 @@ class Exchange(Answering):
         elif ticket.outcome == QUEUED:
             self._gateway.queued(ticket)
         else:
-            self.refuse(self._gateway.refusals.why(ticket, self.id, now_ms))
+            self.refuse(self._gateway.refusals.why(ticket, now_ms))
 
     def placed(self, anew: bool = False) -> None:
         """A pool has room: send it there. anew: over a new connection."""
@@ -170,7 +170,8 @@ class Exchange(Answering):
                 if not pieces:
                     self._early = raw
                     return
-                self._first_byte(complete)
+                self._begin(complete)
+                self._make_head()
         self.heard_s = self._gateway.now_s()
         usage = self.usage
         if self._stream:
@@ -197,23 +198,30 @@ class Exchange(Answering):
 
     def settle(self) -> None:
         """The answer has come whole: put what it cost in the place of what was reserved."""
-        if self._head == b"":
-            self._first_byte(True)
+        unheaded = self._head == b""
+        if unheaded:
+            self._begin(True)
         self._settle(SETTLED, self._status)
+        if unheaded:  # its windows stand as it left them
+            self._make_head()
 
-    def _first_byte(self, complete: bool) -> None:
+    def _begin(self, complete: bool) -> None:
         """The answer begins: from now on it is this client's. If it is complete too, its end says all."""
         gateway, ticket = self._gateway, self.ticket
         assert ticket is not None
-        now_ms = gateway.clock()
+        self._answer = True
         if not ticket.over:
+            now_ms = gateway.clock()
             self._begun_ms = now_ms - ticket.now_ms
             if not complete:
                 gateway.recorder.begun(ticket, now_ms)
             gateway.answered(ticket)
-        own = gateway.rate_headers(ticket, self.api, now_ms)
+
+    def _make_head(self) -> None:
+        gateway, ticket = self._gateway, self.ticket
+        assert ticket is not None
+        own = gateway.rates.lines(ticket, self.api, gateway.clock())
         self._head = headed(self._status, self._headers, self.id, own, self._last, self._rechunk, self._unchunk)
-        self._answer = True
 
     def _settle(self, status: int, answer: int) -> None:
         """Put what it cost in the place of what was reserved. answer: what that says of the pool."""
@@ -247,9 +255,10 @@ class Exchange(Answering):
         self._gateway.exchanges.discard(self)
         if self._client.exchange is not self:
             return
-        ticket = self.ticket
-        now_ms = self._gateway.clock()
-        own = b"" if ticket is None else self._gateway.rate_headers(ticket, self.api, now_ms)
+        ticket, own = self.ticket, b""
+        if ticket is not None:
+            own = self._gateway.rates.lines(ticket, self.api, self._gateway.clock())
+            self._gateway.refusals.remember(self.id, ticket.number, why.message)
         status = status_in(self.api, why)
         self._gateway.refused(self._kind if ticket else None, status)
         self._client.write(refusal(self.api, why, self.id, own, self._last))
@@ -287,7 +296,7 @@ class Exchange(Answering):
             ticket = self.ticket
             if ticket is not None and not ticket.over:
                 self._settle(RELEASED, answer)
-            self.refuse(OVERLOADED)
+            self.refuse(unanswered(why))
             return
         self._settle(ABORTED, answer)
         self._gateway.ticks.after(lambda: self._cut(why, place))

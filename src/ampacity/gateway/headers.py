@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from time import gmtime, strftime
 
-from ampacity.policy.book import LENGTH_MS, MARK, PLACE, SIZE, WINDOW_FIELDS, WINDOWS, Book
+from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
+from ampacity.gateway.dialects import Api
+from ampacity.policy.book import AT, HELD_FIELDS, LENGTH_MS, MARK, PLACE, SIZE, WINDOW_FIELDS, WINDOWS, Book
+from ampacity.policy.desk import Desk
 from ampacity.policy.rows import AT_FIRST_USE, AT_INSTANTS, EVENLY, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
 from ampacity.policy.stores import used_now
+from ampacity.policy.ticket import Kind, Ticket
 
 WARNING = 80  # percent in use from which on clients are warned
 UNITS = ((604_800_000, "w"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"))
@@ -44,6 +48,11 @@ class RateHeaders:
             if rule.size not in (0, UNLIMITED) and (name := _name(rule)):
                 claim = _claim(rule)
                 self._told.append(_Told(w, book.flat[w + PLACE], name.encode(), claim, rule.refill == EVENLY))
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is a window that headers have a word for."""
+        return bool(self._told)
 
     def anthropic(self, state: Sequence[int], at: int, now_ms: int, refused: int = 0) -> bytes:
         """The lines for a client of Anthropic's API, each with its end. refused: the window that refuses, or 0."""
@@ -96,6 +105,40 @@ class RateHeaders:
                     % (told.name, size // SCALE, told.name, left, told.name, duration(wait_ms))
                 )
         return b"".join(lines)
+
+
+class Rates:
+    """The header lines of every request, as its subscriber's windows stand; or its organization's.
+
+    An organization's are told where they refuse, and to those who have no window of their own.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._of: dict[tuple[Kind, int], RateHeaders] = {}
+
+    def forget(self) -> None:
+        """Other terms are in force."""
+        self._of.clear()
+
+    def lines(self, ticket: Ticket, api: Api, now_ms: int) -> bytes:
+        """The lines for a client of an API, each with its end."""
+        ledger, at, refused = self._desk.ledger, ticket.held[AT], max(ticket.window, 0)
+        own = self._of.get((ticket.kind, SUBSCRIBER)) or self._headers(ticket, SUBSCRIBER)
+        if ticket.scopes == 2 and (not own.tells or (refused and ledger.window_of(ticket, refused)[0] == ORGANIZATION)):
+            own = self._of.get((ticket.kind, ORGANIZATION)) or self._headers(ticket, ORGANIZATION)
+            at = ticket.held[HELD_FIELDS + AT]
+        if api == "anthropic":
+            return own.anthropic(ledger.state, at, now_ms, refused)
+        return own.openai(ledger.state, at, now_ms)
+
+    def _headers(self, ticket: Ticket, scope: int) -> RateHeaders:
+        kind, ledger = ticket.kind, self._desk.ledger
+        limit = ledger.limit_of(scope, ticket.who if scope == SUBSCRIBER else ticket.organization)
+        made = RateHeaders(ledger.book, limit, kind.alias, kind.product)
+        if self._desk.has(kind):  # not if it is of terms that were in force when it came
+            self._of[kind, scope] = made
+        return made
 
 
 @lru_cache(maxsize=1024)

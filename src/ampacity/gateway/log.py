@@ -16,7 +16,7 @@ QUIET_MS = 1000  # the same of the same is told at most so often
 
 
 class Log:
-    """Call it with what happened and to whom. The same of the same within a second is counted, and told with the next.
+    """Call it with what happened and to whom. The same of the same within a second is counted, and told after it.
 
     write: takes a line.
     """
@@ -33,12 +33,22 @@ class Log:
             self._told[what, subject] = last_ms, since + 1
             return
         self._told[what, subject] = now_ms, 0
+        self._line(now_ms, what, subject, {"times": since + 1} | more if since else more)
+
+    def due(self) -> None:
+        """Tell how often the same happened again in the second after it was told; called about once a second."""
+        now_ms = self._now_ms()
+        for (what, subject), (last_ms, since) in list(self._told.items()):
+            if now_ms - last_ms >= QUIET_MS:
+                del self._told[what, subject]
+                if since:
+                    self._line(now_ms, what, subject, {"times": since})
+
+    def _line(self, now_ms: int, what: str, subject: str, more: dict[str, object]) -> None:
         at = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {"at": at.replace("+00:00", "Z"), "what": what}
         if subject:
             line["subject"] = subject
-        if since:
-            line["times"] = since + 1
         self._write(msgspec.json.encode(line | more).decode() + "\n")
 
     def mistake(self, _: object, context: dict[str, object]) -> None:

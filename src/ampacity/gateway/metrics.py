@@ -80,8 +80,9 @@ class Metrics:
         own[3] += tokens[3]
         if status == SETTLED and first_ms >= 0:
             counts.answers += 1
-            counts.first_ms += first_ms
-            counts.ttft_ms[min(first_ms.bit_length(), BUCKETS)] += 1
+            if streamed:  # of what comes whole the first token is not seen
+                counts.first_ms += first_ms
+                counts.ttft_ms[min(first_ms.bit_length(), BUCKETS)] += 1
             took_ms = max(now_ms - ticket.now_ms, 0)
             counts.answer_sum_ms += took_ms
             counts.answer_ms[min(took_ms.bit_length(), BUCKETS)] += 1

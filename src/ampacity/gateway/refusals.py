@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ampacity.base.outcomes import REFUSED, REFUSED_ORGANIZATION
 from ampacity.gateway.dialects import Refusal
@@ -26,7 +26,7 @@ class Refusals:
         self._desk, self._metrics = desk, metrics
         self.said: dict[str, tuple[int, str]] = {}
 
-    def why(self, ticket: Ticket, request_id: str, now_ms: int) -> Refusal:
+    def why(self, ticket: Ticket, now_ms: int) -> Refusal:
         """What to say of a request that has just been refused by a window, by its hour's cap, or for want of room."""
         counts, ledger = self._metrics.of(ticket.kind), self._desk.ledger
         if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
@@ -40,10 +40,13 @@ class Refusals:
             told = Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= SOON_S)
         else:
             told = OVERLOADED if self._desk.services[ticket.kind.alias].opened else CLOSED
-        self.said[request_id] = ticket.number, told.message
+        return told
+
+    def remember(self, request_id: str, number: int, sentence: str) -> None:
+        """What a request was told; number: its ordinal in the journal."""
+        self.said[request_id] = number, sentence
         if len(self.said) > KNOWN_MOST:
             del self.said[next(iter(self.said))]
-        return told
 
 
 def no_key(headers: list[tuple[bytes, bytes]]) -> Refusal:
@@ -71,8 +74,10 @@ def not_served(terms: Terms, holder: Holder) -> Refusal | None:
     return Refusal(403, "permission_error", f"{lost} here no more; ask whoever runs this service.", None, False)
 
 
-def keep_limits(terms: Terms, holders: Iterable[Holder]) -> None:
+def keep_limits(terms: Terms, holders: Collection[Holder]) -> None:
     """Raise TermsError if terms lack a limit that an organization has: its people would be under none."""
     lost = sorted({h.organization_limit for h in holders} - {"", *terms.limits})
     if lost:
-        raise TermsError([f"limits: {name!r} would go, and an organization has it; give that another" for name in lost])
+        have = {n: sorted({h.name for h in holders if h.organization_limit == n})[:3] for n in lost}
+        words = "would go, and the organization of {} has it; give that another before"
+        raise TermsError([f"limits: {name!r} {words.format(', '.join(have[name]))}" for name in lost])

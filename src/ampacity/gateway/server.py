@@ -16,7 +16,7 @@ from ampacity.gateway.contracts import Contracts
 from ampacity.gateway.dialects import Api, Refusal, decode_asked
 from ampacity.gateway.exchange import FULL, Exchange, refusal
 from ampacity.gateway.handing import Hands, refuse_taken
-from ampacity.gateway.headers import RateHeaders
+from ampacity.gateway.headers import Rates
 from ampacity.gateway.keys import Holder, hashed, read_keys
 from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
@@ -30,6 +30,7 @@ from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
+from ampacity.gateway.watch import Watch
 from ampacity.journal.append import Journal
 from ampacity.journal.records import (
     ADMITTED,
@@ -39,10 +40,8 @@ from ampacity.journal.records import (
     HOLD,
     NO_CAPACITY,
     QUEUED,
-    SUBSCRIBER,
 )
 from ampacity.journal.ticks import Ticks
-from ampacity.policy.book import AT
 from ampacity.policy.leasing import share_of
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
@@ -74,7 +73,6 @@ class Gateway:
         self.draining = False
         self._salt = token_bytes(16)
         self._id = randbits(48)
-        self._rate: dict[Kind, RateHeaders] = {}
         self._asked: dict[tuple[Holder, str], Kind] = {}
         self._ticks_gone = 0
         self._contracts = Contracts()
@@ -106,7 +104,8 @@ class Gateway:
             self.leases = Leases(s.leases, s.worker, s.workers)
             self.leases.first(self.recorder, self.clock())
         self.desk = desk
-        self.refusals = Refusals(desk, self.metrics)
+        self.refusals, self.rates = Refusals(desk, self.metrics), Rates(desk)
+        self._watch = Watch(desk, self.log)
         self._checkpoint_s = self.now_s()
 
     def _as_they_were(self) -> None:
@@ -192,7 +191,7 @@ class Gateway:
         if self.leases is not None:
             self.leases.renew(self.recorder, self.clock())
         self.aliases = terms.aliases()
-        self._rate.clear()
+        self.rates.forget()
         self._asked.clear()
         self.log("terms in force", terms.name)
 
@@ -206,22 +205,27 @@ class Gateway:
     def hold(self, pool: str) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""
         self.turn.settle()
-        self.log("hold", pool)
-        return self.recorder.hold_pool(pool, self.clock())
+        return self._moved("hold", pool, self.recorder.hold_pool(pool, self.clock()))
 
     def drain_pool(self, pool: str, deadline_ms: int) -> bool:
         """A pool takes nothing new and is gone by a deadline, at the earliest now. Raises KeyError."""
         self.turn.settle()
-        self.log("drain", pool, deadline_ms=deadline_ms)
-        changed = self.recorder.drain_pool(pool, deadline_ms, self.clock())
+        now_ms = self.clock()
+        what = "drain" if deadline_ms > now_ms else "reclaim"
+        changed = self.recorder.drain_pool(pool, deadline_ms, now_ms)
+        self._moved(what, pool, changed, deadline_ms=deadline_ms)
         self.recorder.due(self.clock())
         return changed
 
     def reopen(self, pool: str) -> bool:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
         self.turn.settle()
-        self.log("reopen", pool)
-        return self.recorder.reopen_pool(pool, self.clock())
+        return self._moved("reopen", pool, self.recorder.reopen_pool(pool, self.clock()))
+
+    def _moved(self, what: str, pool: str, changed: bool, **more: int) -> bool:
+        if changed:
+            self.log(what, pool, **more)
+        return changed
 
     def _on_tick(self) -> None:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
@@ -237,6 +241,8 @@ class Gateway:
         if self._ticks_gone % LOOKS == 0:
             now_s, now_ms = self.now_s(), self.clock()
             self.ticks.fold()
+            self._watch.look()
+            self.log.due()
             for client in list(self.clients):
                 client.look_at_clock(now_s)
             for exchange in list(self.exchanges):
@@ -270,6 +276,7 @@ class Gateway:
         try:
             asked = decode_asked(request.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+            self.metrics.malformed += 1
             exchange.refuse(Refusal(400, "invalid_request_error", f"The body is not what this API asks for: {err}"))
             return
         kind = self._asked.get((holder, asked.model))
@@ -335,19 +342,6 @@ class Gateway:
     def pool(self, ticket: Ticket) -> Pool:
         """The pool that has a request."""
         return self.pools[self.recorder.pool_of(ticket)]
-
-    def rate_headers(self, ticket: Ticket, api: Api, now_ms: int) -> bytes:
-        """How the subscriber's windows stand, in header lines."""
-        kind = ticket.kind
-        own, ledger = self._rate.get(kind), self.desk.ledger
-        if own is None:
-            own = RateHeaders(ledger.book, ledger.limit_of(SUBSCRIBER, ticket.who), kind.alias, kind.product)
-            if self.desk.has(kind):  # not if it is of terms that were in force when it came
-                self._rate[kind] = own
-        state, at = ledger.state, ticket.held[AT]
-        if api == "anthropic":
-            return own.anthropic(state, at, now_ms, max(ticket.window, 0))
-        return own.openai(state, at, now_ms)
 
     def standing(self, holder: Holder) -> dict[str, object]:
         """How somebody's windows stand now."""

@@ -38,6 +38,11 @@ def out_of_reach(why: str) -> Refusal:
     return Refusal(502, "api_error", f"The model's server did not answer this request: {why}.", None, True)
 
 
+def unanswered(why: str) -> Refusal:
+    """What to say when this gateway takes back what it had sent to a pool."""
+    return Refusal(529, "overloaded_error", f"This request was not answered: {why}; try again soon.", 2, True)
+
+
 def wait_asked_ms(headers: list[tuple[bytes, bytes]]) -> int:
     """For how long a pool asks to be left alone; 0 if it does not say, or not in seconds. [ms]"""
     for name, value in headers:

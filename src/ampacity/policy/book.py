@@ -65,6 +65,7 @@ HELD_FIELDS = BEFORE + WINDOWS_MOST * STORE_FIELDS
 LENGTHS_MOST = 1 << 10  # one request moves a store that refills evenly on by at most 1024 lengths
 QUICK_MOST = 1 << 30  # costs whose product with a length needs no long division
 
+PARTS = 4  # of the smallest window that a request counts in, at most one of them is reserved: what is not known, learns
 # an agent's request before anything is known of its subscriber: nine in ten cost less than this
 PRIOR_TOKENS = (8_000, 0, 400_000, 1_200)
 QUANTILE_DEFAULT = 900
@@ -151,9 +152,8 @@ def compile_book(
             for slot in sorted(set(slots[name]))
         ]
         for price in prices:
-            price[PRIOR] = min(
-                sum(w * n for w, n in zip(price[:4], prior_tokens, strict=True)) + price[W_REQUEST], COST_MOST
-            )
+            prior = sum(w * n for w, n in zip(price[:4], prior_tokens, strict=True)) + price[W_REQUEST]
+            price[PRIOR] = min(prior, price[CAP])
             price[QUANTILE] = quantile
         flat += [len(rules), len(prices)]
         flat += _padded(
@@ -251,12 +251,12 @@ def _window(rule: WindowRule, place: int, slot: int, tables: _Tables) -> list[in
 
 
 def _price(sharing: list[WindowRule], live: Sequence[WindowRule], tables: _Tables) -> list[int]:
-    """The row of one price; what a request is expected to cost is capped at the smallest window that counts by it."""
+    """The row of one price; what a request is expected to cost is capped at a part of the smallest window by it."""
     in_force = [rule for rule in sharing if rule in live]
     p = (in_force or sharing)[0].price
     weights = (p.uncached, p.write, p.read, p.output)
     least, most = min(weights[:3]), max(weights[:3])
-    cap = min([COST_MOST, *(rule.size for rule in in_force)])
+    cap = min([COST_MOST, *(rule.size // PARTS for rule in in_force)])
     row = [*weights, p.request, p.in_flight, least, most, int(any(weights)), 0, 0, cap, p.peak_times]
     return row + tables.add(p.peaks_ms)
 

@@ -49,9 +49,11 @@ class Desk:
 
         Limits, aliases, pools and products may come and go. Of those that go, what is in flight ends where it began.
         """
-        missing = [t.name for t in self.terms.tiers if t.name not in {n.name for n in terms.tiers}]
-        if missing or [t.name for t in terms.tiers][: len(self.terms.tiers)] != [t.name for t in self.terms.tiers]:
-            raise TermsError(["tiers: those in force stay, in their order; new ones come last"])
+        before, after = [t.name for t in self.terms.tiers], [t.name for t in terms.tiers]
+        if gone := [name for name in before if name not in after]:
+            raise TermsError([f"tiers: {', '.join(gone)} would go; those in force stay until a restart"])
+        if after[: len(before)] != before:
+            raise TermsError([f"tiers: those in force stay in their order, {', '.join(before)}; new ones come last"])
         self.ledger.change(terms, now_ms)
         self.terms = terms
         self._kinds.clear()
@@ -114,8 +116,8 @@ class Desk:
             ticket.window, ticket.over = CAPPED, True
             outcome = NO_CAPACITY
         elif refusing:
-            ticket.window, ticket.over = refusing, True
-            scope, _ = self.ledger.window_of(ticket, refusing)
+            ticket.window, ticket.over = self.ledger.binding(ticket, now_ms) or refusing, True
+            scope, _ = self.ledger.window_of(ticket, ticket.window)
             outcome = REFUSED_ORGANIZATION if scope == ORGANIZATION else REFUSED
         else:
             outcome = service.seek(ticket, now_ms)
@@ -139,7 +141,7 @@ class Desk:
         if ticket.tries < TRIES_MOST:
             outcome = service.again(ticket, answer, wait_ms, now_ms)
         else:
-            service.ended(ticket, now_ms, 0, 0, answer)
+            service.ended(ticket, now_ms, 0, 0, answer, wait_ms)
             outcome = NO_CAPACITY
         if outcome == NO_CAPACITY:
             self._give_up(ticket, now_ms)

@@ -86,7 +86,7 @@ def explain(
             windows.append(_standing(book, state, scope, w, cost, now_ms))
     refusing = [s for s in windows if not s.admits]
     if refusing:
-        binding: Standing | None = max(refusing, key=lambda s: (_instant(s.admits_from_ms), s.share))
+        binding: Standing | None = max(refusing, key=lambda s: (_instant(s), s.share))
     else:
         binding = max(windows, key=lambda s: s.share, default=None)
     retry = binding.admits_from_ms if binding is not None and refusing else now_ms
@@ -114,8 +114,9 @@ def _standing(book: Book, state: Row, scope: Scope, w: int, cost: int, now_ms: i
     )
 
 
-def _instant(ms: int | None) -> int:
-    return FOREVER if ms is None else ms
+def _instant(s: Standing) -> int:
+    """For how long it refuses; a request in flight ends soon, nobody knows when."""
+    return 0 if s.counts == "in flight" else FOREVER if s.admits_from_ms is None else s.admits_from_ms
 
 
 def _sentence(windows: Sequence[Standing], binding: Standing | None, now_ms: int, asked: str) -> str:

@@ -34,7 +34,17 @@ from ampacity.policy.capacity_cap import (
     hour_of,
     reserve_capped,
 )
-from ampacity.policy.limits import expire, hold, rebase, release, reserve, retry_at_ms, settle, unreserve
+from ampacity.policy.limits import (
+    expire,
+    hold,
+    rebase,
+    refuses_longest,
+    release,
+    reserve,
+    retry_at_ms,
+    settle,
+    unreserve,
+)
 from ampacity.policy.rows import EVENLY, IN_FLIGHT
 from ampacity.policy.stores import FOREVER
 from ampacity.policy.terms import Terms
@@ -257,6 +267,10 @@ class Ledger:
         else:
             at = retry_at_ms(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms)
         return None if at >= FOREVER else at
+
+    def binding(self, ticket: Ticket, now_ms: int) -> int:
+        """Of the windows that refuse a request, which has just been refused, the one that does so longest; 0: none."""
+        return refuses_longest(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms)
 
     def window_of(self, ticket: Ticket, refusing: int) -> tuple[int, str]:
         """Whose window begins there in the book, SUBSCRIBER or ORGANIZATION, and its name."""

@@ -41,7 +41,7 @@ from ampacity.policy.book import (
 )
 from ampacity.policy.evenly import carry
 from ampacity.policy.prices import TOKEN_BITS, at_peak, bounded, cost_of, expected, learn
-from ampacity.policy.rows import EVENLY, SCALE
+from ampacity.policy.rows import EVENLY, IN_FLIGHT, SCALE
 from ampacity.policy.stores import FOREVER, correct_all, fits_from_ms, take_all, untake
 
 
@@ -175,6 +175,26 @@ def retry_at_ms(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: 
             if back > latest:
                 latest = back
     return latest
+
+
+def refuses_longest(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: int) -> int:
+    """Where in the book the window begins that refuses for longest what the rows hold; 0 if none does.
+
+    Requests in flight end soon, nobody knows when: whatever else refuses counts before them.
+    """
+    longest = found = 0
+    for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
+        plan = held[row + PLAN]
+        for i in range(plan + 1, plan + 1 + book[plan]):
+            w = book[i]
+            s = held[row + AT] + book[w + PLACE]
+            back = fits_from_ms(state, s, book, w, held[row + book[w + COST]], now_ms)
+            if back > now_ms and book[w + REFILL] == IN_FLIGHT:
+                back = now_ms + 1
+            if back > now_ms and back > longest:
+                longest = back
+                found = w
+    return found
 
 
 def rebase(state: Row, at: int, old: Flat, new: Flat, limit: int, now_ms: int) -> None:

@@ -75,8 +75,8 @@ def at_peak(cost: int, book: Flat, r: int, now_ms: int) -> int:
 def expected(state: Row, k: int, book: Flat, r: int, now_ms: int, input_tokens: int, output_most: int) -> int:
     """What to reserve for a request of so much input that may write at most so much output. At least 1.
 
-    The estimate, but not more than the request can cost, nor than the smallest window holds (a fresh window admits any
-    first request that is not known to be too large), nor less than its input costs where it is cheapest.
+    The estimate, but not more than the request can cost, nor than a quarter of the smallest window (so that somebody
+    whose requests are not known yet can use it, and is learned from), nor less than what its input costs at least.
     """
     cost = book[r + W_IN_FLIGHT] + book[r + W_REQUEST]
     if book[r + LEARNS] == 0:

@@ -234,10 +234,10 @@ class Service:
             correct(self.queue, self.people, ticket.person, ticket.charge, 0)
         return NO_CAPACITY
 
-    def ended(self, ticket: Ticket, now_ms: int, computed: int, context: int, answer: int) -> None:
+    def ended(self, ticket: Ticket, now_ms: int, computed: int, context: int, answer: int, wait_ms: int = 0) -> None:
         """A request has ended, wherever it was: `computed` uncached tokens, 0 if it never ran; its context since.
 
-        answer: what that says of its pool: a status of HTTP, or how it broke off.
+        answer: what that says of its pool: a status of HTTP, or how it broke off. wait_ms: see `again`.
         """
         if ticket.entry:
             withdraw(self.queue, self.people, ticket.entry)
@@ -246,7 +246,7 @@ class Service:
         elif ticket.pool != NOBODY:
             if ticket.session and context > 0:
                 self._remember(ticket.session, ticket.pool, context)
-            self._leave(ticket, answer, now_ms)
+            self._leave(ticket, answer, now_ms, wait_ms)
             correct(self.queue, self.people, ticket.person, ticket.charge, computed)
 
     def hold(self, i: int) -> bool:
