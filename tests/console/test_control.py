@@ -18,6 +18,7 @@ import pytest
 
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import write_json
+from ampacity.console.keys import KeyMistake
 from ampacity.console.republish import closed_before
 from ampacity.policy import rows
 from ampacity.policy.terms import ServiceTerms, TermsError, TierTerms
@@ -185,6 +186,47 @@ def test_a_limit_that_an_organization_has_does_not_go_while_it_serves(live: Any,
     live.operator.set_organization("acme", "team")
     live.operator.change_terms(without.text())
     assert live.post(key)[0] == 200
+
+
+def test_an_organizations_window_is_told_in_headers_where_it_refuses_and_to_who_has_none(
+    live: Any, toy_terms: Any
+) -> None:
+    live.operator.set_organization("acme", "firm")
+    key = live.operator.make_key("anna", tier="tools", organization="acme")["key"]
+    live.operator.change_terms(toy_terms(live.url, five_hour=300).text())
+    status, headers, _ = live.post(key)
+    assert (status, headers["anthropic-ratelimit-unified-5h-utilization"]) == (200, "0.40")
+    while live.post(key)[0] == 200:
+        pass
+    other = live.operator.make_key("arno", organization="acme")["key"]  # whose own windows are fresh
+    status, headers, body = live.post(other)
+    assert status == 429 and b"Your organization's five-hour window" in body
+    assert headers["anthropic-ratelimit-unified-status"] == "rejected"
+    (refusal, *_) = live.operator.refusals("arno")
+    assert (refusal["outcome"], refusal["window"]) == ("refused by the organization's limit", "five-hour")
+
+
+def test_who_is_left_without_a_limit_by_a_restart_is_told_so_and_so_is_the_operator(live: Any, toy_terms: Any) -> None:
+    live.operator.set_organization("acme", "firm")
+    key = live.operator.make_key("anna", organization="acme")["key"]
+    live.operator.stop()
+    live.process.wait(10)
+    plain = toy_terms(live.url)
+    without = replace(plain, limits={n: w for n, w in plain.limits.items() if n != "firm"})
+    live.folder.terms.write_text(without.text(), encoding="utf-8")
+    live.again()
+    status, _, body = live.post(key)
+    assert status == 403 and b"The limit of your organization, 'firm', is here no more" in body
+    told = live.operator.explain("anna")["now"]["coder"]
+    assert (told["admits"], "'firm'" in told["sentence"]) == (False, True)
+
+
+def test_an_organization_is_given_no_limit_without_a_size(live: Any, toy_terms: Any) -> None:
+    plain = toy_terms(live.url)
+    endless = replace(plain.limits["firm"][0], size=rows.UNLIMITED)
+    live.operator.change_terms(replace(plain, limits=plain.limits | {"firm": (endless,)}).text())
+    with pytest.raises(KeyMistake, match="nothing says how large five-hour would be"):
+        live.operator.set_organization("acme", "firm")
 
 
 def test_terms_that_cannot_be_kept_change_nothing(shared: Any, toy_terms: Any) -> None:
