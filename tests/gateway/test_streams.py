@@ -30,6 +30,7 @@ from ampacity.journal.records import ABORTED, RELEASED, SETTLED
 ASK = {"model": "m", "stream": True}
 COUNTED = (SETTLED, 10, 0, 90, 9)
 WEIGHED = 10 * 1000 + 90 * 100 + 9 * 5000
+BARE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 CRLF = STREAM.replace(b"\n", b"\r\n")
 
 
@@ -196,6 +197,28 @@ def test_a_stream_that_falls_silent_is_broken_off(serve: Serve, upstream: Upstre
     assert b"event: error" in gateway.post(ASK).body
     eventually(lambda: upstream.connections[0].gone.is_set())
     assert gateway.ends() == [(ABORTED, 10, 0, 90, 1)]
+
+
+@pytest.mark.parametrize("events", [START + 3 * DELTA, b'data: {"choices":[{"delta":{"content":"h"}}]}\n\n'])
+def test_a_stream_that_ends_with_its_connection_and_does_not_say_so_is_broken_off(
+    gateway: Running, upstream: Upstream, events: bytes
+) -> None:
+    upstream.answer = lambda to, _: (to.drip(BARE_HEAD + events), to.close())
+    with gateway.client() as client:
+        client.ask(ASK)
+        said = client.said()
+        assert said.body.startswith(events) and b"event: error" in said.body
+        assert client.closed()
+    eventually(gateway.idle)
+    assert gateway.ends()[0][0] == ABORTED
+    assert gateway.do(lambda g: g.metrics.cut_short) == 1
+
+
+@pytest.mark.parametrize("end", [END, b"data: [DONE]\n\n", b'data: {"choices":[{"finish_reason":"stop"}]}\n\n'])
+def test_one_that_says_so_is_whole(gateway: Running, upstream: Upstream, end: bytes) -> None:
+    upstream.answer = lambda to, _: (to.drip(BARE_HEAD + START + DELTA + end), to.close())
+    assert gateway.post(ASK).body == START + DELTA + end
+    assert gateway.ends()[0][0] == SETTLED
 
 
 # who goes

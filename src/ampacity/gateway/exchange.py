@@ -13,10 +13,10 @@ from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, 
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.request import Request
 from ampacity.gateway.upstream import Upstream
-from ampacity.gateway.usage import Usage
+from ampacity.gateway.usage import Ending, Usage
 from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, unanswered, wait_asked_ms
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
-from ampacity.policy.health import GIVEN_UP, TIMED_OUT
+from ampacity.policy.health import CUT_OFF, GIVEN_UP, TIMED_OUT
 from ampacity.policy.ticket import Kind, Ticket
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Exchange(Answering):
         "_begun_ms",
         "_client",
         "_early",
+        "_ending",
         "_gateway",
         "_head",
         "_headers",
@@ -77,6 +78,7 @@ class Exchange(Answering):
         self._begun_ms = NOT_KNOWN
         self._last = not request.keep_alive
         self._stream = self._sized = self._rechunk = self._unchunk = self._answer = self._held = False
+        self._ending: Ending | None = None  # of a stream that ends with its connection
         self._whole: bytes | None = None  # the end of an answer that has come, until it may be seen
 
     # from the client to a pool
@@ -140,6 +142,7 @@ class Exchange(Answering):
         kind = next((value for name, value in headers if name == b"content-type"), b"")
         self._stream = kind.startswith(b"text/event-stream")
         self._sized = sized
+        self._ending = Ending() if self._stream and not chunked and not sized else None
         self._rechunk = not chunked and not sized and not self._request.http_1_0
         self._unchunk = self._request.http_1_0
         self._head = b""
@@ -164,6 +167,12 @@ class Exchange(Answering):
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
         """Bytes of the answer's body, as they came and without their framing; and whether it is complete."""
+        if self._ending is not None:
+            for piece in pieces:
+                self._ending.look(piece)
+            if complete and not self._ending.said:
+                self.broken("it closed the connection", CUT_OFF)
+                return
         if self._head == b"":
             raw = self._early + raw
             if not complete:

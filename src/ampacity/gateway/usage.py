@@ -47,6 +47,29 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
+OVER = (
+    b"[DONE]", b"message_stop", b"response.completed", b"response.incomplete", b"response.failed", b"event: error",
+    b'"finish_reason":"', b'"finish_reason": "', b'"stop_reason":"', b'"stop_reason": "',
+)  # fmt: skip
+LONGEST = max(map(len, OVER))
+
+
+class Ending:
+    """Whether a stream says that it is over: one that ends with its connection may as well be broken off."""
+
+    __slots__ = ("_rest", "said")
+
+    def __init__(self) -> None:
+        self._rest, self.said = b"", False
+
+    def look(self, piece: bytes) -> None:
+        """Look at a piece of it, cut anywhere."""
+        if not self.said:
+            seen = self._rest + piece
+            self.said = any(sign in seen for sign in OVER)
+            self._rest = seen[-LONGEST:]
+
+
 class Usage:
     """Follows one answer. events: pieces of output seen in a stream since it last told how many tokens it wrote."""
 
