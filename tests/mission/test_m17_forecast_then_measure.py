@@ -96,12 +96,12 @@ def test_the_journal_is_decided_again_as_it_was(run: tuple[Forecast, LiveRun, Pa
 
 
 def test_a_forecast_of_other_limits_would_have_been_found_out(measured: Figures) -> None:
-    """The marks can fail: half the size of every window, and neither the share nor the names agree."""
+    """The marks can fail: a quarter of the size of every window, and neither the share nor the names agree."""
     pools = serving_pools(load(str(SCENARIO)))
     terms = plain_terms(load(str(SCENARIO)), pools)
-    half = {name: tuple(replace(w, size=w.size // 2) for w in rules) for name, rules in terms.limits.items()}
+    less = {name: tuple(replace(w, size=w.size // 4) for w in rules) for name, rules in terms.limits.items()}
     asked = drawn_load(terms.services[0].alias, PEOPLE, SECONDS)
-    wrong = forecast_of(replace(terms, limits=half), {p.name: p for p in pools}, asked, draws=1).figures
+    wrong = forecast_of(replace(terms, limits=less), {p.name: p for p in pools}, asked, draws=1).figures
     assert wrong.refused_share > (1 + REFUSALS_WITHIN) * measured.refused_share
     assert len(set(wrong.hit) & set(measured.hit)) / len(set(wrong.hit) | set(measured.hit)) < HIT_AT_LEAST
 
