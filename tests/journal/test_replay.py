@@ -201,7 +201,7 @@ def replayed(path: Path, from_checkpoint: bool = False) -> tuple[Desk, list[tupl
 def test_a_replay_makes_every_decision_again_and_ends_in_the_same_rows(kept: Path, seed: int) -> None:
     desk = Desk()
     with Journal(kept) as journal:
-        decided = live(journal, random.Random(seed), desk, range(500), checkpoints=False)
+        decided = live(journal, random.Random(seed), desk, range(900), checkpoints=False)
     again, decided_again = replayed(kept)
     assert decided_again == decided
     assert again.rows() == desk.rows()

@@ -15,6 +15,10 @@ import msgspec
 QUIET_MS = 1000  # the same of the same is told at most so often
 
 
+def _to_standard_error(line: str) -> None:
+    sys.stderr.write(line)
+
+
 class Log:
     """Call it with what happened and to whom. The same of the same within a second is counted, and told after it.
 
@@ -23,7 +27,7 @@ class Log:
 
     def __init__(self, now_ms: Callable[[], int], write: Callable[[str], object] | None = None) -> None:
         self._now_ms = now_ms
-        self._write = sys.stderr.write if write is None else write
+        self._write = _to_standard_error if write is None else write
         self._told: dict[tuple[str, str], tuple[int, int]] = {}  # when last, and how often since
 
     def __call__(self, what: str, subject: str = "", **more: object) -> None:
