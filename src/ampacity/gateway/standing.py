@@ -24,10 +24,7 @@ def why_refused(desk: Desk, ticket: Ticket, now_ms: int) -> Refusal:
     if kind.organization_limit:
         scopes.append(Scope(kind.organization_limit_name, ticket.held[HELD_FIELDS + AT], "your organization"))
     told = explain(ledger.book, ledger.state, scopes, now_ms, kind.alias, kind.product, ticket.held, 0)
-    binding = told.binding
-    if binding is not None and binding.counts == "in flight":
-        return Refusal(429, "rate_limit_error", told.sentence, 1, True)  # one of them may end at any time
-    wait_s = seconds_until(told.retry_ms, now_ms)
+    wait_s = seconds_until(ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
     return Refusal(429, "rate_limit_error", told.sentence, wait_s, wait_s is not None and wait_s <= SOON_S)
 
 

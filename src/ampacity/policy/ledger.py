@@ -8,10 +8,13 @@ from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.book import (
     AT,
     BEFORE,
+    COST,
     HELD_FIELDS,
     LIMIT,
     MARK,
     MARKS,
+    REFILL,
+    SIZE,
     STATE_FIELDS,
     STORE_FIELDS,
     USED,
@@ -35,13 +38,13 @@ from ampacity.policy.capacity_cap import (
     reserve_capped,
 )
 from ampacity.policy.limits import (
+    admits_from_ms,
     expire,
     hold,
     rebase,
     refuses_longest,
     release,
     reserve,
-    retry_at_ms,
     settle,
     unreserve,
 )
@@ -49,6 +52,8 @@ from ampacity.policy.rows import EVENLY, IN_FLIGHT
 from ampacity.policy.stores import FOREVER
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Ticket
+
+SOON_MS = 1000
 
 
 class Ledger:
@@ -260,12 +265,19 @@ class Ledger:
         return gone
 
     def retry_ms(self, ticket: Ticket, refusing: int, now_ms: int) -> int | None:
-        """When what refused a request would admit it, if nothing else happens; None if never. [ms]"""
+        """When what refused a request would admit it, if nothing else happens; None if never. [ms]
+
+        One of too many requests in flight may end at any time: soon.
+        """
         if refusing == CAPPED:
             kind = ticket.kind
             at = fits_cap_from_ms(self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms)
-        else:
-            at = retry_at_ms(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms)
+            return None if at >= FOREVER else at
+        flat, held = self.book.flat, ticket.held
+        row = HELD_FIELDS if self.window_of(ticket, refusing)[0] == ORGANIZATION else 0
+        at = admits_from_ms(self.state, flat, held, row, refusing, now_ms)
+        if flat[refusing + REFILL] == IN_FLIGHT and held[row + flat[refusing + COST]] <= flat[refusing + SIZE]:
+            return now_ms + SOON_MS
         return None if at >= FOREVER else at
 
     def binding(self, ticket: Ticket, now_ms: int) -> int:

@@ -163,15 +163,18 @@ def expire(state: Row, book: Flat, held: Row, h: int, now_ms: int) -> bool:
     return True
 
 
+def admits_from_ms(state: Row, book: Flat, held: Row, row: int, w: int, now_ms: int) -> int:
+    """The first instant at which a window would admit what a row holds, if nothing else happens; or FOREVER."""
+    return fits_from_ms(state, held[row + AT] + book[w + PLACE], book, w, held[row + book[w + COST]], now_ms)
+
+
 def retry_at_ms(state: Row, book: Flat, held: Row, h: int, scopes: int, now_ms: int) -> int:
     """The first instant at which all windows would admit what the rows hold, if nothing else happens; or FOREVER."""
     latest = now_ms
     for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
         plan = held[row + PLAN]
         for i in range(plan + 1, plan + 1 + book[plan]):
-            w = book[i]
-            s = held[row + AT] + book[w + PLACE]
-            back = fits_from_ms(state, s, book, w, held[row + book[w + COST]], now_ms)
+            back = admits_from_ms(state, book, held, row, book[i], now_ms)
             if back > latest:
                 latest = back
     return latest
@@ -182,18 +185,15 @@ def refuses_longest(state: Row, book: Flat, held: Row, h: int, scopes: int, now_
 
     Requests in flight end soon, nobody knows when: whatever else refuses counts before them.
     """
-    longest = found = 0
+    longest = now_ms
+    found = 0
     for row in range(h, h + scopes * HELD_FIELDS, HELD_FIELDS):
-        plan = held[row + PLAN]
-        for i in range(plan + 1, plan + 1 + book[plan]):
-            w = book[i]
-            s = held[row + AT] + book[w + PLACE]
-            back = fits_from_ms(state, s, book, w, held[row + book[w + COST]], now_ms)
+        for w in book[held[row + PLAN] + 1 : held[row + PLAN] + 1 + book[held[row + PLAN]]]:
+            back = admits_from_ms(state, book, held, row, w, now_ms)
             if back > now_ms and book[w + REFILL] == IN_FLIGHT:
                 back = now_ms + 1
-            if back > now_ms and back > longest:
-                longest = back
-                found = w
+            if back > longest:
+                longest, found = back, w
     return found
 
 
