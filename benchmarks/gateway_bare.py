@@ -15,7 +15,7 @@ import uvloop
 
 from ampacity.gateway.client import Answering, Client
 from ampacity.gateway.request import Request
-from ampacity.gateway.upstream import Connections, Upstream
+from ampacity.gateway.upstream import AnswerHead, Connections, Upstream
 from ampacity.gateway.words import headed, passed_on
 
 
@@ -29,9 +29,9 @@ class Forwarding(Answering):
     def __init__(self, client: Client, request: Request) -> None:
         self.client, self.request = client, request
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
+    def head(self, head: AnswerHead, length: bytes | None) -> bool:
         """The head goes on."""
-        self.told = headed(status, headers, "req_0", b"", False, not (chunked or sized), False)
+        self.told = headed(head, length, "req_0", b"", False, not (head.chunked or head.sized), False)
         return True
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
@@ -41,7 +41,7 @@ class Forwarding(Answering):
         if self.client.exchange is self:
             self.client.write(raw)
             if complete:
-                self.client.done(self.request.keep_alive)
+                self.client.done(self.request.head.keep_alive)
 
     def broken(self, *why: Any, **more: Any) -> None:
         """Nothing is tried again."""

@@ -37,7 +37,7 @@ from gateways import (
 )
 
 from ampacity.gateway.keys import TABLES, hashed
-from ampacity.gateway.request import Request
+from ampacity.gateway.request import Head, Request
 from ampacity.journal import opening, read
 from ampacity.journal.records import LEASE, RESERVING, SETTLED
 from ampacity.policy import rows
@@ -564,11 +564,11 @@ def test_a_journal_of_one_process_stays_with_one(workers: Serve, tmp_path: Path)
 
 def test_a_request_written_out_again_is_the_same_but_for_how_its_body_came() -> None:
     headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked"), (b"x-api-key", b"k"), (b"expect", b"100-continue")]
-    request = Request(b"POST", b"/v1/messages", b"beta=true", headers, b"{}", True, False)
+    request = Request(Head(b"POST", b"/v1/messages", b"beta=true", headers, True, False), b"{}")
     head = b"POST /v1/messages?beta=true HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\ncontent-length: 2\r\n"
     assert request.written(last=False) == head + b"\r\n{}"
     assert request.written(last=True) == head + b"connection: close\r\n\r\n{}"
-    old = Request(b"GET", b"/v1/usage", b"", [(b"x-api-key", b"k")], b"", False, True)
+    old = Request(Head(b"GET", b"/v1/usage", b"", [(b"x-api-key", b"k")], False, True), b"")
     assert old.written(last=True) == b"GET /v1/usage HTTP/1.0\r\nx-api-key: k\r\n\r\n"
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from ampacity.gateway.request import Malformed, Request
+from ampacity.gateway.again import Again
+from ampacity.gateway.request import Head, Malformed, Request
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway
@@ -55,7 +56,9 @@ class Client(asyncio.Protocol):
         self._version = ""
         self._full = False  # the client reads slower than it is answered
         self._going_on = False
+        self._again: Again[Head] = Again()
         self._new_message()
+        self._size = BETWEEN
         self._parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,12 +81,21 @@ class Client(asyncio.Protocol):
         if self._closing:
             self._throw_away(data)
             return
-        if not self._coming:
+        whole = not self._coming
+        if whole:
             self.since = self._gateway.now_s()
+            found = self._again.found(data)
+            if found is not None:
+                head, at = found
+                self._waiting.append(Request(head, data[at:]))
+                self._go_on()
+                return
         self._coming += len(data)
         self._bare += len(data)
         try:
             self._parse(data)
+            if not self._coming and self._size != BETWEEN:
+                self._coming = 1  # the next one has begun in the same piece
             if self._bare > HEAD_MOST:
                 raise Malformed(431, f"the head of a request has at most {HEAD_MOST:,} bytes")
         except Malformed as err:
@@ -95,19 +107,33 @@ class Client(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(Malformed(400, NO_HTTP))
         if self._waiting:
+            if whole and not self._coming and not self._closing:
+                self._learn(data, self._waiting[-1])
             self._go_on()
+
+    def _learn(self, data: bytes, request: Request) -> None:
+        """Know a head that may come again, if nothing is to be done at its sight."""
+        head, size = request.head, len(request.body)
+        if head.keep_alive and 0 < size <= STRANGERS_MOST and head.first(b"expect") is None:
+            self._again.learn(data, size, head)
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser. It stops where a client offers to change to another protocol; the offer is passed over."""
         try:
             self._parser.feed_data(data)
+            return
         except httptools.HttpParserUpgrade as offer:
-            if self._parser.get_method() == b"CONNECT":
-                raise Malformed(400, "this is no proxy") from None
-            lines = [b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._url)]
-            lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0] not in (b"connection", b"upgrade")]
-            self._parser = httptools.HttpRequestParser(self)
-            self._parser.feed_data(b"".join([*lines, b"\r\n", data[offer.args[0] :]]))
+            rest = data[offer.args[0] :]
+        if self._parser.get_method() == b"CONNECT":
+            raise Malformed(400, "this is no proxy")
+        lines = [b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._url)]
+        lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0] not in (b"connection", b"upgrade")]
+        lines += [b"content-length: %b\r\n" % length for length in self._lengths]
+        self._parser = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(b"".join([*lines, b"\r\n", rest]))
+        except httptools.HttpParserUpgrade:
+            raise Malformed(400, "an offer to change the protocol is answered before the next one") from None
 
     def pause_writing(self) -> None:
         self._full = True
@@ -126,6 +152,7 @@ class Client(asyncio.Protocol):
     def _new_message(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._lengths: list[bytes] = []
         self._body: bytes | bytearray = b""
         self._size = 0
         self._known = self._offers = False
@@ -140,9 +167,13 @@ class Client(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer says nothing that was not known when the request was read
             return
-        if len(self._headers) >= HEADERS_MOST:
+        if len(self._headers) + len(self._lengths) >= HEADERS_MOST:
             raise Malformed(431, f"a request has at most {HEADERS_MOST} headers")
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name == b"content-length":
+            self._lengths.append(value)
+        else:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._offers = self._parser.should_upgrade()
@@ -152,16 +183,16 @@ class Client(asyncio.Protocol):
         self._version = version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Malformed(505, "this server speaks HTTP/1.1")
-        codings = lengths = hosts = 0
+        codings = hosts = 0
         expects = False
+        lengths = self._lengths
+        if lengths:
+            if len(lengths) > 1 or not lengths[0].isdigit():
+                raise Malformed(400, "content-length is one whole number")
+            if (size := int(lengths[0][-20:])) > STRANGERS_MOST:
+                self._allow(size)
         for name, value in self._headers:
-            if name == b"content-length":
-                lengths += 1
-                if not value.isdigit() or lengths > 1:
-                    raise Malformed(400, "content-length is one whole number")
-                if (size := int(value[-20:])) > STRANGERS_MOST:
-                    self._allow(size)
-            elif name == b"transfer-encoding":
+            if name == b"transfer-encoding":
                 codings += 1
                 if value.lower() != b"chunked" or codings > 1:
                     raise Malformed(400, 'transfer-encoding is "chunked" or absent')
@@ -208,7 +239,7 @@ class Client(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         old = self._version != "1.1"
         keep = not old and parser.should_keep_alive()
-        request = Request(parser.get_method(), path, query, self._headers, bytes(self._body), keep, old)
+        request = Request(Head(parser.get_method(), path, query, self._headers, keep, old), bytes(self._body))
         self._coming, self._bare, self._in_head = 0, 0, True
         self.since = self._gateway.now_s()
         self._url = self._body = b""

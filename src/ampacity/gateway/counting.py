@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ampacity.gateway.pools import Pool
     from ampacity.gateway.request import Request
     from ampacity.gateway.server import Gateway
-    from ampacity.gateway.upstream import Upstream
+    from ampacity.gateway.upstream import AnswerHead, Upstream
 
 AT_ONCE = 16  # counts that one pool is asked for; beyond that they are estimated
 WAIT_S = 5.0
@@ -74,7 +74,7 @@ class Counting(Answering):
 
     def __init__(self, gateway: Gateway, client: Client, request: Request) -> None:
         self._gateway, self._client, self._request = gateway, client, request
-        self._keep = request.keep_alive
+        self._keep = request.head.keep_alive
         self._pool: Pool | None = None
         self._late: asyncio.TimerHandle | None = None
         self._body, self._status = b"", 0
@@ -91,9 +91,9 @@ class Counting(Answering):
         self._late = self._gateway.loop.call_later(WAIT_S, self._estimate)
         pool.connections.ask(self, passed_on(self._request, pool, "anthropic"), False)
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
+    def head(self, head: AnswerHead, length: bytes | None) -> bool:
         """The head of the pool's answer; False if the answer is not wanted."""
-        self._status = status
+        status = self._status = head.status
         if status in NOT_KNOWN_THERE and self._pool is not None:
             self._pool.counts = False
         if status not in (200, 400):

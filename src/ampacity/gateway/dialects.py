@@ -33,10 +33,10 @@ class Asked(msgspec.Struct):
     @property
     def output_most(self) -> int:
         """What the request allows itself to write. [token]"""
-        for most in (self.max_tokens, self.max_completion_tokens, self.max_output_tokens):
-            if most is not None:
-                return min(max(most, 0), OUTPUT_LARGEST)
-        return OUTPUT_MOST
+        most = self.max_tokens
+        if most is None:
+            most = self.max_output_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return OUTPUT_MOST if most is None else min(max(most, 0), OUTPUT_LARGEST)
 
     @property
     def conversation(self) -> str | None:

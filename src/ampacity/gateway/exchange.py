@@ -12,7 +12,7 @@ from ampacity.gateway.client import Answering, Client
 from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, error_event, status_in
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.request import Request
-from ampacity.gateway.upstream import Upstream
+from ampacity.gateway.upstream import AnswerHead, Upstream
 from ampacity.gateway.usage import Ending, Usage
 from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, unanswered, wait_asked_ms
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
@@ -32,6 +32,7 @@ class Exchange(Answering):
 
     __slots__ = (
         "_answer",
+        "_answered",
         "_asked_s",
         "_begun_ms",
         "_client",
@@ -39,10 +40,10 @@ class Exchange(Answering):
         "_ending",
         "_gateway",
         "_head",
-        "_headers",
         "_held",
         "_kind",
         "_last",
+        "_length",
         "_parts",
         "_rechunk",
         "_request",
@@ -72,11 +73,10 @@ class Exchange(Answering):
         self._status = 0
         self._head: bytes | None = None
         self._early = b""  # of the answer's framing, before its first byte
-        self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
         self._size = 0
         self._begun_ms = NOT_KNOWN
-        self._last = not request.keep_alive
+        self._last = not request.head.keep_alive
         self._stream = self._sized = self._rechunk = self._unchunk = self._answer = self._held = False
         self._ending: Ending | None = None  # of a stream that ends with its connection
         self._whole: bytes | None = None  # the end of an answer that has come, until it may be seen
@@ -127,24 +127,20 @@ class Exchange(Answering):
 
     # from the pool to the client
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
-        """The head of an answer has come; False if it is not wanted and the request went elsewhere.
-
-        chunked, sized: how one sees where its body ends; neither: by the end of its connection.
-        """
+    def head(self, head: AnswerHead, length: bytes | None) -> bool:
+        """The head of an answer has come; False if it is not wanted and the request went elsewhere."""
         self.heard_s = self._gateway.now_s()
         ticket = self.ticket
         assert ticket is not None
-        if (status in FULL or status in NOT_OURS or status >= 500) and self._elsewhere(ticket, status, headers):
+        status = head.status
+        if (status >= 500 or status in FULL or status in NOT_OURS) and self._elsewhere(ticket, status, head.headers):
             return False
-        self._status = status
-        self._headers = headers
-        kind = next((value for name, value in headers if name == b"content-type"), b"")
-        self._stream = kind.startswith(b"text/event-stream")
-        self._sized = sized
-        self._ending = Ending() if self._stream and not chunked and not sized else None
-        self._rechunk = not chunked and not sized and not self._request.http_1_0
-        self._unchunk = self._request.http_1_0
+        self._status, self._answered, self._length = status, head, length
+        self._stream, self._sized = head.stream, head.sized
+        if not (head.chunked or head.sized):
+            self._ending = Ending() if head.stream else None
+            self._rechunk = not self._request.head.http_1_0
+        self._unchunk = self._request.head.http_1_0
         self._head = b""
         return True
 
@@ -230,7 +226,8 @@ class Exchange(Answering):
         gateway, ticket = self._gateway, self.ticket
         assert ticket is not None
         own = gateway.rates.lines(ticket, self.api, gateway.clock())
-        self._head = headed(self._status, self._headers, self.id, own, self._last, self._rechunk, self._unchunk)
+        args = self._answered, self._length, self.id, own, self._last, self._rechunk, self._unchunk
+        self._head = headed(*args)
 
     def _settle(self, status: int, answer: int) -> None:
         """Put what it cost in the place of what was reserved. answer: what that says of the pool."""

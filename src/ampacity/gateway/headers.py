@@ -27,13 +27,18 @@ CLAIMS = {18_000_000: "five_hour", 604_800_000: "seven_day", 86_400_000: "one_da
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A window as headers name it. w, s: where it begins in the book, and its store in a subscriber's row."""
+    """A window as headers name it. w, s: where it begins in the book, and its store in a subscriber's row.
+
+    anthropic, openai: its lines, but for what changes from request to request; openai is empty if there are none.
+    """
 
     w: int
     s: int
-    name: bytes
+    size: int
     claim: bytes
     even: bool
+    anthropic: bytes
+    openai: bytes
 
 
 class RateHeaders:
@@ -46,8 +51,9 @@ class RateHeaders:
         for w in book.flat[plan + 1 : plan + 1 + book.flat[plan]]:
             rule = rules[(w - at - WINDOWS) // WINDOW_FIELDS]
             if rule.size not in (0, UNLIMITED) and (name := _name(rule)):
-                claim = _claim(rule)
-                self._told.append(_Told(w, book.flat[w + PLACE], name.encode(), claim, rule.refill == EVENLY))
+                even, size = rule.refill == EVENLY, book.flat[w + SIZE]
+                lines = _lines(name.encode(), size // SCALE) if even else (_unified(name.encode()), b"")
+                self._told.append(_Told(w, book.flat[w + PLACE], size, _claim(rule), even, *lines))
 
     @property
     def tells(self) -> bool:
@@ -59,27 +65,16 @@ class RateHeaders:
         flat, lines, worst, fullest = self._flat, [], None, -1
         for told in self._told:
             w, s = told.w, at + told.s
-            used = used_now(state, s, flat, w, now_ms)  # type: ignore[arg-type]
-            size = flat[w + SIZE]
+            used, size = used_now(state, s, flat, w, now_ms), told.size  # type: ignore[arg-type]
             if told.even:
                 back = (now_ms if used <= 0 else state[s + MARK] + 1) // 1000
-                left = (size - used) // SCALE if used < size else 0
-                reset = _instant(back)
-                lines.append(
-                    b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
-                    b"anthropic-ratelimit-%b-reset: %b\r\n"
-                    % (told.name, size // SCALE, told.name, left, told.name, reset)
-                )
+                lines.append(told.anthropic % ((size - used) // SCALE if used < size else 0, _instant(back)))
                 continue
             percent = used * 100 // size
             full = w == refused or percent >= 100
             status = b"rejected" if full else b"allowed_warning" if percent >= WARNING else b"allowed"
             reset_s = -(-state[s + MARK] // 1000) if used > 0 else (now_ms + flat[w + LENGTH_MS]) // 1000
-            lines.append(
-                b"anthropic-ratelimit-unified-%b-status: %b\r\nanthropic-ratelimit-unified-%b-utilization: %d.%02d\r\n"
-                b"anthropic-ratelimit-unified-%b-reset: %d\r\n"
-                % (told.name, status, told.name, percent // 100, percent % 100, told.name, reset_s)
-            )
+            lines.append(told.anthropic % (status, percent // 100, percent % 100, reset_s))
             rank = percent + (1 << 20 if w == refused else 0)
             if rank > fullest:
                 fullest, worst = rank, (status, reset_s, told.claim)
@@ -94,16 +89,11 @@ class RateHeaders:
         """The lines for a client of OpenAI's API, each with its end."""
         flat, lines = self._flat, []
         for told in self._told:
-            if told.even and told.name in (b"requests", b"tokens"):
-                s = at + told.s
+            if told.openai:
+                s, size = at + told.s, told.size
                 used = used_now(state, s, flat, told.w, now_ms)  # type: ignore[arg-type]
-                size = flat[told.w + SIZE]
-                left = (size - used) // SCALE if used < size else 0
                 wait_ms = 0 if used <= 0 else max(state[s + MARK] + 1 - now_ms, 0)
-                lines.append(
-                    b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
-                    % (told.name, size // SCALE, told.name, left, told.name, duration(wait_ms))
-                )
+                lines.append(told.openai % ((size - used) // SCALE if used < size else 0, duration(wait_ms)))
         return b"".join(lines)
 
 
@@ -139,6 +129,22 @@ class Rates:
         if self._desk.has(kind):  # not if it is of terms that were in force when it came
             self._of[kind, scope] = made
         return made
+
+
+def _lines(name: bytes, size: int) -> tuple[bytes, bytes]:
+    """The lines of a store that refills evenly, for either API's clients: what is left, and when all of it is."""
+    lines = b"%b-limit: %d\r\n%b-remaining: %%d\r\n%b-reset: %%b\r\n"
+    anthropic = b"anthropic-ratelimit-" + name
+    if name not in (b"requests", b"tokens"):
+        return lines % (anthropic, size, anthropic, anthropic), b""
+    openai = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n"
+    return lines % (anthropic, size, anthropic, anthropic), openai % (name, size, name, name)
+
+
+def _unified(name: bytes) -> bytes:
+    """The lines of a window of hours or days: its status, percent in use, and when it returns."""
+    window = b"anthropic-ratelimit-unified-" + name
+    return b"%b-status: %%b\r\n%b-utilization: %%d.%%02d\r\n%b-reset: %%d\r\n" % (window, window, window)
 
 
 @lru_cache(maxsize=1024)

@@ -43,6 +43,19 @@ def owner_of(holder: Holder, workers: int) -> int:
     return (holder.organization or holder.subscriber) % workers
 
 
+def key_in(headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """The key that headers show, as `x-api-key` or else as Bearer; names are in small letters."""
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value.strip()
+        if name == b"authorization" and bearer is None:
+            bearer = value
+    if bearer is None or bearer[:7].lower() != b"bearer ":
+        return None
+    return bearer[7:].strip()
+
+
 def hashed(key: bytes) -> bytes:
     """What stands for a key wherever it is kept. Keys have 128 random bits, so no salt is needed."""
     return blake2b(key, digest_size=HASH_BYTES, person=PERSON).digest()

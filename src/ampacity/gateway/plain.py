@@ -26,9 +26,9 @@ PATHS = b", ".join(sorted(KNOWN)).decode()
 
 def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
     """Answer a request that asks no model."""
-    path = request.path
-    head = request.method == b"HEAD"
-    if path == b"/healthz" or (path == b"/" and request.method in (b"GET", b"HEAD")):
+    path = request.head.path
+    head = request.head.method == b"HEAD"
+    if path == b"/healthz" or (path == b"/" and request.head.method in (b"GET", b"HEAD")):
         _plain(gateway, client, request, 200, b'{"status":"ok"}', head)
     elif path == b"/readyz":
         body = b'{"ready":true}' if gateway.ready else b'{"ready":false}'
@@ -41,26 +41,27 @@ def answer_plain(gateway: Gateway, client: Client, request: Request) -> None:
 
 
 def _known(gateway: Gateway, client: Client, request: Request, path: bytes) -> None:
-    holder = gateway.holder(request.headers)
+    method = request.head.method
+    holder = gateway.holder(request.head)
     if holder is None:
         gateway.metrics.unauthenticated += 1
-        answer_error(gateway, client, request, no_key(request.headers))
-    elif path == COUNTING and request.method == b"POST":
+        answer_error(gateway, client, request, no_key(request.head.headers))
+    elif path == COUNTING and method == b"POST":
         if why := count(gateway, client, request, holder):
             answer_error(gateway, client, request, why)
-    elif path == MODELS and request.method == b"GET":
+    elif path == MODELS and method == b"GET":
         since = gateway.terms.notes.get("since", "1970-01-01")
         _plain(gateway, client, request, 200, models_body(list(gateway.aliases), since), False)
-    elif path.startswith(ONE_MODEL) and request.method == b"GET":
+    elif path.startswith(ONE_MODEL) and method == b"GET":
         _one_model(gateway, client, request, path[len(ONE_MODEL) :].decode("ascii", "replace"))
-    elif path == USAGE and request.method == b"GET":
+    elif path == USAGE and method == b"GET":
         if barred := not_served(gateway.terms, holder):
             answer_error(gateway, client, request, barred)
         elif gateway.hands is None or not gateway.hands.give(client, request, holder):
             _plain(gateway, client, request, 200, msgspec.json.encode(gateway.standing(holder)), False)
     else:
         by = b"POST" if path in ASKING or path == COUNTING else b"GET"
-        words = f"{path.decode()} is asked with {by.decode()}, not {request.method.decode('ascii', 'replace')[:20]}."
+        words = f"{path.decode()} is asked with {by.decode()}, not {method.decode('ascii', 'replace')[:20]}."
         answer_error(gateway, client, request, Refusal(405, "invalid_request_error", words), b"allow: %b\r\n" % by)
 
 
@@ -73,17 +74,18 @@ def _one_model(gateway: Gateway, client: Client, request: Request, alias: str) -
 
 
 def _plain(gateway: Gateway, client: Client, request: Request, status: int, body: bytes, head: bool) -> None:
-    said = plain_answer(status, body, gateway.new_id(), request.keep_alive)
+    said = plain_answer(status, body, gateway.new_id(), request.head.keep_alive)
     client.write(said[: len(said) - len(body)] if head else said)
-    client.done(request.keep_alive)
+    client.done(request.head.keep_alive)
 
 
 def answer_error(gateway: Gateway, client: Client, request: Request, why: Refusal, own: bytes = b"") -> None:
     """Answer with an error in the shape that the client reads. own: header lines of its own, each with its end."""
-    theirs = request.header(b"anthropic-version") or request.header(b"x-api-key") or b"messages" in request.path
+    head = request.head
+    theirs = head.first(b"anthropic-version") or head.first(b"x-api-key") or b"messages" in head.path
     api: Api = "anthropic" if theirs else "openai"
-    said = refusal(api, why, gateway.new_id(), own, not request.keep_alive)
-    if request.method == b"HEAD":
+    said = refusal(api, why, gateway.new_id(), own, not head.keep_alive)
+    if head.method == b"HEAD":
         said = said[: said.index(b"\r\n\r\n") + 4]
     client.write(said)
-    client.done(request.keep_alive)
+    client.done(head.keep_alive)

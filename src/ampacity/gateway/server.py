@@ -17,7 +17,7 @@ from ampacity.gateway.dialects import Api, Refusal, decode_asked
 from ampacity.gateway.exchange import FULL, Exchange, refusal
 from ampacity.gateway.handing import Hands, refuse_taken
 from ampacity.gateway.headers import Rates
-from ampacity.gateway.keys import Holder, hashed, read_keys
+from ampacity.gateway.keys import Holder, hashed, key_in, read_keys
 from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
@@ -25,7 +25,7 @@ from ampacity.gateway.plain import ASKING, answer_plain
 from ampacity.gateway.pools import Pool
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.refusals import Refusals, keep_limits, no_key, no_model, not_served
-from ampacity.gateway.request import Malformed, Request
+from ampacity.gateway.request import Head, Malformed, Request
 from ampacity.gateway.settings import Settings
 from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
@@ -256,17 +256,17 @@ class Gateway:
 
     def answer(self, client: Client, request: Request) -> None:
         """Answer a request that has come whole."""
-        path = request.path
-        api = ASKING.get(path)
-        if api is None or request.method != b"POST":
+        head = request.head
+        api = ASKING.get(head.path)
+        if api is None or head.method != b"POST":
             answer_plain(self, client, request)
             return
         exchange = Exchange(self, client, request, api)
         client.exchange = exchange
-        holder = self.holder(request.headers)
+        holder = head.holder if head.by_keys is self._holders else self.holder(head)
         if holder is None:
             self.metrics.unauthenticated += 1
-            exchange.refuse(no_key(request.headers))
+            exchange.refuse(no_key(head.headers))
             return
         if self.hands is not None and self.hands.give(client, request, holder):
             return
@@ -287,34 +287,29 @@ class Gateway:
                 exchange.refuse(not_served(self.terms, holder) or no_model(asked.model, self.aliases))
                 return
             self._asked[holder, asked.model] = kind
-        exchange.begin(holder, kind, asked, self._session(request, asked.conversation))
+        exchange.begin(holder, kind, asked, self._session(head, asked.conversation))
+
+    def holder(self, head: Head) -> Holder | None:
+        """Whose key a head shows; None if it is not known."""
+        head.holder, head.by_keys = self._shown(head.headers), self._holders
+        return head.holder
 
     def knows(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether these headers show a key that is known."""
-        return self.holder(headers) is not None
+        return self._shown(headers) is not None
 
-    def holder(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
-        """Whose key these headers show; None if it is not known."""
-        key = bearer = None
-        for name, value in headers:
-            if name == b"x-api-key":
-                key = value
-                break
-            if name == b"authorization" and bearer is None:
-                bearer = value
-        if key is None:
-            if bearer is None or bearer[:7].lower() != b"bearer ":
-                return None
-            key = bearer[7:]
-        return self._holders.get(hashed(key.strip()))
+    def _shown(self, headers: list[tuple[bytes, bytes]]) -> Holder | None:
+        key = key_in(headers)
+        return None if key is None else self._holders.get(hashed(key))
 
-    def _session(self, request: Request, conversation: str | None) -> int:
+    def _session(self, head: Head, conversation: str | None) -> int:
         """A whole number that stands for the session; 0 if the client names none."""
-        told = request.header(b"x-claude-code-session-id")
-        if told is None:
-            if not conversation:
-                return 0
-            told = conversation.encode()
+        if head.session is None:
+            told = head.first(b"x-claude-code-session-id")
+            head.session = 0 if told is None else self._number(told)
+        return head.session or (self._number(conversation.encode()) if conversation else 0)
+
+    def _number(self, told: bytes) -> int:
         return int.from_bytes(blake2b(told, digest_size=8, key=self._salt).digest(), "big") >> 2
 
     def answer_malformed(self, client: Client, why: Malformed) -> None:

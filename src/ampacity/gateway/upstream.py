@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
 
+from ampacity.gateway.again import Again
 from ampacity.policy.health import CUT_OFF, REFUSED, TIMED_OUT
 
 HEAD_MOST = 64 * 1024
@@ -21,14 +23,31 @@ IDLE_MOST = 512  # connections kept open to one pool
 CONNECT_S = 5.0
 
 
+@dataclass(slots=True)
+class AnswerHead:
+    """What an answer says before its body. headers: all but the length; names in small letters.
+
+    chunked, sized: how one sees where its body ends; neither: by the end of its connection. stream: of events.
+    Answers of a pool may share it, and then also how it is passed back.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    chunked: bool
+    sized: bool
+    lasting: bool
+    stream: bool
+    passed_back: bytes | None = field(default=None, compare=False, repr=False)
+
+
 class Asking(Protocol):
     """Whose answer a connection brings. attempt: another number once what was asked is not wanted any more."""
 
     attempt: int
     upstream: Upstream | None
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]], chunked: bool, sized: bool) -> bool:
-        """The head of an answer; False if it is not wanted."""
+    def head(self, head: AnswerHead, length: bytes | None) -> bool:
+        """The head of an answer, and the length of its body if it says it; False if the answer is not wanted."""
 
     def relay(self, raw: bytes, pieces: list[bytes], complete: bool) -> None:
         """Bytes of its body, as they came and without their framing."""
@@ -56,6 +75,7 @@ class Upstream(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._head: bytes | None = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._length: bytes | None = None
         self._pieces: list[bytes] = []
         self._bare = 0  # bytes since the last that belonged to a body
         self._headed = self._complete = self._again = self._lasting = False
@@ -79,11 +99,21 @@ class Upstream(asyncio.Protocol):
             if self._head is None:
                 self._parser.feed_data(data)
                 self._relay(exchange, data)
-            else:
+            elif self._head or (found := self._pool.again.found(data)) is None:
                 self._in_head(exchange, data)
+            else:
+                self._whole(exchange, data, *found)
         except (httptools.HttpParserError, NoHttp):
             self.drop()
             exchange.broken("it answered what is no HTTP", CUT_OFF)
+
+    def _whole(self, exchange: Asking, data: bytes, head: AnswerHead, at: int) -> None:
+        """An answer that came whole and at once, under a head that is known."""
+        body = data[at:]
+        if exchange.head(head, b"%d" % len(body)) and self.exchange is exchange:
+            self.exchange = None
+            self._keep()
+            exchange.relay(body, [body] if body else [], True)
 
     def _in_head(self, exchange: Asking, data: bytes) -> None:
         data = self._head + data if self._head else data
@@ -100,7 +130,12 @@ class Upstream(asyncio.Protocol):
         self._parser.feed_data(data)
         status = self._parser.get_status_code()
         self._sized = self._sized or status in NO_BODY
-        if exchange.head(status, self._headers, self._chunked, self._sized) and self.exchange is exchange:
+        kind = next((value for name, value in self._headers if name == b"content-type"), b"")
+        stream = kind.startswith(b"text/event-stream")
+        head = AnswerHead(status, self._headers, self._chunked, self._sized, self._lasting, stream)
+        if self._length and self._complete and self._lasting and self._pieces and not self._again:
+            self._pool.again.learn(data, sum(map(len, self._pieces)), head)
+        if exchange.head(head, self._length) and self.exchange is exchange:
             self._relay(exchange, data[end + 4 :])
 
     def _relay(self, exchange: Asking, raw: bytes) -> None:
@@ -124,13 +159,18 @@ class Upstream(asyncio.Protocol):
         if self._again or after:
             raise NoHttp
         self.exchange = None
-        framed = self._chunked or self._sized
-        unsent = self.closed or self.transport.get_write_buffer_size() > 0
-        if framed and self._lasting and not unsent:
+        if (self._chunked or self._sized) and self._lasting:
             self._reset()
-            self._pool.give_back(self)
+            self._keep()
         else:
             self.drop()
+
+    def _keep(self) -> None:
+        """Nothing is read of its next answer yet: keep the connection, if all that was asked over it is sent."""
+        if self.closed or self.transport.get_write_buffer_size() > 0:
+            self.drop()
+        else:
+            self._pool.give_back(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -172,8 +212,9 @@ class Upstream(asyncio.Protocol):
             return
         name = name.lower()
         if name == b"content-length":
-            self._sized = True
-        elif name == b"transfer-encoding":
+            self._sized, self._length = True, value
+            return
+        if name == b"transfer-encoding":
             self._chunked = True
             if value.strip().lower() != b"chunked":
                 raise NoHttp
@@ -208,6 +249,7 @@ class Connections:
         self._port = parts.port or (443 if self._tls else 80)
         self.authority = parts.netloc.rpartition("@")[2].encode()
         self.prefix = parts.path.rstrip("/").removesuffix("/v1").encode()
+        self.again: Again[AnswerHead] = Again()
         self._idle: list[Upstream] = []
         self._tasks: set[asyncio.Task[None]] = set()
 

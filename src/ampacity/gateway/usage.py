@@ -134,8 +134,10 @@ class Usage:
             answer = _decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        for holder in (answer, answer.message, answer.response):
-            if holder is not None and not isinstance(holder, str) and holder.usage is not None:
+        if answer.usage is not None:
+            self._take(answer.usage)
+        for holder in (answer.message, answer.response):
+            if isinstance(holder, _Inner) and holder.usage is not None:
                 self._take(holder.usage)
 
     def _take(self, u: _Usage) -> None:
@@ -152,9 +154,9 @@ class Usage:
             self.written = _bounded(u.cache_creation_input_tokens)
         if isinstance(u.cache_read_input_tokens, int):
             self.read = _bounded(u.cache_read_input_tokens)
-        for count in (u.output_tokens, u.completion_tokens):
-            if isinstance(count, int):
-                self.output, self.told, self.events = _bounded(count), True, 0
+        output = u.completion_tokens if isinstance(u.completion_tokens, int) else u.output_tokens
+        if isinstance(output, int):
+            self.output, self.told, self.events = _bounded(output), True, 0
 
     def _input(self, prompt: int, cached: int) -> None:
         prompt = _bounded(prompt)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ampacity.gateway.dialects import REASONS, Api, Refusal
-from ampacity.gateway.request import Request
+from ampacity.gateway.request import Head, Request
+from ampacity.gateway.upstream import AnswerHead
 
 if TYPE_CHECKING:
     from ampacity.gateway.pools import Pool
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 # Of one connection, not of the request; or written anew; or a secret between the client and this gateway. Answers are
 # to come as they are, since compressed ones do not tell what they cost.
 NOT_PASSED_ON = frozenset(
-    b"host authorization x-api-key content-length transfer-encoding connection keep-alive proxy-authorization "
+    b"host authorization x-api-key transfer-encoding connection keep-alive proxy-authorization "
     b"proxy-connection proxy-authenticate te trailer upgrade expect accept-encoding cookie".split()
 )
 NOT_PASSED_BACK = frozenset(
     b"connection keep-alive proxy-authenticate proxy-connection te trailer upgrade request-id x-request-id retry-after "
-    b"set-cookie".split()
+    b"set-cookie transfer-encoding".split()
 )
 LIMITS_OF_OTHERS = (b"anthropic-ratelimit-", b"x-ratelimit-")
 USUAL = (b"keep-alive", b"close")
@@ -56,45 +57,53 @@ def passed_on(request: Request, pool: Pool, api: Api) -> bytes:
     body = request.body
     if pool.renames:
         body = with_model(body, pool.model)
-    query = b"?" + request.query if request.query else b""
-    key = pool.key_lines.get(api, b"")
-    lines = [
-        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n%b"
-        % (request.method, pool.connections.prefix, request.path, query, pool.connections.authority, len(body), key)
-    ]
+    passed = request.head.passed_on
+    if passed is None or passed[0] is not pool:
+        passed = request.head.passed_on = (pool, *_passed_on(request.head, pool, api))
+    return b"%b%d%b%b" % (passed[1], len(body), passed[2], body)
+
+
+def _passed_on(head: Head, pool: Pool, api: Api) -> tuple[bytes, bytes]:
+    """A head as it goes to a pool, before the length of the body and after it."""
+    query = b"?" + head.query if head.query else b""
+    to = pool.connections
+    before = b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\ncontent-length: "
     dropped = NOT_PASSED_ON
-    for name, named in request.headers:
+    for name, named in head.headers:
         if name == b"connection" and named.lower() not in USUAL:
             dropped = dropped.union(n.strip().lower() for n in named.split(b","))
-    lines += [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] not in dropped]
-    lines += [b"\r\n", body]
-    return b"".join(lines)
+    lines = [b"\r\n", pool.key_lines.get(api, b"")]
+    lines += [b"%b: %b\r\n" % pair for pair in head.headers if pair[0] not in dropped]
+    return before % (head.method, to.prefix, head.path, query, to.authority), b"".join([*lines, b"\r\n"])
 
 
 def headed(
-    status: int,
-    headers: list[tuple[bytes, bytes]],
-    request_id: str,
-    own: bytes,
-    last: bool,
-    rechunk: bool,
-    unchunk: bool,
+    head: AnswerHead, length: bytes | None, request_id: str, own: bytes, last: bool, rechunk: bool, unchunk: bool
 ) -> bytes:
-    """The head of an answer as it goes to the client: the pool's, with this gateway's own lines."""
-    lines = [_STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
-    for pair in headers:
-        name = pair[0]
-        if name in NOT_PASSED_BACK or name.startswith(LIMITS_OF_OTHERS):
-            continue
-        if unchunk and name == b"transfer-encoding":
-            continue
-        lines.append(b"%b: %b\r\n" % pair)
-    if rechunk:
-        lines.append(b"transfer-encoding: chunked\r\n")
-    lines.append(f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode())
+    """The head of an answer as it goes to the client: the pool's, with this gateway's own lines.
+
+    length: of its body, if its head says it.
+    """
+    if head.passed_back is None:
+        head.passed_back = _passed_back(head)
+    framed = b""
+    if length is not None:
+        framed = b"content-length: %b\r\n" % length
+    elif rechunk or (head.chunked and not unchunk):
+        framed = b"transfer-encoding: chunked\r\n"
+    ids = request_id.encode()
     if last:
-        lines.append(b"connection: close\r\n")
-    lines += [own, b"\r\n"]
+        own += b"connection: close\r\n"
+    return b"%b%brequest-id: %b\r\nx-request-id: %b\r\n%b\r\n" % (head.passed_back, framed, ids, ids, own)
+
+
+def _passed_back(head: AnswerHead) -> bytes:
+    """The lines of an answer's head that go to the client, but those that say where its body ends."""
+    lines = [_STATUS.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status]
+    for pair in head.headers:
+        name = pair[0]
+        if name not in NOT_PASSED_BACK and not name.startswith(LIMITS_OF_OTHERS):
+            lines.append(b"%b: %b\r\n" % pair)
     return b"".join(lines)
 
 
