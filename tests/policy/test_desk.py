@@ -171,3 +171,33 @@ def test_an_alias_that_goes_lets_its_requests_end_and_may_come_back() -> None:
     desk.change(growing(True), NOW + 2)
     again = Ticket(desk.kind("team", "n"), 1, 0, 0, 100, 100, NOW + 3, 0, NOW + HOUR_MS)
     assert desk.arrive(again, NOW + 3) == ADMITTED
+
+
+def test_who_comes_while_a_pool_says_that_it_is_full_waits_for_it_if_that_ends_in_time() -> None:
+    for asks_ms, outcome in (
+        (0, QUEUED),
+        (2_000, QUEUED),
+        (4_999, QUEUED),
+        (5_000, NO_CAPACITY),
+        (30_000, NO_CAPACITY),
+    ):
+        desk = Desk(terms(slots=9, wait_most_ms=5_000))
+        turned_away = ask(desk, 1, "team", NOW)
+        assert desk.failed(turned_away, NOW, 529, asks_ms) == QUEUED
+        came = ask(desk, 2, "team", NOW)
+        assert came.outcome == outcome
+        desk.due(NOW + max(asks_ms, 1_000) - 1)
+        assert all(t.outcome != ADMITTED for t, _, _ in desk.take_told())
+        if outcome == QUEUED:
+            desk.due(NOW + max(asks_ms, 1_000))
+            assert [(t, told) for t, told, _ in desk.take_told()] == [(turned_away, ADMITTED), (came, ADMITTED)]
+
+
+def test_nobody_waits_for_a_lone_pool_that_keeps_failing() -> None:
+    desk = Desk(terms(slots=9))
+    for i in range(5):
+        ticket = ask(desk, 10 + i, "team", NOW)
+        assert desk.failed(ticket, NOW, 500) == NO_CAPACITY
+    assert ask(desk, 1, "team", NOW).outcome == NO_CAPACITY
+    assert ask(desk, 1, "team", NOW + 1_000).outcome == ADMITTED  # on trial
+    assert ask(desk, 2, "team", NOW + 1_000).outcome == NO_CAPACITY

@@ -100,6 +100,18 @@ def on_trial(health: Flat, k: int, cell: Flat, r: int, now_ms: int) -> bool:
     return standing == TRIED or (standing == EJECTED and now_ms >= cell[r + R_OUT_UNTIL_MS])
 
 
+def awaited(health: Flat, cell: Flat, now_ms: int, due_ms: int) -> bool:
+    """Whether anybody of a cell takes requests now, or has only said that it is full and will before `due_ms`."""
+    for i in range(len(cell) // REPLICA_FIELDS):
+        r = i * REPLICA_FIELDS
+        back_ms = cell[r + R_OUT_UNTIL_MS]
+        if cell[r + R_SHARE] > 0 and (
+            back_ms <= now_ms or (back_ms < due_ms and health[i * HEALTH_FIELDS + H_STANDING] == SOUND)
+        ):
+            return True
+    return False
+
+
 def note_tried(health: Row, k: int, rules: Flat, g: int, cell: Row, r: int, now_ms: int) -> int:
     """A request is sent there; returns the era, which is to be kept with it. On trial, others stay away meanwhile."""
     if health[k + H_STANDING] != SOUND:

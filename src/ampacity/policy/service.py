@@ -14,6 +14,7 @@ from ampacity.policy.health import (
     GIVEN_UP,
     HEALTH_FIELDS,
     WAS_FULL,
+    awaited,
     health_rules,
     judged,
     note_outcome,
@@ -151,7 +152,7 @@ class Service:
             if i != NOBODY:
                 self._pass(ticket, i, now_ms)
                 return ADMITTED
-        if not self._serves(now_ms):
+        if not awaited(self.health, self.rows, now_ms, now_ms + self.wait_most_ms):
             return NO_CAPACITY
         if ticket.kind.rank > 0 and self._displace(ticket, now_ms):
             return ADMITTED
@@ -381,9 +382,6 @@ class Service:
     def opened(self) -> bool:
         """Whether any pool takes requests, now or when it is sound again."""
         return any(self.rows[r + R_SHARE] > 0 for r in range(0, len(self.rows), REPLICA_FIELDS))
-
-    def _serves(self, now_ms: int) -> bool:
-        return any(serves(self.rows, r, now_ms) for r in range(0, len(self.rows), REPLICA_FIELDS))
 
     def begun_at(self, i: int) -> int:
         """How many requests of a pool have had their first byte."""
