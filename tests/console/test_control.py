@@ -20,6 +20,7 @@ from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import write_json
 from ampacity.console.keys import KeyMistake
 from ampacity.console.republish import closed_before
+from ampacity.console.views import explain_view
 from ampacity.policy import rows
 from ampacity.policy.terms import ServiceTerms, TermsError, TierTerms
 from ampacity.simulator.journal_replay import replay
@@ -204,6 +205,13 @@ def test_an_organizations_window_is_told_in_headers_where_it_refuses_and_to_who_
     assert headers["anthropic-ratelimit-unified-status"] == "rejected"
     (refusal, *_) = live.operator.refusals("arno")
     assert (refusal["outcome"], refusal["window"]) == ("refused by the organization's limit", "five-hour")
+    told = live.operator.explain("acme")
+    assert not told["now"]["coder"]["admits"] and told["people"] == 2
+    assert "The organization's five-hour window" in told["now"]["coder"]["sentence"]
+    assert {r["subscriber"] for r in told["refusals"]} == {"anna", "arno"}
+    assert explain_view(told).startswith("organization acme, 2 people\n")
+    with pytest.raises(KeyMistake, match="2 belong to it"):
+        live.operator.remove_organization("acme")
 
 
 def test_who_is_left_without_a_limit_by_a_restart_is_told_so_and_so_is_the_operator(live: Any, toy_terms: Any) -> None:

@@ -73,6 +73,28 @@ def test_organizations_have_limits_and_subscribers_belong_to_them(table: Path) -
     assert (holder.tier, holder.organization, holder.organization_limit) == ("tools", 0, "")
 
 
+def test_an_organization_goes_when_nobody_belongs_to_it_and_keeps_its_number(table: Path) -> None:
+    keys.set_organization(table, "acme", "firm", ("firm",))
+    made = keys.make_key(table, "alice", None, TIERS, organization="acme")
+    number = read_keys(table)[hashed(made.key.encode())].organization
+    with pytest.raises(keys.KeyMistake, match=r"1 belong to it \(alice\).*--organization -"):
+        keys.remove_organization(table, "acme")
+    keys.set_subscriber(table, "alice", TIERS, tier=None, organization="")
+    keys.remove_organization(table, "acme")
+    assert keys.organizations_of(table) == {}
+    for late in (
+        lambda: keys.remove_organization(table, "acme"),
+        lambda: keys.make_key(table, "bob", None, TIERS, organization="acme"),
+    ):
+        with pytest.raises(keys.NotThere, match="none yet"):
+            late()
+    keys.set_organization(table, "other", "firm", ("firm",))
+    keys.set_organization(table, "acme", "firm", ("firm",))
+    keys.set_subscriber(table, "alice", TIERS, tier=None, organization="acme")
+    assert read_keys(table)[hashed(made.key.encode())].organization == number
+    assert keys.organization_names(table) == {number: "acme", number + 1: "other"}
+
+
 @pytest.mark.parametrize(
     ("subscriber", "tier", "words"),
     [

@@ -123,6 +123,8 @@ def test_the_admin_api_answers_where_it_says(served: Served) -> None:
         ("kesy", 2, 'the nearest is "keys"'),
         ("drain there --deadline 10m", 1, "expected one of server/here/h100-sxm"),
         ("drain there --deadline 10kg", 2, "90s, 10m, 2h"),
+        ("organizations", 0, "none"),
+        ("organizations remove acme", 1, "none yet"),
         ("audit", 0, "key made"),
     ],
 )

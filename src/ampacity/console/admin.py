@@ -121,6 +121,12 @@ class Moved(Taken):
     organization: Short | msgspec.UnsetType = msgspec.UNSET
 
 
+class Gone(Taken):
+    """An organization to be removed."""
+
+    name: Name
+
+
 class Limited(Taken):
     """An organization and its limit."""
 
@@ -195,6 +201,7 @@ class Admin:
                 (Nothing, lambda _: o.limits()["organizations"]),
                 (Limited, lambda a: o.set_organization(a.name, a.limit)),
             ),
+            self._path("POST", "/api/organizations/remove", Gone, lambda a: o.remove_organization(a.name)),
             self._path("POST", "/api/pool", PoolMove, lambda a: o.move(a.action, a.pool, _or_none(a.deadline_s))),
             self._paths(
                 "/api/terms",

@@ -170,7 +170,7 @@ def set_subscriber(
 def organizations_of(path: Path) -> dict[str, str]:
     """The limit of each organization."""
     with _reading(path) as db:
-        return dict(db.execute("SELECT name, limited FROM organization ORDER BY name"))
+        return dict(db.execute("SELECT name, limited FROM organization WHERE limited != '' ORDER BY name"))
 
 
 def organization_names(path: Path) -> dict[int, str]:
@@ -191,6 +191,23 @@ def set_organization(path: Path, name: str, limit: str, limits: tuple[str, ...],
             (name, limit),
         )
         _note(db, who, f"limit {limit}", name)
+
+
+def remove_organization(path: Path, name: str, *, who: str = "operator") -> None:
+    """Let an organization go to which nobody belongs; one of that name later has what it used. Raises KeyMistake."""
+    if people := people_of(path, name):
+        shown = ", ".join(people[:3]) + (", ..." if len(people) > 3 else "")
+        words = f"{len(people)} belong to it ({shown}); before, for each: subscribers set NAME --organization -"
+        raise KeyMistake(f"organization {name!r}: {words}")
+    with _changing(path) as db:
+        _organization(db, name)
+        db.execute("UPDATE organization SET limited = '' WHERE name = ?", (name,))  # its number is never another's
+        _note(db, who, "removed", f"organization {name}")
+
+
+def people_of(path: Path, organization: str) -> list[str]:
+    """Who belongs to an organization, by name."""
+    return [s.name for s in subscribers_of(path) if s.organization == organization]
 
 
 def note(path: Path, who: str, what: str, subject: str) -> None:
@@ -229,9 +246,10 @@ def _new_subscriber(db: sqlite3.Connection, name: str, tier: str, organization: 
 
 
 def _organization(db: sqlite3.Connection, name: str) -> int:
-    found = db.execute("SELECT id FROM organization WHERE name = ?", (name,)).fetchone()
+    found = db.execute("SELECT id FROM organization WHERE name = ? AND limited != ''", (name,)).fetchone()
     if found is None:
-        known = ", ".join(n for (n,) in db.execute("SELECT name FROM organization ORDER BY name")) or "none yet"
+        there = db.execute("SELECT name FROM organization WHERE limited != '' ORDER BY name")
+        known = ", ".join(n for (n,) in there) or "none yet"
         words = f"expected one of those there are: {known}; another: organizations set {name} --limit LIMIT"
         raise NotThere(f"organization {name!r}: {words}")
     number: int = found[0]

@@ -147,7 +147,7 @@ def _watching_paths() -> dict[str, Any]:
         "/api/explain": {
             "get": _get(
                 "explain",
-                "Why a request was refused, or how a subscriber stands.",
+                "Why a request was refused, or how a subscriber or an organization stands.",
                 OBJECT,
                 _query("who", NAME, required=True),
             )
@@ -212,6 +212,16 @@ def _people_paths() -> dict[str, Any]:
                 name=NAME,
                 limit=NAME,
             ),
+        },
+        "/api/organizations/remove": {
+            "post": _post(
+                "remove_organization",
+                "Let an organization go to which nobody belongs.",
+                made_of(name=TEXT),
+                200,
+                ("name",),
+                name=NAME,
+            )
         },
     }
 

@@ -100,18 +100,30 @@ class Operator:
         process that serves has said itself. Raises KeyMistake.
         """
         names = {s.id: s.name for s in keys.subscribers_of(self.folder.keys)}
-        number = self._number(subscriber) if subscriber is not None else None
+        among = None if subscriber is None else [self._number(subscriber)]
+        return self._refusals(names, among, most)
+
+    def _refusals(self, names: Mapping[int, str], among: list[int] | None, most: int) -> list[dict[str, Any]]:
         said = workers.said(self.folder)  # first: then what was said is on disk
-        found = [[_refusal(a, names, share) for a in read.refusals(db, number, most)] for share, db in self._journals()]
+        found = [[_refusal(a, names, share) for a in read.refusals(db, among, most)] for share, db in self._journals()]
         return [r | said.get((r.get("worker"), r["ordinal"]), {}) for r in merged.latest(found, most)]
 
     def explain(self, who: str) -> dict[str, Any]:
         """Why a request, by its id, was refused; or how a subscriber stands now, and their latest refusals.
 
-        Raises NotServing, NotDone, KeyMistake.
+        Of a name that is an organization's alone: how that stands, and its people's. Raises NotServing, NotDone,
+        KeyMistake.
         """
         if who.startswith("req_"):
             return workers.explained(self.folder, who)
+        there = keys.subscribers_of(self.folder.keys)
+        limit = keys.organizations_of(self.folder.keys).get(who)
+        if limit is not None and all(s.name != who for s in there):
+            number = next(n for n, name in keys.organization_names(self.folder.keys).items() if name == who)
+            share = self.folder.shares()[number % self.folder.workers]
+            told = ask(share.speaking, "explain", who=who, organization=number, limit=limit)
+            people = {s.id: s.name for s in there if s.organization == who}
+            return {**told, "people": len(people), "refusals": self._refusals(people, [*people], REFUSALS)}
         self._number(who)
         told = ask(workers.share_of(self.folder, who).speaking, "explain", who=who)
         return {**told, "refusals": self.refusals(who)}
@@ -224,6 +236,11 @@ class Operator:
         keys.set_organization(self.folder.keys, name, limit, tuple(self.terms.limits), who=self.who)
         self._tell_keys()
         return {"name": name, "limit": limit}
+
+    def remove_organization(self, name: str) -> dict[str, str]:
+        """Let an organization go to which nobody belongs. Raises KeyMistake."""
+        keys.remove_organization(self.folder.keys, name, who=self.who)
+        return {"name": name}
 
     def _tell_keys(self) -> None:
         """A process that serves reads the keys again; one that does not reads them when it starts."""

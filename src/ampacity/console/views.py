@@ -138,7 +138,10 @@ def explain_view(told: dict[str, Any]) -> str:
     if "request" in told:
         whose = f" of worker {told['worker']}" if "worker" in told else ""
         return f"{told['request']}, event {told['ordinal']:,} of the journal{whose}, was refused:\n  {told['sentence']}"
-    lines = [f"{told['who']}, tier {told['tier']}"]
+    if "people" in told:
+        lines = [f"organization {told['who']}, {told['people']} people"]
+    else:
+        lines = [f"{told['who']}, tier {told['tier']}"]
     for alias, now in told["now"].items():
         lines.append(f"  {alias}: {'would be admitted' if now['admits'] else 'WOULD BE REFUSED'}. {now['sentence']}")
     lines += ["", "The latest refusals", *refusal_rows(told["refusals"])]

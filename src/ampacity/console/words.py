@@ -14,7 +14,7 @@ from ampacity.scenario.mistakes import nearest
 KNOWN = """status                              pools, queue, counts
 keys list | add NAME [--tier T] [--organization O] [--product P] | revoke KEY-OR-NAME
 subscribers list | set NAME [--tier T] [--organization O]     "-" for none
-organizations list | set NAME --limit L
+organizations list | set NAME --limit L | remove NAME
 limits                              every window, and who has it
 near [--top N]                      who is nearest to a limit
 use [--hours H]                     tokens by subscriber
@@ -118,7 +118,10 @@ def _organizations(operator: Operator, rest: list[str], options: dict[str, str])
         case ["set", name] if "limit" in options:
             _takes("organizations set", options, "limit")
             return operator.set_organization(name, options["limit"]), f"{name}: limit {options['limit']}"
-    raise NotUnderstood("organizations: expected list, or set NAME --limit LIMIT")
+        case ["remove", name]:
+            _takes("organizations remove", options)
+            return operator.remove_organization(name), f"{name}: removed; one of the same name later has what it used"
+    raise NotUnderstood("organizations: expected list, set NAME --limit LIMIT, or remove NAME")
 
 
 def _limits(operator: Operator, rest: list[str], options: dict[str, str]) -> Answer:

@@ -43,7 +43,10 @@ STATES = ("open", "held", "draining", "gone")
 
 
 class Asked(msgspec.Struct, omit_defaults=True):
-    """A request. who: a subscriber. request: the id that its client was told. deadline_ms: since 1970 UTC."""
+    """A request. who: a subscriber, or the organization of that number under that limit.
+
+    request: the id that its client was told. deadline_ms: since 1970 UTC.
+    """
 
     do: str
     who: str = ""
@@ -53,6 +56,8 @@ class Asked(msgspec.Struct, omit_defaults=True):
     action: str = ""
     deadline_ms: int = 0
     text: str = ""
+    organization: int = 0
+    limit: str = ""
 
 
 class Control:
@@ -157,8 +162,11 @@ class Control:
                 raise KeyError(f"request {asked.request!r}: {words}")
             ordinal, sentence = gateway.refusals.said[asked.request]
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}
-        holder, now_ms = self._holder(asked.who), gateway.clock()
-        last = gateway.recorder.last.get(holder.subscriber)
+        firm = Holder(0, asked.who, "", asked.organization, asked.limit) if asked.organization else None
+        holder, now_ms = firm or self._holder(asked.who), gateway.clock()
+        asked_last = gateway.recorder.last
+        of = {h.subscriber for h in gateway._holders.values() if h.organization == asked.organization}
+        last = max((asked_last[s] for s in (of if firm else {holder.subscriber}) if s in asked_last), default=None)
         if barred := not_served(gateway.terms, holder):
             now = {s.alias: {"admits": False, "sentence": barred.message} for s in gateway.terms.services}
             return {"who": holder.name, "subscriber": holder.subscriber, "tier": holder.tier, "now": now}

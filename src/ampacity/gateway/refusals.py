@@ -65,7 +65,7 @@ def no_model(name: str, aliases: Iterable[str]) -> Refusal:
 def not_served(terms: Terms, holder: Holder) -> Refusal | None:
     """Why nobody with this key is served under these terms: a restart has changed what it counts on. None: they are."""
     theirs = holder.organization_limit
-    if not any(t.name == holder.tier for t in terms.tiers):
+    if holder.subscriber and not any(t.name == holder.tier for t in terms.tiers):
         lost = f"Your tier, {holder.tier!r}, is"
     elif theirs and theirs not in terms.limits:
         lost = f"The limit of your organization, {theirs!r}, is"

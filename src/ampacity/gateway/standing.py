@@ -38,15 +38,19 @@ def explained(
 ) -> tuple[bool, Explanation, str]:
     """What would be said of somebody's last request if it were asked again now: whether it passes, windows, in words.
 
+    Of a holder who is no subscriber: by the organization's windows alone.
     last: what that was counted at, its input tokens and most output; None: not known, a small request stands for it.
     to_whom: YOURS for the client, THEIRS for an operator. Nothing changes by looking. Raises KeyError.
     """
     ledger, book = desk.ledger, desk.ledger.book
-    limit = next((t.limit for t in desk.terms.tiers if t.name == holder.tier), None)
-    if limit is None:
-        raise KeyError(f"tier {holder.tier!r}: the terms in force do not have it")
     whose, organization = to_whom
-    scopes, rows = [Scope(limit, 0)], ledger.as_under(SUBSCRIBER, holder.subscriber, limit)
+    scopes: list[Scope] = []
+    rows: list[int] = []
+    if holder.subscriber:
+        limit = next((t.limit for t in desk.terms.tiers if t.name == holder.tier), None)
+        if limit is None:
+            raise KeyError(f"tier {holder.tier!r}: the terms in force do not have it")
+        scopes, rows = [Scope(limit, 0)], ledger.as_under(SUBSCRIBER, holder.subscriber, limit)
     if holder.organization_limit:
         scopes.append(Scope(holder.organization_limit, len(rows), organization))
         rows += ledger.as_under(ORGANIZATION, holder.organization, holder.organization_limit)
@@ -54,7 +58,8 @@ def explained(
     for i, s in enumerate(scopes):
         plan, (tokens, most) = book.plan(s.limit, alias, holder.product), last or SMALL
         hold(rows, s.at, book.flat, book.limit(s.limit), plan, held, i * HELD_FIELDS, now_ms, now_ms, tokens, most)
-    asked = f"{whose} last request, asked again," if last else "even a small request"
+    known = f"{whose} last request, asked again," if holder.subscriber else "the largest of its people's last requests"
+    asked = known if last else "even a small request"
     e = explain(book, rows, scopes, now_ms, alias, holder.product, held, asked=asked)
     if not desk.services[alias].opened:
         return False, e, f"{CLOSED.message} {e.sentence}"

@@ -7,6 +7,7 @@ long replay holds up nobody: what has been read once never changes.
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -194,18 +195,19 @@ def _use(db: sqlite3.Connection, first: int, begin_ms: int, end_ms: int) -> list
     return [Use(row[0], names.text(row[1]), *row[2:]) for row in rows]
 
 
-def refusals(db: sqlite3.Connection, subscriber: int | None = None, most: int = 20) -> list[Arrival]:
+def refusals(db: sqlite3.Connection, among: Sequence[int] | None = None, most: int = 20) -> list[Arrival]:
     """The latest arrivals that were refused, the last first: at once, with what refused them; or after waiting.
 
-    subscriber: only theirs. Of those that waited in vain `outcome` is NO_CAPACITY. Looks back a million events.
+    among: of these subscribers. Of those that waited in vain `outcome` is NO_CAPACITY. Looks back a million events.
     """
     with _moment(db):
         names = _Names(db)
         (last,) = db.execute("SELECT last FROM mark").fetchone()
-        given = {"who": subscriber, "since": last - LOOKED_BACK, "most": most}
+        given = {"who": None if among is None else json.dumps(among), "since": last - LOOKED_BACK, "most": most}
         rows = db.execute(
             f"""
-            SELECT * FROM arrival WHERE ordinal > :since AND outcome > {QUEUED} AND (:who IS NULL OR subscriber = :who)
+            SELECT * FROM arrival WHERE ordinal > :since AND outcome > {QUEUED}
+            AND (:who IS NULL OR subscriber IN (SELECT value FROM json_each(:who)))
             ORDER BY ordinal DESC LIMIT :most
             """,
             given,
@@ -214,7 +216,8 @@ def refusals(db: sqlite3.Connection, subscriber: int | None = None, most: int = 
         waited = db.execute(
             f"""
             SELECT a.* FROM placement AS p JOIN arrival AS a ON a.ordinal = p.request
-            WHERE p.ordinal > :since AND p.outcome = {NO_CAPACITY} AND (:who IS NULL OR a.subscriber = :who)
+            WHERE p.ordinal > :since AND p.outcome = {NO_CAPACITY}
+            AND (:who IS NULL OR a.subscriber IN (SELECT value FROM json_each(:who)))
             ORDER BY p.ordinal DESC LIMIT :most
             """,
             given,
