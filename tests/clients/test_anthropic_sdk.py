@@ -44,8 +44,8 @@ def test_a_stream_comes_event_by_event_as_it_is_made(client: Any, served: Any) -
         final = stream.get_final_message()
     assert len(texts) == 60 and final.usage.output_tokens == 60
     assert "".join(texts) == final.content[0].text
-    gaps = sorted(b - a for a, b in pairwise(seen))
-    assert 0.001 < gaps[30] < 0.1  # paced: not all at once
+    assert sum(b - a > 0.001 for a, b in pairwise(seen)) >= 10  # paced; a busy machine reads several at once
+    assert seen[-1] - seen[0] > 0.2
 
 
 def test_a_tool_is_called_and_its_result_goes_back(client: Any, served: Any) -> None:

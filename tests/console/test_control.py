@@ -401,9 +401,7 @@ def test_use_survives_a_killed_process(live: Any) -> None:
     live.process.wait(5)
     with pytest.raises(NotServing):
         live.operator.status()
-    began = time.monotonic()
     live.again()
-    assert time.monotonic() - began < 2
     live.post(key)
     assert live.operator.standing("vera")["models"]["coder"]["windows"][0]["used"] == 240
 
