@@ -157,6 +157,27 @@ def test_who_has_too_many_in_flight_is_to_try_again_soon(serve: Serve, upstream:
     assert (said["retry-after"], said["x-should-retry"]) == ("1", "true")
 
 
+def test_who_is_refused_for_what_their_own_requests_reserve_is_to_come_again_soon(
+    serve: Serve, upstream: Upstream
+) -> None:
+    gateway = serve(windows=(WindowRule("five-hour", 200_000, rows.AT_FIRST_USE, 5 * HOUR_MS),))
+    upstream.answer = lambda to, _: to.until_gone()
+    clients = [gateway.client() for _ in range(4)]  # nothing is known of them: a quarter of the window is reserved each
+    for i, client in enumerate(clients):
+        client.ask()
+        eventually(lambda n=i + 1: len(upstream.asked) == n)
+    said = gateway.post()
+    assert (said.status, said["retry-after"], said["x-should-retry"]) == (429, "5", "true")
+    assert (
+        "reserved for requests in flight, and they do not need, returns when they end" in said.json["error"]["message"]
+    )
+    for client in clients:
+        client.close()
+    eventually(gateway.idle)
+    upstream.answer = whole(ANSWER)
+    assert gateway.post().status == 200
+
+
 def test_who_waited_in_vain_is_known_by_the_id_that_they_were_told(serve: Serve, upstream: Upstream) -> None:
     gateway = serve(slots=1, wait_most_ms=200)
     upstream.answer = lambda to, _: to.until_gone()

@@ -24,8 +24,12 @@ def why_refused(desk: Desk, ticket: Ticket, now_ms: int) -> Refusal:
     if kind.organization_limit:
         scopes.append(Scope(kind.organization_limit_name, ticket.held[HELD_FIELDS + AT], "your organization"))
     told = explain(ledger.book, ledger.state, scopes, now_ms, kind.alias, kind.product, ticket.held, 0)
-    wait_s = seconds_until(ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
-    return Refusal(429, "rate_limit_error", told.sentence, wait_s, wait_s is not None and wait_s <= SOON_S)
+    retry_ms, sentence = ledger.retry_ms(ticket, ticket.window, now_ms), told.sentence
+    sooner = retry_ms is not None and (told.retry_ms is None or retry_ms < told.retry_ms)
+    if sooner and told.binding is not None and told.binding.counts != "in flight":
+        sentence += " What is reserved for requests in flight, and they do not need, returns when they end."
+    wait_s = seconds_until(retry_ms, now_ms)
+    return Refusal(429, "rate_limit_error", sentence, wait_s, wait_s is not None and wait_s <= SOON_S)
 
 
 def seconds_until(instant_ms: int | None, now_ms: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from ampacity.base.outcomes import ORGANIZATION, SUBSCRIBER
 from ampacity.policy.book import (
@@ -45,6 +46,7 @@ from ampacity.policy.limits import (
     refuses_longest,
     release,
     reserve,
+    retry_at_ms,
     settle,
     unreserve,
 )
@@ -54,6 +56,8 @@ from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Ticket
 
 SOON_MS = 1000
+SETTLES_MS = 5000  # what is in flight may end at any time, and seldom needs all that is reserved for it
+LOOKED_AT = 16  # of somebody's requests in flight, to say whether those stand in the way
 
 
 class Ledger:
@@ -64,6 +68,7 @@ class Ledger:
         self.state: list[int] = []
         self._rows: tuple[dict[int, int], dict[int, int]] = ({}, {})  # of subscribers, of organizations: where
         self._limits: dict[int, str] = {}  # of the row there
+        self._in_flight: tuple[dict[int, dict[Ticket, None]], dict[int, dict[Ticket, None]]] = ({}, {})  # by whose row
         self.touched: set[tuple[int, int]] = set()
         self.caps: list[int] = []
         self.curves: dict[tuple[str, str], int] = {}  # of a tier and an alias: where its curve begins
@@ -167,13 +172,16 @@ class Ledger:
         self._hold(ticket, now_ms)
         flat, state, held, scopes = self.book.flat, self.state, ticket.held, ticket.scopes
         if kind.cap == NO_CAP:
-            return reserve(state, flat, held, 0, scopes, now_ms, ticket.draw)
-        refusing = reserve_capped(
-            state, flat, held, 0, scopes, self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms,
-            ticket.draw,
-        )  # fmt: skip
+            refusing = reserve(state, flat, held, 0, scopes, now_ms, ticket.draw)
+        else:
+            refusing = reserve_capped(
+                state, flat, held, 0, scopes, self.caps, kind.cap, self.taken, kind.taken, ticket.uncached, now_ms,
+                ticket.draw,
+            )  # fmt: skip
+            if refusing == 0:
+                ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
         if refusing == 0:
-            ticket.cap_hour = self.taken[kind.taken + IN_HOUR]
+            self._flies(ticket)
         return refusing
 
     def reserve_again(self, ticket: Ticket, now_ms: int) -> None:
@@ -183,6 +191,7 @@ class Ledger:
         """
         self._hold(ticket, now_ms)
         reserve(self.state, self.book.flat, ticket.held, 0, ticket.scopes, now_ms, ticket.draw)
+        self._flies(ticket)
         kind = ticket.kind
         if kind.cap != NO_CAP:
             hour = hour_of(self.caps, kind.cap, now_ms)
@@ -228,6 +237,7 @@ class Ledger:
         unreserve(self.state, self.book.flat, held, 0, ticket.scopes * HELD_FIELDS)
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
             held[h + LIMIT] = 0
+        self._lands(ticket)
         self._correct_cap(ticket, 0)
 
     def settle(self, ticket: Ticket, now_ms: int, uncached: int, written: int, read: int, output: int) -> bool:
@@ -238,6 +248,7 @@ class Ledger:
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
             settled = settle(state, flat, held, h, now_ms, uncached, written, read, output) or settled
         if settled:
+            self._lands(ticket)
             self._touch(ticket)
             self._correct_cap(ticket, uncached + written)
         return settled
@@ -250,6 +261,7 @@ class Ledger:
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
             released = release(state, flat, held, h, now_ms) or released
         if released:
+            self._lands(ticket)
             self._touch(ticket)
             self._correct_cap(ticket, 0)
         return released
@@ -261,13 +273,27 @@ class Ledger:
         for h in range(0, ticket.scopes * HELD_FIELDS, HELD_FIELDS):
             gone = expire(self.state, self.book.flat, ticket.held, h, now_ms) or gone
         if gone:
+            self._lands(ticket)
             self._touch(ticket)
         return gone
+
+    def _flies(self, ticket: Ticket) -> None:
+        """It holds what is reserved for it from now on."""
+        _put(self._in_flight[SUBSCRIBER], ticket.who, ticket)
+        if ticket.scopes == 2:
+            _put(self._in_flight[ORGANIZATION], ticket.organization, ticket)
+
+    def _lands(self, ticket: Ticket) -> None:
+        """It holds nothing any more."""
+        _take(self._in_flight[SUBSCRIBER], ticket.who, ticket)
+        if ticket.scopes == 2:
+            _take(self._in_flight[ORGANIZATION], ticket.organization, ticket)
 
     def retry_ms(self, ticket: Ticket, refusing: int, now_ms: int) -> int | None:
         """When what refused a request would admit it, if nothing else happens; None if never. [ms]
 
-        One of too many requests in flight may end at any time: soon.
+        One of too many requests in flight may end at any time: soon. Likewise if what is reserved for others in flight,
+        which seldom need all of it, is what stands in the way.
         """
         if refusing == CAPPED:
             kind = ticket.kind
@@ -278,7 +304,26 @@ class Ledger:
         at = admits_from_ms(self.state, flat, held, row, refusing, now_ms)
         if flat[refusing + REFILL] == IN_FLIGHT and held[row + flat[refusing + COST]] <= flat[refusing + SIZE]:
             return now_ms + SOON_MS
+        at = min(at, max(self._without_others(ticket, now_ms), now_ms + SETTLES_MS))
         return None if at >= FOREVER else at
+
+    def _without_others(self, ticket: Ticket, now_ms: int) -> int:
+        """When all windows would admit a request that was refused if others in flight took no token; or FOREVER. [ms]
+
+        Tried on copies of the rows. At most LOOKED_AT others of each row are looked at, the first ones.
+        """
+        flat, rows, held = self.book.flat, [], ticket.held[:]
+        found = False
+        for scope, whose in ((SUBSCRIBER, ticket.who), (ORGANIZATION, ticket.organization))[: ticket.scopes]:
+            h = scope * HELD_FIELDS
+            rows += self.state[held[h + AT] : held[h + AT] + STATE_FIELDS]
+            held[h + AT] = scope * STATE_FIELDS
+            for other in islice(self._in_flight[scope].get(whose, ()), LOOKED_AT):
+                theirs = other.held[h : h + HELD_FIELDS]
+                if theirs[LIMIT] == held[h + LIMIT]:
+                    theirs[AT] = held[h + AT]
+                    found = settle(rows, flat, theirs, 0, now_ms, 0, 0, 0, 0) or found
+        return retry_at_ms(rows, flat, held, 0, ticket.scopes, now_ms) if found else FOREVER
 
     def binding(self, ticket: Ticket, now_ms: int) -> int:
         """Of the windows that refuse a request, which has just been refused, the one that does so longest; 0: none."""
@@ -321,6 +366,22 @@ class Ledger:
         kind = ticket.kind
         if kind.cap != NO_CAP:
             correct_cap(self.taken, kind.taken, ticket.cap_hour, ticket.uncached, computed)
+
+
+def _put(in_flight: dict[int, dict[Ticket, None]], who: int, ticket: Ticket) -> None:
+    theirs = in_flight.get(who)
+    if theirs is None:
+        in_flight[who] = {ticket: None}
+    else:
+        theirs[ticket] = None
+
+
+def _take(in_flight: dict[int, dict[Ticket, None]], who: int, ticket: Ticket) -> None:
+    theirs = in_flight.get(who)
+    if theirs is not None and ticket in theirs:
+        del theirs[ticket]
+        if not theirs:
+            del in_flight[who]
 
 
 def _book(terms: Terms, like: Book | None) -> Book:
