@@ -148,6 +148,9 @@ def test_figures_move_when_a_request_is_sent(inside: Visit, shared: Any, stay: C
 
 def test_a_refusal_is_shown_with_its_reason_and_whom_it_hit(inside: Visit, shared: Any, toy_terms: Any) -> None:
     key = shared.operator.make_key("rita")["key"]
+    connection, response = shared.open(shared.operator.make_key("ruth")["key"], stream=True)
+    assert b"message_stop" in response.read()  # a first token, to be shown beside the forecast's
+    connection.close()
     assert shared.operator.forecast() == {"same": None, "tiers": []}
     assert not inside.page.is_visible("#forecast")
     forecast = {
