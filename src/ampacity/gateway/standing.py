@@ -9,12 +9,13 @@ from ampacity.gateway.words import CLOSED
 from ampacity.policy.book import AT, HELD_FIELDS
 from ampacity.policy.desk import Desk
 from ampacity.policy.explain import Explanation, Scope, explain
+from ampacity.policy.ledger import LONG_MS
 from ampacity.policy.limits import hold
 from ampacity.policy.ticket import Ticket
 
 YOURS, THEIRS = ("your", "your organization"), ("their", "the organization")
 SMALL = (1, 1)  # tokens of a request that stands for one that is not known
-SOON_S = 60  # clients may wait so long by themselves; beyond that they are told not to try again
+SOON_S = LONG_MS // 1000
 
 
 def why_refused(desk: Desk, ticket: Ticket, now_ms: int) -> Refusal:

@@ -56,7 +56,8 @@ from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import NO_CAP, Ticket
 
 SOON_MS = 1000
-SETTLES_MS = 5000  # what is in flight may end at any time, and seldom needs all that is reserved for it
+LONG_MS = 60_000  # clients wait so long by themselves; beyond that they are told not to try again
+SETTLES_MS = 10_000  # what is in flight may end at any time, and seldom needs all that is reserved for it
 LOOKED_AT = 16  # of somebody's requests in flight, to say whether those stand in the way
 
 
@@ -292,8 +293,8 @@ class Ledger:
     def retry_ms(self, ticket: Ticket, refusing: int, now_ms: int) -> int | None:
         """When what refused a request would admit it, if nothing else happens; None if never. [ms]
 
-        One of too many requests in flight may end at any time: soon. Likewise if what is reserved for others in flight,
-        which seldom need all of it, is what stands in the way.
+        One of too many requests in flight may end at any time: soon. Likewise instead of a long wait, if what stands in
+        the way is reserved for others in flight, which seldom need all of it.
         """
         if refusing == CAPPED:
             kind = ticket.kind
@@ -304,7 +305,8 @@ class Ledger:
         at = admits_from_ms(self.state, flat, held, row, refusing, now_ms)
         if flat[refusing + REFILL] == IN_FLIGHT and held[row + flat[refusing + COST]] <= flat[refusing + SIZE]:
             return now_ms + SOON_MS
-        at = min(at, max(self._without_others(ticket, now_ms), now_ms + SETTLES_MS))
+        if at > now_ms + LONG_MS:
+            at = min(at, max(self._without_others(ticket, now_ms), now_ms + SETTLES_MS))
         return None if at >= FOREVER else at
 
     def _without_others(self, ticket: Ticket, now_ms: int) -> int:
