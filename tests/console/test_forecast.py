@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ampacity.console.forecast import NAME, beside, forecast_in, quantile
+from ampacity.console.forecast import beside, quantile
 from ampacity.console.terms import live_terms, serving_in
+from ampacity.forecast.simulated import NAME, simulated_in
 from ampacity.scenario.load import load
 
 TOLD = {
@@ -25,17 +26,17 @@ def kind(tier: str, admitted: int, refused: int, ttft_ms: list[int]) -> dict[str
 
 
 def test_it_is_read_if_it_is_there_and_whole(tmp_path: Path) -> None:
-    assert forecast_in(tmp_path) is None
+    assert simulated_in(tmp_path) is None
     (tmp_path / NAME).write_text("{", encoding="utf-8")
-    assert forecast_in(tmp_path) is None
+    assert simulated_in(tmp_path) is None
     (tmp_path / NAME).write_text(json.dumps(TOLD), encoding="utf-8")
-    told = forecast_in(tmp_path)
+    told = simulated_in(tmp_path)
     assert told is not None and told.record.scenario_hash == "abc"
 
 
 def test_a_tier_stands_beside_itself_over_all_that_it_asked_for(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(json.dumps(TOLD), encoding="utf-8")
-    told = forecast_in(tmp_path)
+    told = simulated_in(tmp_path)
     assert told is not None
     status = {
         "metrics": {
@@ -58,7 +59,7 @@ def test_a_tier_stands_beside_itself_over_all_that_it_asked_for(tmp_path: Path) 
 def test_what_simulate_writes_is_a_forecast_of_the_scenario_that_is_served(tmp_path: Path, ampacity: Any) -> None:
     done = ampacity("simulate", "laptop", "--hours", "24", "--json", NAME, "--quiet")
     assert done.returncode == 0, done.stderr
-    told = forecast_in(tmp_path)
+    told = simulated_in(tmp_path)
     assert told is not None
     s = load("laptop")
     terms = live_terms(s, emulated={(v.pool, v.placement.name): "http://127.0.0.1:9" for v in serving_in(s)})

@@ -1,54 +1,13 @@
-"""What `ampacity simulate --json` forecast, if it lies in the state folder, beside what came about, by tier."""
+"""What a simulation in the state folder forecast, beside what came about since the data process began, by tier."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import msgspec
+from ampacity.forecast.simulated import Simulated
 
-NAME = "simulated.json"
 REFUSED = ("refused", "refused_organization", "no_capacity")
-
-
-class _Record(msgspec.Struct):
-    scenario_hash: str
-
-
-class _Times(msgspec.Struct):
-    """Of a tier, over its requests that were answered."""
-
-    tier: str
-    answered: int
-    ttft_p50_s: float | None
-    ttft_p99_s: float | None
-
-
-class _Refused(msgspec.Struct):
-    tier: str
-    refused_attempts: int
-    overloaded_attempts: int
-
-
-class _Refusals(msgspec.Struct):
-    tier: list[_Refused]
-
-
-class Simulated(msgspec.Struct):
-    """Of the JSON of a simulation what is compared."""
-
-    record: _Record
-    slo: list[_Times]
-    refusals: _Refusals
-
-
-def forecast_in(folder: Path) -> Simulated | None:
-    """The forecast in a folder; None if there is none, or none that can be read."""
-    try:
-        return msgspec.json.decode((folder / NAME).read_bytes(), type=Simulated)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def beside(forecast: Simulated, status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,15 +15,9 @@ def beside(forecast: Simulated, status: dict[str, Any]) -> list[dict[str, Any]]:
 
     Measured is what came since the data process began; None where nothing was asked yet.
     """
-    refused = {r.tier: r.refused_attempts + r.overloaded_attempts for r in forecast.refusals.tier}
     rows = []
-    for t in forecast.slo:
-        tried = t.answered + refused.get(t.tier, 0)
-        told = {
-            "refused_share": refused.get(t.tier, 0) / tried if tried else None,
-            "ttft_p50_ms": None if t.ttft_p50_s is None else 1000 * t.ttft_p50_s,
-            "ttft_p99_ms": None if t.ttft_p99_s is None else 1000 * t.ttft_p99_s,
-        }
+    for t in forecast.tiers():
+        told = {"refused_share": t.refused_share, "ttft_p50_ms": t.ttft_p50_ms, "ttft_p99_ms": t.ttft_p99_ms}
         rows.append({"tier": t.tier, "forecast": told, "measured": measured(status, t.tier)})
     return rows
 

@@ -15,11 +15,12 @@ from ampacity.console import keys, merged, workers
 from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.changed import changed
 from ampacity.console.folder import Folder, read_json
-from ampacity.console.forecast import beside, forecast_in
+from ampacity.console.forecast import beside
 from ampacity.console.planned import Planning
 from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
 from ampacity.console.views import duration
+from ampacity.forecast.simulated import simulated_in
 from ampacity.journal import keep, opening, read
 from ampacity.journal.records import OUTCOMES, Arrival
 from ampacity.policy.rows import IN_FLIGHT, NEVER, ONE_REQUEST, SCALE, UNLIMITED, WindowRule
@@ -89,7 +90,7 @@ class Operator:
 
         same: whether it is of the scenario whose terms are in force.
         """
-        told = forecast_in(self.folder.path)
+        told = simulated_in(self.folder.path)
         if told is None:
             return {"same": None, "tiers": []}
         same = told.record.scenario_hash == self.terms.notes.get("scenario")

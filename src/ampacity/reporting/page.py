@@ -36,11 +36,16 @@ class Report:
         return target
 
 
-def report(p: Plan, *, on: date | None = None, requests: Chapter | None = None) -> Report:
-    """The report of a plan. on: the day it says it was written; absent: today. requests: a chapter of `twin_view`."""
+def report(
+    p: Plan, *, on: date | None = None, requests: Chapter | None = None, measured: Chapter | None = None
+) -> Report:
+    """The report of a plan. on: the day it says it was written; absent: today.
+
+    requests, measured: chapters of `twin_view` and of a service's journal, which stand behind the limits.
+    """
     found = chapters(p, on or today())
-    if requests is not None:
-        found.insert(next((i + 1 for i, c in enumerate(found) if c.key == "limits"), len(found)), requests)
+    at = next((i + 1 for i, c in enumerate(found) if c.key == "limits"), len(found))
+    found[at:at] = [chapter for chapter in (requests, measured) if chapter is not None]
     return rendered(
         p.scenario.title or p.scenario.name,
         found,
