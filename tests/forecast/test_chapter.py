@@ -59,6 +59,8 @@ def test_what_was_simulated_stands_beside_what_the_journal_measured(tmp_path: Pa
         ("developers", "five-hour", "10 %", "25 %"),
         ("developers", "weekly", "10 %", "0 %"),
     ]
+    (tmp_path / "forecast.json").write_text("{", encoding="utf-8")
+    assert "forecast.json lies beside it and is no forecast" in " ".join(measured_chapter(tmp_path, "abc").said)  # type: ignore[union-attr]
     assert OTHER in measured_chapter(tmp_path, "of another").said  # type: ignore[union-attr]
 
 

@@ -55,7 +55,10 @@ def _lasted(rows: Sequence[Met]) -> str:
 
 def _held(foretold: Path, rows: Sequence[Met]) -> list[str]:
     """How a forecast of a known load did."""
-    f, m = read_forecast(foretold), figures(rows)
+    try:
+        f, m = read_forecast(foretold), figures(rows)
+    except ValueError as err:
+        return [f"{foretold.name} lies beside it and is no forecast: {err}."]
     return sentences(f.figures, m, marks(f.figures, m, len({*f.load.tier_of, *(r.subscriber for r in rows)})))
 
 
