@@ -51,7 +51,7 @@ def status(n: int = 0, kinds: list[dict[str, Any]] | None = None, **other: Any) 
         "queue": [{"tier": "pro", "alias": "coder", "waiting": n}], "room": 10, "wait_most_ms": 30_000,
         "metrics": {
             "kinds": [kind("pro", n=n)] if kinds is None else kinds,
-            "refusals": [{"tier": "pro", "window": "weekly", "alias": "coder", "count": n}],
+            "refusals": [{"tier": "pro", "window": "weekly", "owner": "subscriber", "alias": "coder", "count": n}],
             **dict.fromkeys(("malformed", "unauthenticated", "cut_short", "left"), n),
         },
         "exchanges": n, "connections": n, "keys": 7, "subscribers": 5, "cut_off": n,
@@ -73,7 +73,9 @@ def test_what_is_counted_is_added(each: list[int]) -> None:
     total = sum(each)
     (one,) = found["metrics"]["kinds"]
     assert one == kind("pro", n=total)
-    assert found["metrics"]["refusals"] == [{"tier": "pro", "window": "weekly", "alias": "coder", "count": total}]
+    assert found["metrics"]["refusals"] == [
+        {"tier": "pro", "window": "weekly", "owner": "subscriber", "alias": "coder", "count": total}
+    ]
     assert (found["exchanges"], found["connections"], found["memory_bytes"]) == (total, total, total)
     assert found["journal"]["last"] == total and found["room"] == 10 * len(each)
     assert found["queue"] == [{"tier": "pro", "alias": "coder", "waiting": total}]

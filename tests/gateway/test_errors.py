@@ -168,9 +168,7 @@ def test_who_is_refused_for_what_their_own_requests_reserve_is_to_come_again_soo
         eventually(lambda n=i + 1: len(upstream.asked) == n)
     said = gateway.post()
     assert (said.status, said["retry-after"], said["x-should-retry"]) == (429, "10", "true")
-    assert (
-        "reserved for requests in flight, and they do not need, returns when they end" in said.json["error"]["message"]
-    )
+    assert "reserved for requests in flight, and they do not need, returns as they end" in said.json["error"]["message"]
     for client in clients:
         client.close()
     eventually(gateway.idle)

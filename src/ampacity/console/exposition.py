@@ -112,10 +112,12 @@ def _requests(metrics: dict[str, Any]) -> Iterator[Metric]:
         whole.add_metric(own, _buckets(kind["answer_ms"], MS), kind["answer_sum_ms"] * MS)
         each.add_metric(own, _buckets(kind["tpot_us"], US), kind["tpot_sum_us"] * US)
     refusals = CounterMetricFamily(
-        "ampacity_refusals", "Requests that a window or an hour's cap refused.", labels=["tier", "window", "alias"]
+        "ampacity_refusals",
+        "Requests that a window or an hour's cap refused.",
+        labels=["tier", "window", "owner", "alias"],
     )
     for row in metrics["refusals"]:
-        refusals.add_metric([row["tier"], row["window"], row["alias"]], row["count"])
+        refusals.add_metric([row["tier"], row["window"], row["owner"], row["alias"]], row["count"])
     yield from (requests, tokens, errors, failures, first, whole, each, refusals)
 
 

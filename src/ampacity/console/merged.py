@@ -101,7 +101,7 @@ def metrics(counts: Sequence[Row]) -> Row:
     """All counts added, histograms bucket by bucket."""
     found: Row = {
         "kinds": grouped([c["kinds"] for c in counts], ("tier", "alias")),
-        "refusals": grouped([c["refusals"] for c in counts], ("tier", "window", "alias")),
+        "refusals": grouped([c["refusals"] for c in counts], ("tier", "window", "owner", "alias")),
     }
     rest = [name for name in counts[0] if name not in found]
     return found | {name: sum(c[name] for c in counts) for name in rest}

@@ -46,7 +46,7 @@ KIND_COUNTS = made_of(
     statuses={"type": "object", "additionalProperties": WHOLE},
 )  # fmt: skip
 METRICS = made_of(
-    kinds=many(KIND_COUNTS), refusals=many(made_of(tier=TEXT, window=TEXT, alias=TEXT, count=WHOLE)),
+    kinds=many(KIND_COUNTS), refusals=many(made_of(tier=TEXT, window=TEXT, owner=TEXT, alias=TEXT, count=WHOLE)),
     malformed=WHOLE, unauthenticated=WHOLE, cut_short=WHOLE, left=WHOLE,
 )  # fmt: skip
 STATUS = made_of(
@@ -232,8 +232,8 @@ def _service_paths() -> dict[str, Any]:
         "/api/pool": {
             "post": _post(
                 "move_pool",
-                "Hold, drain, reopen or reclaim a pool.",
-                POOL,
+                "Hold, drain, reopen or reclaim a pool; cut: answers that had begun and end with it.",
+                POOL | {"properties": POOL["properties"] | {"cut": WHOLE}},
                 200,
                 ("pool", "action"),
                 pool=NAME,

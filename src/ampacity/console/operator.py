@@ -226,7 +226,8 @@ class Operator:
         has = workers.decides_on(self.folder, name)
         if had is None or has == had:
             return {}
-        return {"note": f"worker {has} decides on them now, by the use that it knows of them; worker {had} did"}
+        words = f"worker {has} decides on them now, and what they used with worker {had} does not count there"
+        return {"note": words}
 
     def set_organization(self, name: str, limit: str) -> dict[str, str]:
         """Give an organization a limit. Raises KeyMistake."""
@@ -297,7 +298,8 @@ class Operator:
         except workers.DoneInSome:
             keys.note(self.folder.keys, self.who, f"{said}, not heard by all", f"pool {pool}")
             raise
-        keys.note(self.folder.keys, self.who, said, f"pool {pool}")
+        cut = f", {found['cut']} answers cut" if found["cut"] else ""
+        keys.note(self.folder.keys, self.who, said, f"pool {pool}{cut}")
         return found
 
     def checkpoint(self) -> dict[str, Any]:

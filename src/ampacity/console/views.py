@@ -166,7 +166,8 @@ def audit_view(rows: Sequence[dict[str, Any]]) -> str:
 def pool_view(pool: dict[str, Any]) -> str:
     """A pool after it was held, drained or opened."""
     until = f" until {clock(pool['deadline_ms'])}" if pool["deadline_ms"] else ""
-    return f"{pool['name']}: {pool['state']}{until}, {pool['requests']} requests in flight"
+    cut = f"; {pool['cut']} answers that had begun are cut" if pool.get("cut") else ""
+    return f"{pool['name']}: {pool['state']}{until}, {pool['requests']} requests in flight{cut}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -27,6 +27,7 @@ backup FOLDER                       copies of journals and keys as they are now
 forget --before 90d                 delete what is older from the journals; windows keep what is used
 reload                              plan the scenario's file again and go by that; streams go on
 reload FILE                         the same by terms in a file of JSON; checkpoint; stop"""
+DAY_S = 86_400
 NOTHING_SAID = "say what to do after --admin:"
 MOVES = ("hold", "drain", "reopen", "reclaim")
 Answer = tuple[Any, str]
@@ -187,7 +188,10 @@ def _forget(operator: Operator, rest: list[str], options: dict[str, str]) -> Ans
     _takes("forget", options, "before")
     if rest or "before" not in options:
         raise NotUnderstood("forget: expected --before and an age, as in: forget --before 90d")
-    rows = operator.forget(_seconds("--before", options["before"]))
+    age_s = _seconds("--before", options["before"])
+    if age_s < DAY_S:
+        raise NotUnderstood(f"forget --before {options['before']}: {views.duration(age_s)} is too near; a day at least")
+    rows = operator.forget(age_s)
     return {"rows": rows}, f"{rows:,} rows are gone; the files keep their size and use it again"
 
 

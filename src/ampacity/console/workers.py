@@ -151,7 +151,8 @@ def move(folder: Folder, pool: str, action: str, deadline_ms: int) -> Answer:
     if away := _away(found):
         words = f"the others did it; {away} did not answer: say it again when all are back"
         raise DoneInSome(0, words, str(folder.path))
-    return next(dict(p) for p in status(folder)["pools"] if p["name"] == pool)
+    moved = next(dict(p) for p in status(folder)["pools"] if p["name"] == pool)
+    return moved | {"cut": sum(p["cut"] for p in done)}
 
 
 def tell_again(folder: Folder, back: Folder) -> None:

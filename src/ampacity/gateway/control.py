@@ -130,8 +130,10 @@ class Control:
                 await gateway.ticks.on_disk()
                 return {"terms": terms_hash(gateway)}
             case "pool":
+                cut = gateway.metrics.cut_short
                 self._move(asked)
-                return {"pool": next(p for p in pools(gateway) if p["name"] == asked.pool)}
+                moved = next(p for p in pools(gateway) if p["name"] == asked.pool)
+                return {"pool": moved | {"cut": gateway.metrics.cut_short - cut}}
             case "checkpoint":
                 gateway.checkpoint()
                 await gateway.ticks.on_disk()
@@ -158,7 +160,9 @@ class Control:
         gateway = self.gateway
         if asked.request:
             if asked.request not in gateway.refusals.said:
-                words = "no request of that id was refused since this process began; see refusals"
+                words = (
+                    "no request of that id was refused since this process began; `refusals` has those before, by time"
+                )
                 raise KeyError(f"request {asked.request!r}: {words}")
             ordinal, sentence = gateway.refusals.said[asked.request]
             return {"request": asked.request, "ordinal": ordinal, "sentence": sentence}

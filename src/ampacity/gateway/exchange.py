@@ -9,12 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ampacity.gateway.client import Answering, Client
-from ampacity.gateway.dialects import REASONS, Api, Asked, Refusal, error_body, error_event, status_in
+from ampacity.gateway.dialects import Api, Asked, Refusal, error_event, status_in
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.request import Request
 from ampacity.gateway.upstream import AnswerHead, Upstream
 from ampacity.gateway.usage import Ending, Usage
-from ampacity.gateway.words import OVERLOADED, headed, out_of_reach, passed_on, unanswered, wait_asked_ms
+from ampacity.gateway.words import (
+    OVERLOADED,
+    broken_off,
+    headed,
+    out_of_reach,
+    passed_on,
+    refusal,
+    unanswered,
+    wait_asked_ms,
+)
 from ampacity.journal.records import ABORTED, ADMITTED, NOT_KNOWN, QUEUED, RELEASED, SETTLED
 from ampacity.policy.health import CUT_OFF, GIVEN_UP, TIMED_OUT
 from ampacity.policy.ticket import Kind, Ticket
@@ -52,6 +61,7 @@ class Exchange(Answering):
         "_status",
         "_stream",
         "_unchunk",
+        "_unseen_most",
         "_whole",
         "api",
         "attempt",
@@ -88,6 +98,7 @@ class Exchange(Answering):
         self._client.exchange = self
         self._gateway.exchanges.add(self)
         self._kind = kind
+        self._unseen_most = 0 if asked.stream else asked.output_most
         now_ms = self._gateway.clock()
         recorder = self._gateway.recorder
         ticket = recorder.arrive(kind, holder, session, self._request.tokens, asked.output_most, now_ms, self)
@@ -304,6 +315,8 @@ class Exchange(Answering):
                 self._settle(RELEASED, answer)
             self.refuse(unanswered(why))
             return
+        if self.ticket is not None:
+            self._gateway.cut_short(self.ticket)
         self._settle(ABORTED, answer)
         self._gateway.ticks.after(lambda: self._cut(why, place))
 
@@ -322,7 +335,7 @@ class Exchange(Answering):
             self._client.cut()  # to close is how such an answer ends when it is whole
             return
         if place:
-            event = b"\n" + error_event(self.api, out_of_reach(why), self.id)  # ends the event before, if need be
+            event = b"\n" + error_event(self.api, broken_off(why), self.id)  # ends the event before, if need be
             if not self._unchunk:
                 event = b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event)
             self._client.write(event)
@@ -334,22 +347,18 @@ class Exchange(Answering):
             return  # it is settled as it came
         self._gateway.exchanges.discard(self)
         ticket = self.ticket
-        computed = 0 if ticket is None or self._answer else self._computed(ticket)
+        computed = output = 0
+        if ticket is not None and not ticket.over and not self._answer and self.upstream is not None:
+            since_s = self._gateway.now_s() - self._asked_s
+            computed, output = self._gateway.pool(ticket).computed(since_s, ticket.uncached, self._unseen_most)
         self._abandon()
         if ticket is None or ticket.over:
             return
-        self._gateway.left(ticket)
+        self._gateway.left(ticket, self._answer)
         if computed:
-            self._gateway.settled(ticket, ABORTED, (computed, 0, 0, 0), NOT_KNOWN, GIVEN_UP)
+            self._gateway.settled(ticket, ABORTED, (computed, 0, 0, output), NOT_KNOWN, GIVEN_UP)
         else:
             self._settle(ABORTED if self._answer else RELEASED, GIVEN_UP)
-
-    def _computed(self, ticket: Ticket) -> int:
-        """Tokens of its prompt that the pool can have computed since it was asked, at the pace that its terms say."""
-        if self.upstream is None or ticket.over:
-            return 0
-        pace_ns = self._gateway.pool(ticket).terms.pace_ns
-        return min(int((self._gateway.now_s() - self._asked_s) * 1e9 / pace_ns), ticket.uncached)
 
     def hold_up(self, paused: bool) -> None:
         """The client reads slower than the answer comes, or has caught up."""
@@ -377,21 +386,3 @@ class Exchange(Answering):
         else:
             self.upstream.drop()
             self.broken("it was silent for too long", TIMED_OUT)
-
-
-def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:
-    """An error as a whole answer. own: header lines of its own, each with its end."""
-    status = status_in(api, why)
-    body = error_body(api, why, request_id)
-    lines = [
-        f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n".encode(),
-        b"content-length: %d\r\n" % len(body),
-        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode(),
-    ]
-    if why.retry_after_s is not None:
-        lines.append(b"retry-after: %d\r\n" % why.retry_after_s)
-    if why.retry is not None:
-        lines.append(b"x-should-retry: true\r\n" if why.retry else b"x-should-retry: false\r\n")
-    if last:
-        lines.append(b"connection: close\r\n")
-    return b"".join([*lines, own, b"\r\n", body])

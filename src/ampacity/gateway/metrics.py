@@ -53,7 +53,7 @@ class Metrics:
     def __init__(self) -> None:
         self.kinds: dict[tuple[str, str], KindCounts] = {}
         self._by_kind: dict[Kind, KindCounts] = {}
-        self.refusals: dict[tuple[str, str, str], int] = {}  # tier, window, alias
+        self.refusals: dict[tuple[str, str, str, str], int] = {}  # tier, window, whose it is, alias
         self.malformed = self.unauthenticated = self.cut_short = self.left = 0
 
     def of(self, kind: Kind) -> KindCounts:
@@ -63,9 +63,9 @@ class Metrics:
             found = self._by_kind[kind] = self.kinds.setdefault((kind.tier_name, kind.alias), KindCounts())
         return found
 
-    def refused(self, kind: Kind, window: str) -> None:
-        """A window, or the cap of an hour, refused a request."""
-        key = kind.tier_name, window, kind.alias
+    def refused(self, kind: Kind, window: str, owner: str) -> None:
+        """A window, or the cap of an hour, refused a request. owner: whose it is."""
+        key = kind.tier_name, window, owner, kind.alias
         self.refusals[key] = self.refusals.get(key, 0) + 1
 
     def ended(
@@ -113,7 +113,8 @@ class Metrics:
                 for (tier, alias), c in sorted(self.kinds.items())
             ],
             "refusals": [
-                {"tier": t, "window": w, "alias": a, "count": n} for (t, w, a), n in sorted(self.refusals.items())
+                {"tier": t, "window": w, "owner": o, "alias": a, "count": n}
+                for (t, w, o, a), n in sorted(self.refusals.items())
             ],
             "malformed": self.malformed,
             "unauthenticated": self.unauthenticated,

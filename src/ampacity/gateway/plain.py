@@ -9,10 +9,9 @@ import msgspec
 from ampacity.gateway.client import Client
 from ampacity.gateway.counting import count
 from ampacity.gateway.dialects import Api, Refusal, models_body
-from ampacity.gateway.exchange import refusal
 from ampacity.gateway.refusals import no_key, no_model, not_served
 from ampacity.gateway.request import Request
-from ampacity.gateway.words import plain_answer
+from ampacity.gateway.words import plain_answer, refusal
 
 if TYPE_CHECKING:
     from ampacity.gateway.server import Gateway

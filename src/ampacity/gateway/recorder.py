@@ -150,13 +150,15 @@ class Recorder:
             self._tell(now_ms)
         return True
 
-    def due(self, now_ms: int) -> None:
-        """What the passing of time decides."""
-        for pool in self.desk.due(now_ms):
+    def due(self, now_ms: int) -> list[str]:
+        """What the passing of time decides; gives the pools that are gone since this was last asked."""
+        gone = self.desk.due(now_ms)
+        for pool in gone:
             self.journal.changed(now_ms, GONE, pool)
             self.ticks.touch()
         if self.desk.told:
             self._tell(now_ms)
+        return gone
 
     def hold_pool(self, pool: str, now_ms: int) -> bool:
         """A pool takes nothing new; False if it did not before. Raises KeyError."""

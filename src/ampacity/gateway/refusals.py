@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ampacity.base.outcomes import REFUSED, REFUSED_ORGANIZATION
+from ampacity.base.outcomes import ORGANIZATION, REFUSED, REFUSED_ORGANIZATION
 from ampacity.gateway.dialects import Refusal
 from ampacity.gateway.keys import Holder
 from ampacity.gateway.metrics import Metrics
@@ -31,10 +31,11 @@ class Refusals:
         counts, ledger = self._metrics.of(ticket.kind), self._desk.ledger
         if ticket.outcome in (REFUSED, REFUSED_ORGANIZATION):
             counts.outcomes[ticket.outcome] += 1
-            self._metrics.refused(ticket.kind, ledger.window_of(ticket, ticket.window)[1])
+            scope, window = ledger.window_of(ticket, ticket.window)
+            self._metrics.refused(ticket.kind, window, "organization" if scope == ORGANIZATION else "subscriber")
             told = why_refused(self._desk, ticket, now_ms)
         elif ticket.window < 0:
-            self._metrics.refused(ticket.kind, CAP)
+            self._metrics.refused(ticket.kind, CAP, "tier")
             wait_s = seconds_until(ledger.retry_ms(ticket, ticket.window, now_ms), now_ms)
             words = "The capacity of this hour is used up; it returns with the next."
             told = Refusal(529, "overloaded_error", words, wait_s, None if wait_s is None else wait_s <= SOON_S)

@@ -14,7 +14,7 @@ from ampacity.gateway.client import Client
 from ampacity.gateway.clock import Clock
 from ampacity.gateway.contracts import Contracts
 from ampacity.gateway.dialects import Api, Refusal, decode_asked
-from ampacity.gateway.exchange import FULL, Exchange, refusal
+from ampacity.gateway.exchange import FULL, Exchange
 from ampacity.gateway.handing import Hands, refuse_taken
 from ampacity.gateway.headers import Rates
 from ampacity.gateway.keys import Holder, hashed, key_in, read_keys
@@ -22,7 +22,7 @@ from ampacity.gateway.leases import Leases
 from ampacity.gateway.log import Log
 from ampacity.gateway.metrics import Metrics
 from ampacity.gateway.plain import ASKING, answer_plain
-from ampacity.gateway.pools import Pool
+from ampacity.gateway.pools import Pool, pools_of
 from ampacity.gateway.recorder import Recorder
 from ampacity.gateway.refusals import Refusals, keep_limits, no_key, no_model, not_served
 from ampacity.gateway.request import Head, Malformed, Request
@@ -31,18 +31,12 @@ from ampacity.gateway.standing import standing_of
 from ampacity.gateway.take_up import open_desk, pool_states, write_checkpoint
 from ampacity.gateway.turn import Turn
 from ampacity.gateway.watch import Watch
+from ampacity.gateway.words import refusal
 from ampacity.journal.append import Journal
-from ampacity.journal.records import (
-    ADMITTED,
-    DRAIN,
-    EXPIRED,
-    GONE,
-    HOLD,
-    NO_CAPACITY,
-    QUEUED,
-)
+from ampacity.journal.records import ADMITTED, DRAIN, EXPIRED, GONE, HOLD, NO_CAPACITY, QUEUED, SETTLED
 from ampacity.journal.ticks import Ticks
 from ampacity.policy.leasing import share_of
+from ampacity.policy.routing import NOBODY
 from ampacity.policy.terms import Terms
 from ampacity.policy.ticket import Kind, Ticket
 
@@ -82,7 +76,7 @@ class Gateway:
         self.hands: Hands | None = None
         self.leases: Leases | None = None
         self.terms = share_of(self.terms, self.settings.workers)
-        self.pools = _pools(self.terms, self.loop)
+        self.pools = pools_of(self.terms, self.loop)
         self.aliases = self.terms.aliases()
         self.journal = Journal(self.settings.journal, self.settings.durability, FOLD_PAGES)
         s = self.settings
@@ -178,7 +172,7 @@ class Gateway:
         """Go by other terms from now on; streams go on. Raises TermsError or LimitError, and nothing changes."""
         terms = share_of(terms, self.settings.workers)
         keep_limits(terms, self._holders.values())
-        pools = _pools(terms, self.loop)
+        pools = pools_of(terms, self.loop)
         self.turn.settle()
         before = self.pools
         self.pools = before | {n: p for n, p in pools.items() if n not in before or not p.reached_as(before[n])}
@@ -214,8 +208,15 @@ class Gateway:
         what = "drain" if deadline_ms > now_ms else "reclaim"
         changed = self.recorder.drain_pool(pool, deadline_ms, now_ms)
         self._moved(what, pool, changed, deadline_ms=deadline_ms)
-        self.recorder.due(self.clock())
+        self._due()
         return changed
+
+    def _due(self) -> None:
+        """What the passing of time decides; pools that are gone are told of, and how many answers went with them."""
+        cut = self.metrics.cut_short
+        for pool in self.recorder.due(self.clock()):
+            self.log("gone", pool, cut=self.metrics.cut_short - cut)
+            cut = self.metrics.cut_short
 
     def reopen(self, pool: str) -> bool:
         """A pool takes requests again; False if it cannot. Raises KeyError."""
@@ -231,7 +232,7 @@ class Gateway:
         self._tick = self.loop.call_later(TICK_S, self._on_tick)
         self.clock.follow()
         self.turn.settle()
-        self.recorder.due(self.clock())
+        self._due()
         if self.leases is not None:
             self.leases.renew(self.recorder, self.clock())
         if self.ticks.error is not None and self.now_s() - self.ticks.failing_since_s > HELD_S:
@@ -367,6 +368,8 @@ class Gateway:
         """A request has ended."""
         now_ms = self.clock()
         streamed = isinstance(ticket.owner, Exchange) and ticket.owner.streamed  # it has no owner once it has ended
+        if streamed and status == SETTLED and tokens[3] > 1:
+            self.pool(ticket).streamed(max(now_ms - ticket.now_ms - first_ms, 0) / 1000, tokens[3] - 1)
         if self.recorder.ended(ticket, now_ms, status, *tokens, first_ms, answer):
             self.metrics.ended(ticket, now_ms, status, tokens, first_ms, streamed)
 
@@ -375,7 +378,7 @@ class Gateway:
         if kind is not None:
             statuses = self.metrics.of(kind).statuses
             statuses[status] = statuses.get(status, 0) + 1
-            if status in (503, 529):
+            if status in (502, 503, 529):  # as the journal counts them: no pool took it, or those that did failed
                 self.metrics.of(kind).outcomes[NO_CAPACITY] += 1
 
     def cut_short(self, ticket: Ticket) -> None:
@@ -384,10 +387,8 @@ class Gateway:
         if not ticket.over:
             self.log("answer broken off", self.recorder.pool_of(ticket))
 
-    def left(self, ticket: Ticket) -> None:
-        """A client went before its answer was whole."""
+    def left(self, ticket: Ticket, answered: bool) -> None:
+        """A client went before its answer was whole; perhaps before its first byte, which counts what was admitted."""
         self.metrics.left += 1
-
-
-def _pools(terms: Terms, loop: asyncio.AbstractEventLoop) -> dict[str, Pool]:
-    return {p.name: Pool(p, (s.alias, *s.names), loop) for s in terms.services for p in s.pools}
+        if not answered and ticket.pool != NOBODY:
+            self.answered(ticket)

@@ -28,7 +28,9 @@ def why_refused(desk: Desk, ticket: Ticket, now_ms: int) -> Refusal:
     retry_ms, sentence = ledger.retry_ms(ticket, ticket.window, now_ms), told.sentence
     sooner = retry_ms is not None and (told.retry_ms is None or retry_ms < told.retry_ms)
     if sooner and told.binding is not None and told.binding.counts != "in flight":
-        sentence += " What is reserved for requests in flight, and they do not need, returns when they end."
+        sentence += (
+            " But what is reserved for requests in flight, and they do not need, returns as they end: try again."
+        )
     wait_s = seconds_until(retry_ms, now_ms)
     return Refusal(429, "rate_limit_error", sentence, wait_s, wait_s is not None and wait_s <= SOON_S)
 

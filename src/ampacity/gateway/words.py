@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ampacity.gateway.dialects import REASONS, Api, Refusal
+from ampacity.gateway.dialects import REASONS, Api, Refusal, error_body, status_in
 from ampacity.gateway.request import Head, Request
 from ampacity.gateway.upstream import AnswerHead
 
@@ -37,6 +37,11 @@ _STATUS = {status: f"HTTP/1.1 {status} {words}\r\n".encode() for status, words i
 def out_of_reach(why: str) -> Refusal:
     """What to say when a pool did not do its work."""
     return Refusal(502, "api_error", f"The model's server did not answer this request: {why}.", None, True)
+
+
+def broken_off(why: str) -> Refusal:
+    """What to say within a stream that does not go on."""
+    return Refusal(502, "api_error", f"The answer breaks off here: {why}.", None, True)
 
 
 def unanswered(why: str) -> Refusal:
@@ -105,6 +110,24 @@ def _passed_back(head: AnswerHead) -> bytes:
         if name not in NOT_PASSED_BACK and not name.startswith(LIMITS_OF_OTHERS):
             lines.append(b"%b: %b\r\n" % pair)
     return b"".join(lines)
+
+
+def refusal(api: Api, why: Refusal, request_id: str, own: bytes, last: bool) -> bytes:
+    """An error as a whole answer. own: header lines of its own, each with its end."""
+    status = status_in(api, why)
+    body = error_body(api, why, request_id)
+    lines = [
+        f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n".encode(),
+        b"content-length: %d\r\n" % len(body),
+        f"request-id: {request_id}\r\nx-request-id: {request_id}\r\n".encode(),
+    ]
+    if why.retry_after_s is not None:
+        lines.append(b"retry-after: %d\r\n" % why.retry_after_s)
+    if why.retry is not None:
+        lines.append(b"x-should-retry: true\r\n" if why.retry else b"x-should-retry: false\r\n")
+    if last:
+        lines.append(b"connection: close\r\n")
+    return b"".join([*lines, own, b"\r\n", body])
 
 
 def plain_answer(status: int, body: bytes, request_id: str, keep: bool, own: str = "") -> bytes:

@@ -60,7 +60,7 @@ function quantile(counts, q, unit) {
 }
 function refusedIn(kind) { return kind.outcomes.refused + kind.outcomes.refused_organization + kind.outcomes.no_capacity; }
 function reasons(metrics) {
-  const rows = metrics.refusals.map((r) => ({...r, room: false, words: r.window === CAP ? "the hour's capacity cap" : `the ${r.window} window`}));
+  const rows = metrics.refusals.map((r) => ({...r, room: false, words: r.window === CAP ? "the hour's capacity cap" : `${r.owner === "organization" ? "their organization's" : "the"} ${r.window} window`}));
   for (const kind of metrics.kinds) {
     const capped = metrics.refusals.filter((r) => r.window === CAP && r.tier === kind.tier && r.alias === kind.alias);
     const rest = kind.outcomes.no_capacity - capped.reduce((n, r) => n + r.count, 0);
