@@ -20,7 +20,7 @@ from ampacity.console.ask import NotDone, NotServing, ask
 from ampacity.console.folder import write_json
 from ampacity.console.keys import KeyMistake
 from ampacity.console.republish import closed_before
-from ampacity.console.views import explain_view
+from ampacity.console.views import explain_view, pool_view
 from ampacity.policy import rows
 from ampacity.policy.terms import ServiceTerms, TermsError, TierTerms
 from ampacity.simulator.journal_replay import replay
@@ -209,6 +209,10 @@ def test_an_organizations_window_is_told_in_headers_where_it_refuses_and_to_who_
     assert not told["now"]["coder"]["admits"] and told["people"] == 2
     assert "The organization's five-hour window" in told["now"]["coder"]["sentence"]
     assert {r["subscriber"] for r in told["refusals"]} == {"anna", "arno"}
+    counts = live.operator.status()["metrics"]["refusals"]
+    assert [(r["tier"], r["window"], r["owner"], r["count"]) for r in counts] == [
+        (tier, "five-hour", "organization", 1) for tier in ("developers", "tools")
+    ]
     assert explain_view(told).startswith("organization acme, 2 people\n")
     with pytest.raises(KeyMistake, match="2 belong to it"):
         live.operator.remove_organization("acme")
@@ -274,11 +278,16 @@ def test_a_reclaim_does_not_wait(live: Any, stay: Callable[[], None]) -> None:
     key = live.operator.make_key("dora")["key"]
     _connection, response = live.open(key, stream=True)
     response.readline()
-    assert live.operator.move("reclaim", "here")["state"] == "gone"
+    moved = live.operator.move("reclaim", "here")
+    assert (moved["state"], moved["cut"]) == ("gone", 1)
+    assert pool_view(moved).endswith("1 answers that had begun are cut")
+    assert live.operator.status()["metrics"]["cut_short"] == 1
     with suppress(OSError, http.client.HTTPException):
         assert b"message_stop" not in response.read()  # which ends while the model would still go on
     assert live.post(key)[0] == 529
-    assert [row["what"] for row in live.operator.audit()[:1]] == ["reclaim"]
+    assert [(row["what"], row["subject"]) for row in live.operator.audit()[:1]] == [
+        ("reclaim", "pool here, 1 answers cut")
+    ]
 
 
 def test_a_pool_that_is_not_there_and_a_drain_without_a_deadline_are_refused(shared: Any) -> None:

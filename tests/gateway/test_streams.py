@@ -25,7 +25,7 @@ from gateways import (
     post,
 )
 
-from ampacity.journal.records import ABORTED, RELEASED, SETTLED
+from ampacity.journal.records import ABORTED, ADMITTED, RELEASED, SETTLED
 
 ASK = {"model": "m", "stream": True}
 COUNTED = (SETTLED, 10, 0, 90, 9)
@@ -246,6 +246,32 @@ def test_a_client_that_goes_before_the_first_byte_pays_what_the_pool_can_have_co
     assert status == (ABORTED if uncached else RELEASED)
     assert min(0.045e9 // pace_ns, prompt) <= uncached <= min((took_s + 0.01) * 1e9 / pace_ns, prompt)
     assert gateway.used() == uncached * WEIGHTS.uncached
+
+
+def test_who_leaves_an_answer_that_comes_whole_pays_what_the_pool_can_have_written(
+    gateway: Running, upstream: Upstream
+) -> None:
+    """At the pace of the pool's streams, once there has been one; never more than was asked for."""
+    many = START + b'data: {"type":"content_block_delta","delta":{"text":"x"}}\n\n' * 200 + END
+    upstream.answer = lambda to, _: to.send(STREAM_HEAD, chunk(many[:-50]), chunk(many[-50:]), chunk(b""), pause_s=0.05)
+    assert gateway.post(ASK).status == 200
+    each_s = gateway.do(lambda g: g.pools["pool-0"].token_s)
+    assert each_s > 0
+    upstream.answer = lambda to, _: to.until_gone()
+    for most in (10_000, 3):
+        before = len(upstream.asked)
+        with gateway.client() as client:
+            began = time.monotonic()
+            client.ask({"model": "m", "max_tokens": most})
+            eventually(lambda n=before: len(upstream.asked) > n)
+            time.sleep(0.3)
+            client.close()
+            eventually(gateway.idle)
+            took_s = time.monotonic() - began
+        _, uncached, _, _, output = gateway.ends()[-1]
+        assert uncached > 0
+        assert min(int(0.25 / each_s), most) <= output <= min(int(took_s / each_s) + 1, most)
+    assert gateway.do(lambda g: sum(c.outcomes[ADMITTED] for c in g.metrics.kinds.values())) == 3
 
 
 def test_a_client_that_goes_while_it_waits_for_a_pool_pays_nothing(serve: Serve, upstream: Upstream) -> None:
