@@ -29,7 +29,8 @@ def forecast_held(journal: Path, foretold: Path, out: Path, *, force: bool) -> V
     try:
         f = read_forecast(foretold)
     except OSError as err:
-        raise Mistakes([Mistake(foretold.name, 0, "file", "", err.strerror or str(err))]) from err
+        why = f"{err.strerror or err}; forecast_of(...).write makes one before a run (docs/rooms/forecast.md)"
+        raise Mistakes([Mistake(str(foretold), 0, "file", "", why)]) from err
     except ValueError as err:
         wanted = "no forecast as forecast_of(...).write makes one (docs/rooms/forecast.md)"
         raise Mistakes([Mistake(foretold.name, 0, "file", "", f"{wanted}: {err}")]) from err

@@ -65,9 +65,14 @@ def _own_month(
     from ampacity.cli.screen import tell
     from ampacity.demand.traces import claude_code, read
     from ampacity.reporting.own_month_view import own_month_page, own_month_view
+    from ampacity.scenario.mistakes import Mistake, Mistakes
 
     path = claude_code.own_logs() if log == OWN_LOGS and not Path(log).exists() else Path(log)
-    view = own_month_view(a, b, read.read(path), on=on, plan=plan)
+    trace = read.read(path)
+    if (people := trace.frame["user"].drop_nulls().n_unique()) > 1:
+        words = "this compares the month of one person; `simulate --trace` takes one of many"
+        raise Mistakes([Mistake(str(path), 0, "people", str(people), words)])
+    view = own_month_view(a, b, trace, on=on, plan=plan)
     if output is not None:
         own_month_page(view).save(output)
     tell(view, json, quiet=quiet, after=f"page: {output}" if output else "")

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -212,7 +213,7 @@ class Admin:
             self._path("POST", "/api/reload", Nothing, lambda _: o.reload()),
             self._path("POST", "/api/checkpoint", Nothing, lambda _: o.checkpoint()),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers={HTTPException: _no_path})
 
     # who may ask
 
@@ -314,6 +315,13 @@ def _or_none(given: Any) -> Any:
 
 def _error(status: int, words: str) -> Response:
     return JSONResponse({"error": words}, status, headers=NOT_KEPT)
+
+
+async def _no_path(_: Request, err: Exception) -> Response:
+    assert isinstance(err, HTTPException)
+    nowhere = "there is nothing at this path; /openapi.json names what there is"
+    words = nowhere if err.status_code == 404 else err.detail
+    return JSONResponse({"error": words}, err.status_code, headers={**(err.headers or {}), **NOT_KEPT})
 
 
 def _not_known() -> Response:

@@ -39,7 +39,7 @@ class Child:
         line = _first_line(self.running, ready_s)
         if not line:
             self.end(2.0)
-            tail = self.log.read_text(encoding="utf-8", errors="replace").strip()[-TAIL:]
+            tail = "; ".join(self.log.read_text(encoding="utf-8", errors="replace").strip()[-TAIL:].splitlines())
             raise Mistakes([Mistake(str(self.log), 0, self.name, "did not start", tail or "it said nothing")])
         said: dict[str, Any] = json.loads(line)
         return said

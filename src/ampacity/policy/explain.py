@@ -142,7 +142,8 @@ def _refusal(s: Standing, now_ms: int, asked: str, first: bool = True) -> str:
     if s.admits_from_ms is None:
         never = "it does not return" if s.all_back_ms is None else "it never holds a request of this size"
         return f"{text}; {never}"
-    return f"{text}; it returns {_when(s.admits_from_ms, now_ms)}"
+    returns = "it returns" if s.admits_from_ms == s.all_back_ms else "there is room for it"
+    return f"{text}; {returns} {_when(s.admits_from_ms, now_ms)}"
 
 
 def _room(s: Standing, now_ms: int, first: bool) -> str:
@@ -192,7 +193,8 @@ def _when(instant_ms: int, now_ms: int) -> str:
         return f"{clock}, in {_count(round(wait_ms / 60_000), 'minute')}"
     if wait_ms < 2 * DAY_MS:
         return f"{clock}, in {_count(round(wait_ms / 3_600_000), 'hour')}"
-    return f"on {at:%A} {at.day} {at:%B} {clock}, in {_count(round(wait_ms / DAY_MS), 'day')}"
+    days = (at.date() - datetime.fromtimestamp(now_ms / 1000, UTC).date()).days  # as people count them, by the calendar
+    return f"on {at:%A} {at.day} {at:%B} {clock}, in {_count(days, 'day')}"
 
 
 def _count(number: int, unit: str) -> str:
