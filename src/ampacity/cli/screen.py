@@ -87,7 +87,7 @@ def say_what_is_compiled(s: Scenario | None = None) -> None:
     from ampacity.reporting.words import with_no_limit
     from ampacity.scenario.announced import after
 
-    if is_compiled(run):
+    if is_compiled(run, inlined=True):
         return
     if s is not None:
         found = carried(after(s), guarantee=None)
