@@ -26,6 +26,13 @@ settings.load_profile("ampacity")
 
 Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 
+# told to keep no bytecode, Python would compile all that is imported in each of the many processes that tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # workers share the processors already: what they run begins no more processes unless a test says so
+    os.environ["PYTHON_CPU_COUNT"] = "1"
+
 
 LONGEST = ("mission", "docs")
 
@@ -38,10 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 SCREEN = {"NO_COLOR": "1", "COLUMNS": "160"}
 
 
-def in_a_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """What `ampacity ARGS` does in a folder, in a process of its own."""
+def in_a_process(folder: Path, *args: str, cores: int | None = None) -> subprocess.CompletedProcess[str]:
+    """What `ampacity ARGS` does in a folder, in a process of its own. cores: that it takes itself to have."""
     command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
-    environment = {**os.environ, **SCREEN}
+    environment = {**os.environ, **SCREEN, **({"PYTHON_CPU_COUNT": str(cores)} if cores else {})}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
@@ -107,10 +114,10 @@ class Told:
 
 @pytest.fixture(scope="session")
 def laptop_run(once: Callable[[str, Callable[[Path], None]], Path]) -> Told:
-    """`ampacity run laptop --json out.json`, as it stands: all of its worlds, in a process of its own."""
+    """`ampacity run laptop --json out.json`, as it stands: all of its worlds, in processes of its own."""
 
     def make(folder: Path) -> None:
-        done = in_a_process(folder, "run", "laptop", "--json", "out.json")
+        done = in_a_process(folder, "run", "laptop", "--json", "out.json", cores=2)
         assert done.returncode == 0, done.stderr
         (folder / "screen.txt").write_text(done.stdout)
 
