@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,21 @@ def in_a_process(folder: Path, *args: str, cores: int | None = None) -> subproce
     )
 
 
+def in_this_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """The same without a new process, which would take a second or more to import what it needs."""
+    from ampacity.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
+        here.chdir(folder)
+        here.setattr(sys, "argv", ["ampacity", *args])
+        for name, value in SCREEN.items():
+            here.setenv(name, value)
+        with pytest.raises(SystemExit) as left:
+            main()
+    return subprocess.CompletedProcess(args, int(left.value.code or 0), out.getvalue(), err.getvalue())
+
+
 @pytest.fixture
 def ampacity_process(tmp_path: Path) -> Ampacity:
     """Run `ampacity ARGS` in an empty folder, in a process of its own."""
@@ -61,23 +79,9 @@ def ampacity_process(tmp_path: Path) -> Ampacity:
 
 
 @pytest.fixture
-def ampacity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ampacity:
-    """Run `ampacity ARGS` in an empty folder, in this process: a new one would take seconds to import what it needs."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        from ampacity.cli import main
-
-        capsys.readouterr()
-        with monkeypatch.context() as here, pytest.raises(SystemExit) as left:
-            here.chdir(tmp_path)
-            here.setattr(sys, "argv", ["ampacity", *args])
-            for name, value in SCREEN.items():
-                here.setenv(name, value)
-            main()
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(args, int(left.value.code or 0), printed.out, printed.err)
-
-    return run
+def ampacity(tmp_path: Path) -> Ampacity:
+    """Run `ampacity ARGS` in an empty folder, in this process."""
+    return lambda *args: in_this_process(tmp_path, *args)
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +114,25 @@ class Told:
     screen: str
     found: Any
     page: str
+
+
+Answer = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def answered(once: Callable[[str, Callable[[Path], None]], Path]) -> Answer:
+    """The JSON that `ampacity ARGS --json -` writes; the same words are asked once in these tests."""
+
+    def found(*args: str) -> Any:
+        def make(folder: Path) -> None:
+            done = in_this_process(folder, *args, "--json", "-")
+            assert done.returncode == 0, done.stderr
+            (folder / "told.json").write_text(done.stdout)
+
+        name = "told-" + hashlib.sha256("\0".join(args).encode()).hexdigest()[:16]
+        return json.loads((once(name, make) / "told.json").read_text())
+
+    return found
 
 
 @pytest.fixture(scope="session")
