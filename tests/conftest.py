@@ -33,8 +33,9 @@ Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # workers share the processors already: what they run begins no more processes unless a test says so
-    os.environ["PYTHON_CPU_COUNT"] = "1"
+    # workers share the processors already: what they run begins no more processes or threads unless a test says so;
+    # a second thread of the linear algebra waits busily, which doubled the CPU time of a fit
+    os.environ["PYTHON_CPU_COUNT"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 LONGEST = ("mission", "docs")
