@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,14 @@ settings.load_profile("ampacity")
 
 Ampacity = Callable[..., "subprocess.CompletedProcess[str]"]
 
+# told to keep no bytecode, Python would compile all that is imported in each of the many processes that tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # workers share the processors already: what they run begins no more processes or threads unless a test says so;
+    # a second thread of the linear algebra waits busily, which doubled the CPU time of a fit
+    os.environ["PYTHON_CPU_COUNT"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 
 LONGEST = ("mission", "docs")
 
@@ -38,13 +49,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 SCREEN = {"NO_COLOR": "1", "COLUMNS": "160"}
 
 
-def in_a_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """What `ampacity ARGS` does in a folder, in a process of its own."""
+def in_a_process(folder: Path, *args: str, cores: int | None = None) -> subprocess.CompletedProcess[str]:
+    """What `ampacity ARGS` does in a folder, in a process of its own. cores: that it takes itself to have."""
     command = [sys.executable, "-c", "from ampacity.cli import main; main()", *args]
-    environment = {**os.environ, **SCREEN}
+    environment = {**os.environ, **SCREEN, **({"PYTHON_CPU_COUNT": str(cores)} if cores else {})}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def in_this_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """The same without a new process, which would take a second or more to import what it needs."""
+    from ampacity.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
+        here.chdir(folder)
+        here.setattr(sys, "argv", ["ampacity", *args])
+        for name, value in SCREEN.items():
+            here.setenv(name, value)
+        with pytest.raises(SystemExit) as left:
+            main()
+    return subprocess.CompletedProcess(args, int(left.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -54,23 +80,9 @@ def ampacity_process(tmp_path: Path) -> Ampacity:
 
 
 @pytest.fixture
-def ampacity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ampacity:
-    """Run `ampacity ARGS` in an empty folder, in this process: a new one would take seconds to import what it needs."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        from ampacity.cli import main
-
-        capsys.readouterr()
-        with monkeypatch.context() as here, pytest.raises(SystemExit) as left:
-            here.chdir(tmp_path)
-            here.setattr(sys, "argv", ["ampacity", *args])
-            for name, value in SCREEN.items():
-                here.setenv(name, value)
-            main()
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(args, int(left.value.code or 0), printed.out, printed.err)
-
-    return run
+def ampacity(tmp_path: Path) -> Ampacity:
+    """Run `ampacity ARGS` in an empty folder, in this process."""
+    return lambda *args: in_this_process(tmp_path, *args)
 
 
 @pytest.fixture(scope="session")
@@ -105,12 +117,31 @@ class Told:
     page: str
 
 
+Answer = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def answered(once: Callable[[str, Callable[[Path], None]], Path]) -> Answer:
+    """The JSON that `ampacity ARGS --json -` writes; the same words are asked once in these tests."""
+
+    def found(*args: str) -> Any:
+        def make(folder: Path) -> None:
+            done = in_this_process(folder, *args, "--json", "-")
+            assert done.returncode == 0, done.stderr
+            (folder / "told.json").write_text(done.stdout)
+
+        name = "told-" + hashlib.sha256("\0".join(args).encode()).hexdigest()[:16]
+        return json.loads((once(name, make) / "told.json").read_text())
+
+    return found
+
+
 @pytest.fixture(scope="session")
 def laptop_run(once: Callable[[str, Callable[[Path], None]], Path]) -> Told:
-    """`ampacity run laptop --json out.json`, as it stands: all of its worlds, in a process of its own."""
+    """`ampacity run laptop --json out.json`, as it stands: all of its worlds, in processes of its own."""
 
     def make(folder: Path) -> None:
-        done = in_a_process(folder, "run", "laptop", "--json", "out.json")
+        done = in_a_process(folder, "run", "laptop", "--json", "out.json", cores=2)
         assert done.returncode == 0, done.stderr
         (folder / "screen.txt").write_text(done.stdout)
 

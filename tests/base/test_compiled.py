@@ -53,6 +53,14 @@ def test_an_edit_of_a_callee_or_of_its_constant_is_seen(tmp_path: Path) -> None:
     assert len(files) == 3
 
 
+def test_inlined_it_gives_the_same_and_is_kept_beside(tmp_path: Path) -> None:
+    plain = rooted(tmp_path, "inlined", 3, 5)
+    apart, within = (compiled(plain.root, folder=tmp_path, inlined=inlined) for inlined in (False, True))
+    assert apart.root(10) == within.root(10) == plain.root(10)
+    assert apart.__file__ != within.__file__
+    assert is_compiled(plain.root, folder=tmp_path, inlined=True)
+
+
 def test_it_is_known_whether_a_call_would_compile(tmp_path: Path) -> None:
     one, other = (rooted(tmp_path, f"known_{n}", 3, n) for n in (1, 2))
     assert not is_compiled(one.root, folder=tmp_path)

@@ -187,3 +187,26 @@ def test_help_imports_nothing_heavy() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "laptop"),
+        ("show", "models"),
+        ("plan", "laptop", "--set", "worlds=2"),
+        ("compare", "2026-03-26", "2026-05-06", "--worlds", "2", "--people", "200"),
+        ("simulate", "laptop", "--hours", "2"),
+        ("calibrate", "serving", "own.csv"),
+        ("report", "laptop", "--set", "worlds=2"),
+        ("init", "--gpus", "8xh10"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_process_of_its_own_prints_what_other_tests_read_in_theirs(
+    ampacity: Callable[..., Any], ampacity_process: Callable[..., Any], words: tuple[str, ...]
+) -> None:
+    own, here = ampacity_process(*words), ampacity(*words)
+    printed = [re.sub(r"[\d.,]+ CPU s", "", done.stdout) for done in (own, here)]
+    assert printed[0] == printed[1]
+    assert (own.returncode, own.stderr) == (here.returncode, here.stderr)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +56,9 @@ def printed(line: str, output: str) -> bool:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if runs(p)], ids=as_id)
-def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ampacity: Callable[..., Any]
+) -> None:
     """The blocks of a page run in turn, in one empty folder; files that it shows are there for what follows."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
@@ -67,24 +67,16 @@ def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyt
             exec(compile(text, as_id(page), "exec"), names)
         elif language == "console":
             for command, shown in commands(text):
-                run_command(command, shown)
+                run_command(ampacity, command, shown)
         elif language == "yaml":
             check_file(text)
 
 
-def run_command(command: str, shown: list[str]) -> None:
+def run_command(ampacity: Callable[..., Any], command: str, shown: list[str]) -> None:
     """A command succeeds, or fails where the page shows mistakes; every line that the page shows is printed."""
     program, *arguments = shlex.split(command)
     assert program == "ampacity", command
-    code = "import sys; sys.argv[0] = 'ampacity'; from ampacity.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = ampacity(*arguments)
     expected = 1 if any(re.search(r": \d+ mistakes?$", line) for line in shown) else 0
     assert done.returncode == expected, f"$ {command}\n{done.stdout}{done.stderr}"
     for line in shown:

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 Answer = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def answered(once: Callable[[str, Callable[[Path], None]], Path]) -> Answer:
-    """The JSON that `ampacity ARGS --json -` writes, in a process of its own; the same words are asked once."""
-
-    def found(*args: str) -> Any:
-        def make(folder: Path) -> None:
-            words = [sys.executable, "-c", "from ampacity.cli import main; main()", *args, "--json", "-"]
-            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-            assert done.returncode == 0, done.stderr
-            (folder / "told.json").write_text(done.stdout)
-
-        name = "told-" + hashlib.sha256("\0".join(args).encode()).hexdigest()[:16]
-        return json.loads((once(name, make) / "told.json").read_text())
-
-    return found
 
 
 @pytest.fixture(scope="session")

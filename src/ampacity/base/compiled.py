@@ -31,6 +31,7 @@ from numba import njit
 # without reference counts, which cost more than a decision: a kernel writes into the rows that it is given and
 # allocates no array (one that does is an error of the compiler)
 JIT = "@njit(cache=True, nogil=True, _nrt=False)"
+JIT_INLINED = "@njit(cache=True, nogil=True, _nrt=False, forceinline=True)"
 BUILTINS = {"range", "abs", "min", "max", "len", "int", "bool", "float", "divmod", "round"}
 
 
@@ -38,7 +39,7 @@ class KernelError(ValueError):
     """Sources that cannot be compiled as they stand; lists every mistake."""
 
 
-def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> ModuleType:
+def compiled(*functions: Callable[..., Any], folder: Path | None = None, inlined: bool = False) -> ModuleType:
     """A module that holds `functions`, and all that they call, compiled under their own names.
 
     Parameters
@@ -48,6 +49,9 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
         write into the arrays that they are given and allocate none.
     folder : Path, optional
         Where machine code is kept; by default `cache_folder()`.
+    inlined : bool, optional
+        Whether every callee becomes a part of its caller. Each array that a call passes on is seven words to copy, so
+        short functions of many arrays run several times as fast; a large kernel would take minutes to compile.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
         If a function names something else, if two share a name or a constant has two values, or if they call in a
         circle; every mistake at once.
     """
-    text = kernel_text(functions)
+    text = kernel_text(functions, inlined=inlined)
     name = _name(text)
     if name in sys.modules:
         return sys.modules[name]
@@ -72,9 +76,9 @@ def compiled(*functions: Callable[..., Any], folder: Path | None = None) -> Modu
     return module
 
 
-def is_compiled(*functions: Callable[..., Any], folder: Path | None = None) -> bool:
+def is_compiled(*functions: Callable[..., Any], folder: Path | None = None, inlined: bool = False) -> bool:
     """Whether machine code of these functions, as they stand, is kept from an earlier call; else that takes seconds."""
-    kept = (folder or cache_folder()) / "kernels" / _name(kernel_text(functions)) / "__pycache__"
+    kept = (folder or cache_folder()) / "kernels" / _name(kernel_text(functions, inlined=inlined)) / "__pycache__"
     return all(any(kept.glob(f"kernel.{function.__name__}-*.nbc")) for function in functions)
 
 
@@ -85,7 +89,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ampacity"
 
 
-def kernel_text(functions: tuple[Callable[..., Any], ...]) -> str:
+def kernel_text(functions: tuple[Callable[..., Any], ...], *, inlined: bool = False) -> str:
     """The file that is compiled: constants, then functions, each below all that it calls."""
     ordered: dict[str, FunctionType] = {}
     constants: dict[str, int | float] = {}
@@ -96,7 +100,8 @@ def kernel_text(functions: tuple[Callable[..., Any], ...]) -> str:
     if mistakes:
         raise KernelError("\n".join(dict.fromkeys(mistakes)))
     lines = [f"{name} = {value!r}" for name, value in sorted(constants.items())]
-    bodies = [JIT + "\n" + _source(function) for function in ordered.values()]
+    jit = JIT_INLINED if inlined else JIT
+    bodies = [jit + "\n" + _source(function) for function in ordered.values()]
     return HEADER + "\n".join(lines) + "\n\n\n" + "\n\n".join(bodies)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -26,10 +25,11 @@ def planned(s: Scenario, seed: int, *, show: bool, meanwhile: Callable[[], None]
 
     meanwhile: begins what goes on beside, once the first sentence is said.
     """
+    from ampacity.base.cores import cores
     from ampacity.planner.plan import plan
     from ampacity.scenario.worlds import draw
 
-    shared = os.cpu_count() or 1
+    shared = cores()
     if not show:
         if meanwhile is not None:
             meanwhile()
@@ -52,6 +52,7 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     cells: of each pool of a larger one, none of it if 0.
     """
     from ampacity.base.compiled import is_compiled
+    from ampacity.base.cores import cores
     from ampacity.planner.curves import capped
     from ampacity.reporting.twin_view import limits_found
     from ampacity.scenario.worlds import draw
@@ -70,7 +71,7 @@ def request_by_request(p: Plan, seed: int, cells: int, *, show: bool) -> list[We
     if not reason:
         return twin(s, limits_found(p), seed, curves=caps)
     progress = Progress("looks at cells") if show else None
-    found = fleet_run(s, limits_found(p), seed, cells=cells, processes=os.cpu_count(), progress=progress, curves=caps)
+    found = fleet_run(s, limits_found(p), seed, cells=cells, processes=cores(), progress=progress, curves=caps)
     if progress is not None:
         progress.close()
     return found
@@ -87,7 +88,7 @@ def say_what_is_compiled(s: Scenario | None = None) -> None:
     from ampacity.reporting.words import with_no_limit
     from ampacity.scenario.announced import after
 
-    if is_compiled(run):
+    if is_compiled(run, inlined=True):
         return
     if s is not None:
         found = carried(after(s), guarantee=None)

@@ -163,7 +163,7 @@ class Met:
 @cache
 def kernel() -> ModuleType:
     """`crossings.run`, compiled."""
-    return compiled(run)
+    return compiled(run, inlined=True)
 
 
 def under_each(

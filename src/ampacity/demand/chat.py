@@ -11,7 +11,7 @@ References
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 REUSE_SHARE = 0.374
 ARRIVAL_SHAPE = 0.92
 """Weibull shape of the gaps between requests of the chat service: a little burstier than Poisson."""
+LAWS_KEPT = 8
+"""Laws of chat that stay in memory, half a megabyte each: every cell of a fleet draws from the same one."""
 _PAIRING = 1
 """Seed of the one fixed pairing of inputs with outputs; it is part of the law, not of a run."""
 
@@ -42,13 +44,17 @@ def chat_lengths(field: str) -> NDArray[np.int32]:
     return table
 
 
+@lru_cache(maxsize=LAWS_KEPT)
 def chat_law(reuse_share: float = REUSE_SHARE) -> RowLaw:
     """The law of chat requests; of each input the same share is cached. [0 to 1]"""
     if not 0.0 <= reuse_share <= 1.0:
         raise ValueError(f"reuse_share is {reuse_share:.4g}; expected 0 to 1")
     inputs, outputs = chat_lengths("input_tokens"), chat_lengths("output_tokens")
     pairing = np.argsort(draws.bits(_PAIRING, "chat pairing", np.arange(TABLE)), kind="stable")
-    return RowLaw(inputs, np.floor(inputs * reuse_share).astype(np.int32), outputs[pairing])
+    law = RowLaw(inputs, np.floor(inputs * reuse_share).astype(np.int32), outputs[pairing])
+    for table in (law.cached_tokens, law.output_tokens):
+        table.flags.writeable = False
+    return law
 
 
 def chat_arrivals(seed: int, rates_per_s: Floats, length_s: float = WINDOW_S, first: int = 0) -> Floats:

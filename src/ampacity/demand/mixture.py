@@ -5,13 +5,17 @@ A few components follow a measured distribution to a Kolmogorov distance of abou
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
+
+from ampacity.base.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +24,8 @@ ROUNDS = 400
 NARROWEST = 0.05
 """Least sd of a component's logarithm: without it one component could shrink onto a value that many rows share."""
 _GRID = 8192
+_PLACES = 16384
+"""Evenly spaced scores from which the search for others begins."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,13 @@ class Mixture:
     def at(self, z: ArrayLike) -> Floats:
         """The value that a standard normal score stands for, by interpolation of the exact distribution."""
         scores, logs = self._scores
-        inside = np.exp(np.interp(np.asarray(z, dtype=np.float64), scores, logs))
-        return np.clip(inside, self.least, self.most)
+        wanted = np.asarray(z, dtype=np.float64)
+        if "numba" in sys.modules and wanted.ndim == 1:  # a compiler is loaded: the same bytes in less time
+            found = np.empty(len(wanted))
+            _kernel().read_off(wanted, scores, logs, self._places, found)
+        else:
+            found = np.interp(wanted, scores, logs)
+        return np.clip(np.exp(found), self.least, self.most)
 
     def table(self, size: int = 65_536) -> Floats:
         """Values at the middles of `size` equal shares of probability, ascending."""
@@ -86,6 +97,41 @@ class Mixture:
         scores = ndtri(np.clip(self._log_cdf(logs), 1e-300, 1 - 1e-16))
         keep = np.concatenate([[True], np.diff(np.maximum.accumulate(scores)) > 0])
         return scores[keep], logs[keep]
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Of evenly spaced scores the last one of the grid that is not larger."""
+        scores, _ = self._scores
+        even = np.linspace(scores[0], scores[-1], _PLACES)
+        return np.maximum(np.searchsorted(scores, even, side="right") - 1, 0).astype(np.int64)
+
+
+@cache
+def _kernel() -> ModuleType:
+    return compiled(read_off)
+
+
+def read_off(wanted: Any, scores: Any, logs: Any, places: Any, found: Any) -> None:
+    """What `numpy.interp` finds, digit by digit; a search begins at the nearest of evenly spaced scores."""
+    last = len(scores) - 1
+    low, high = scores[0], scores[last]
+    spacing = (high - low) / (len(places) - 1)
+    for i in range(len(wanted)):
+        z = wanted[i]
+        if z != z:
+            found[i] = z
+        elif z <= low:
+            found[i] = logs[0]
+        elif z >= high:
+            found[i] = logs[last]
+        else:
+            j = places[int((z - low) / spacing)]
+            while scores[j] > z:
+                j -= 1
+            while scores[j + 1] <= z:
+                j += 1
+            slope = (logs[j + 1] - logs[j]) / (scores[j + 1] - scores[j])
+            found[i] = slope * (z - scores[j]) + logs[j]
 
 
 def fit_mixture(values: ArrayLike, components: int) -> Mixture:

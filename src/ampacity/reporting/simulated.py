@@ -6,7 +6,6 @@ and the ends of intervals beside what is estimated.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from ampacity.base.cores import cores
 from ampacity.base.record import Record
 from ampacity.demand.people import HOURS
 from ampacity.demand.traces.trace import Trace
@@ -252,7 +252,7 @@ def simulate(
         else:
             runs = tuple(ran(m, span * HOUR_PS, seed, windows) for m in model_cells(own, found, seed, curves=caps))
     cpu_s = time.process_time() - began
-    alone = processes != "ray" and min(processes or os.cpu_count() or 1, sampled.sample.looks if sampled else 1) <= 1
+    alone = processes != "ray" and min(processes or cores(), sampled.sample.looks if sampled else 1) <= 1
     if sampled is not None and not alone:
         cpu_s += sampled.sample.cpu_s  # of other processes
     record = Record(s.name, s.digest(), seed, 1, version("ampacity"), s.as_of, cpu_s)

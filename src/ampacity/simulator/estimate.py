@@ -136,15 +136,19 @@ class Sample:
     def add(self, one: Look, seen: Seen) -> None:
         """Count a look."""
         result = seen.result
-        own = [self.tiers.index(name) for name in result.tiers]
+        own = np.array([self.tiers.index(name) for name in result.tiers], dtype=np.int64)
+        # most buckets of a look are empty, and adding nothing to a bucket changes no byte of it
+        filled = np.flatnonzero(result.histograms.reshape(-1) != 0)
+        row, metric, bucket = np.unravel_index(filled, result.histograms.shape)
+        many = result.histograms[row, metric, bucket]
         replicate, weight = self.place(one)
         there = weight * self.factors.each[replicate, one.pool, own]
         self.counts[replicate, one.pool, own] += there[:, None] * result.counts
-        self.histograms[replicate, own] += there[:, None, None] * result.histograms
+        self.histograms[replicate, own[row], metric, bucket] += there[row] * many
         self.good[replicate, own] += there * seen.good
         in_all = weight / self.replicates * self.factors.together[one.pool, own]
         self.whole.counts[one.pool, own] += in_all[:, None] * result.counts
-        self.whole.histograms[own] += in_all[:, None, None] * result.histograms
+        self.whole.histograms[own[row], metric, bucket] += in_all[row] * many
         self.whole.good[own] += in_all * seen.good
         # shares of time have an end, which more activity does not move: they count by cell-hours
         self.busy_ps[replicate, one.pool] += weight * result.busy_ps

@@ -7,7 +7,6 @@ any number of processes gives the same bytes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.base.cores import cores
 from ampacity.demand.hourly import hourly
 from ampacity.demand.people import HOURS, people_seed, zone_of
 from ampacity.scenario.capacity_curve import CapacityCurve
@@ -209,7 +209,7 @@ def mapped(f: Fleet, work: Callable[[Fleet, Item], Out], items: Sequence[Item], 
 
         yield from on_ray(f.setting, work, items)
         return
-    many = min(processes or os.cpu_count() or 1, len(items))
+    many = min(processes or cores(), len(items))
     if many <= 1:
         yield from (work(f, item) for item in items)
         return
