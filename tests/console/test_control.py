@@ -213,7 +213,7 @@ def test_an_organizations_window_is_told_in_headers_where_it_refuses_and_to_who_
     assert [(r["tier"], r["window"], r["owner"], r["count"]) for r in counts] == [
         (tier, "five-hour", "organization", 1) for tier in ("developers", "tools")
     ]
-    assert explain_view(told).startswith("organization acme, 2 people\n")
+    assert explain_view(told).startswith("organization acme, 2 members\n")
     with pytest.raises(KeyMistake, match="2 belong to it"):
         live.operator.remove_organization("acme")
 
@@ -280,13 +280,13 @@ def test_a_reclaim_does_not_wait(live: Any, stay: Callable[[], None]) -> None:
     response.readline()
     moved = live.operator.move("reclaim", "here")
     assert (moved["state"], moved["cut"]) == ("gone", 1)
-    assert pool_view(moved).endswith("1 answers that had begun are cut")
+    assert pool_view(moved).endswith("cut with it: 1 answer")
     assert live.operator.status()["metrics"]["cut_short"] == 1
     with suppress(OSError, http.client.HTTPException):
         assert b"message_stop" not in response.read()  # which ends while the model would still go on
     assert live.post(key)[0] == 529
     assert [(row["what"], row["subject"]) for row in live.operator.audit()[:1]] == [
-        ("reclaim", "pool here, 1 answers cut")
+        ("reclaim", "pool here, 1 answer cut")
     ]
 
 

@@ -117,7 +117,7 @@ def test_the_admin_api_answers_where_it_says(served: Served) -> None:
         ("limits", 0, "five-hour"),
         ("use", 0, "demo"),
         ("explain demo", 0, "would be admitted"),
-        ("explain nobody", 1, "nobody of that name"),
+        ("explain nobody", 1, "'nobody': no subscriber and no organization has that name"),
         ("keys add dan --tier nope", 1, "expected one of developers, tools"),
         ("keys", 0, "demo"),
         ("kesy", 2, 'the nearest is "keys"'),

@@ -17,10 +17,9 @@ USUAL_OUT = "learned.forecast.json"
 
 def forecast_held(journal: Path, foretold: Path, out: Path, *, force: bool) -> View:
     """Hold a journal against a forecast and write what was learned; over a file that is there with `force` alone."""
-    from ampacity.forecast.beside import marks, rows_of, sentences
+    from ampacity.forecast.beside import held, rows_of, sentences
     from ampacity.forecast.forecast_file import read_forecast
     from ampacity.forecast.learned import learn, write_learned
-    from ampacity.forecast.met import figures
     from ampacity.reporting.catalog_views import View
 
     if out.exists() and not force:
@@ -35,8 +34,7 @@ def forecast_held(journal: Path, foretold: Path, out: Path, *, force: bool) -> V
         wanted = "no forecast as forecast_of(...).write makes one (docs/rooms/forecast.md)"
         raise Mistakes([Mistake(foretold.name, 0, "file", "", f"{wanted}: {err}")]) from err
     measured = rows_of(journal)
-    m = figures(measured)
-    k = marks(f.figures, m, len({*f.load.tier_of, *(r.subscriber for r in measured)}))
+    m, k = held(f.figures, f.load, measured)
     learned = learn(f.load, f.draws, measured, f.learned)
     write_learned(out, learned)
     words = sentences(f.figures, m, k)

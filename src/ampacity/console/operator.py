@@ -19,7 +19,7 @@ from ampacity.console.forecast import beside
 from ampacity.console.planned import Planning
 from ampacity.console.republish import closed
 from ampacity.console.terms import EMULATED, carried_on
-from ampacity.console.views import duration
+from ampacity.console.views import counted, duration
 from ampacity.forecast.simulated import simulated_in
 from ampacity.journal import keep, opening, read
 from ampacity.journal.records import OUTCOMES, Arrival
@@ -125,7 +125,8 @@ class Operator:
             told = ask(share.speaking, "explain", who=who, organization=number, limit=limit)
             people = {s.id: s.name for s in there if s.organization == who}
             return {**told, "people": len(people), "refusals": self._refusals(people, [*people], REFUSALS)}
-        self._number(who)
+        if all(s.name != who for s in there):
+            raise keys.NotThere(f"{who!r}: no subscriber and no organization has that name; list them: keys list")
         told = ask(workers.share_of(self.folder, who).speaking, "explain", who=who)
         return {**told, "refusals": self.refusals(who)}
 
@@ -298,7 +299,7 @@ class Operator:
         except workers.DoneInSome:
             keys.note(self.folder.keys, self.who, f"{said}, not heard by all", f"pool {pool}")
             raise
-        cut = f", {found['cut']} answers cut" if found["cut"] else ""
+        cut = f", {counted(found['cut'], 'answer')} cut" if found["cut"] else ""
         keys.note(self.folder.keys, self.who, said, f"pool {pool}{cut}")
         return found
 

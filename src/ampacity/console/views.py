@@ -139,7 +139,7 @@ def explain_view(told: dict[str, Any]) -> str:
         whose = f" of worker {told['worker']}" if "worker" in told else ""
         return f"{told['request']}, event {told['ordinal']:,} of the journal{whose}, was refused:\n  {told['sentence']}"
     if "people" in told:
-        lines = [f"organization {told['who']}, {told['people']} people"]
+        lines = [f"organization {told['who']}, {counted(told['people'], 'member')}"]
     else:
         lines = [f"{told['who']}, tier {told['tier']}"]
     for alias, now in told["now"].items():
@@ -166,7 +166,7 @@ def audit_view(rows: Sequence[dict[str, Any]]) -> str:
 def pool_view(pool: dict[str, Any]) -> str:
     """A pool after it was held, drained or opened."""
     until = f" until {clock(pool['deadline_ms'])}" if pool["deadline_ms"] else ""
-    cut = f"; {pool['cut']} answers that had begun are cut" if pool.get("cut") else ""
+    cut = f"; cut with it: {counted(pool['cut'], 'answer')}" if pool.get("cut") else ""
     return f"{pool['name']}: {pool['state']}{until}, {pool['requests']} requests in flight{cut}"
 
 
@@ -184,6 +184,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
         return ("  " + "   ".join(padded)).rstrip()
 
     return [line(head), *map(line, texts)]
+
+
+def counted(many: int, what: str) -> str:
+    """So many of something."""
+    return f"{many} {what}" if many == 1 else f"{many} {what}s"
 
 
 def number(amount: float) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
-from ampacity.forecast.met import NOT_SEEN, REFUSED, SERVED, TURNED_AWAY, Figures, Met
+from ampacity.forecast.load import Load
+from ampacity.forecast.met import NOT_SEEN, REFUSED, SERVED, TURNED_AWAY, Figures, Met, figures
 from ampacity.journal import opening, read
 from ampacity.journal.records import ABORTED, NO_CAPACITY, REFUSED_ORGANIZATION, SETTLED
 from ampacity.journal.records import REFUSED as REFUSED_BY_WINDOW
@@ -71,6 +73,12 @@ def marks(forecast: Figures, measured: Figures, people: int) -> Marks:
         hit=len(ours & theirs) / len(either) if either else 1.0,
         same_people=1 - len(ours ^ theirs) / people if people else 1.0,
     )
+
+
+def held(forecast: Figures, load: Load, rows: Sequence[Met]) -> tuple[Figures, Marks]:
+    """The figures of what was measured of a load, and how far they are from its forecast."""
+    measured = figures(rows)
+    return measured, marks(forecast, measured, len({*load.tier_of, *(r.subscriber for r in rows)}))
 
 
 def _over(measured: float, forecast: float) -> float:

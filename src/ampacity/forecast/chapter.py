@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ampacity.forecast.beside import marks, rows_of, sentences
+from ampacity.forecast.beside import held, rows_of, sentences
 from ampacity.forecast.forecast_file import read_forecast
 from ampacity.forecast.met import SERVED, TURNED_AWAY, Figures, Met, figures, quantile
 from ampacity.forecast.simulated import OfTier, Simulated, simulated_in
@@ -48,6 +48,8 @@ def measured_chapter(folder: Path, scenario_hash: str) -> Chapter | None:
 
 def _lasted(rows: Sequence[Met]) -> str:
     hours = max(r.at_ms for r in rows) / HOUR_MS
+    if hours < 1 / 60:
+        return "less than a minute"
     return (
         f"{60 * hours:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
     )
@@ -56,10 +58,10 @@ def _lasted(rows: Sequence[Met]) -> str:
 def _held(foretold: Path, rows: Sequence[Met]) -> list[str]:
     """How a forecast of a known load did."""
     try:
-        f, m = read_forecast(foretold), figures(rows)
+        f = read_forecast(foretold)
     except ValueError as err:
         return [f"{foretold.name} lies beside it and is no forecast: {err}."]
-    return sentences(f.figures, m, marks(f.figures, m, len({*f.load.tier_of, *(r.subscriber for r in rows)})))
+    return sentences(f.figures, *held(f.figures, f.load, rows))
 
 
 def _of_all(simulated: Simulated, rows: Sequence[Met]) -> str:
